@@ -1,0 +1,1 @@
+//! Integration tests: a file a subject.
