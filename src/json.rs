@@ -7,7 +7,8 @@ use serde_json::{Map, Value};
 
 /// Returns the member at `path`, if it is there.
 pub fn member<'a>(value: &'a Value, path: &str) -> Option<&'a Value> {
-    path.split('.').try_fold(value, |value, name| value.get(name))
+    path.split('.')
+        .try_fold(value, |value, name| value.get(name))
 }
 
 /// Sets the member at `path`, making the objects on the way; `None` removes it.

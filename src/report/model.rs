@@ -1,0 +1,230 @@
+//! The JSON of a run: stable, versioned, the same for `--output json` and `azir show`.
+
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+/// The version of this shape; grows when a member is removed or changes its meaning.
+pub const SCHEMA_VERSION: u32 = 1;
+
+/// A run, as its journal tells it.
+#[derive(Clone, Debug, Default, Deserialize, JsonSchema, Serialize)]
+pub struct RunReport {
+    /// The version of this shape.
+    pub schema_version: u32,
+    /// The run's id.
+    pub run: String,
+    /// The case.
+    pub incident: String,
+    /// What was run.
+    pub runbook: RunbookRef,
+    /// `plan`, `execute`, `drill` or `undo`.
+    pub mode: String,
+    /// How it stands.
+    pub status: RunStatus,
+    /// When the attack was detected, when that was said.
+    pub detected_at: Option<String>,
+    /// When the run began.
+    pub started_at: Option<String>,
+    /// When the last target was contained.
+    pub contained_at: Option<String>,
+    /// When the run ended.
+    pub finished_at: Option<String>,
+    /// The deadline, where the runbook has one.
+    pub deadline: Option<Deadline>,
+    /// Each target.
+    pub targets: Vec<TargetReport>,
+    /// What stays open.
+    pub residual: Vec<Residual>,
+    /// The latest time until which something stays open, where every such time is known.
+    pub residual_until: Option<String>,
+    /// What was left undone.
+    pub not_done: Vec<NotDone>,
+    /// Whom else it touched.
+    pub collateral: Vec<String>,
+    /// What is missing from evidence or checks.
+    pub gaps: Vec<Gap>,
+    /// What was collected.
+    pub evidence: Vec<EvidenceRef>,
+    /// The record.
+    pub journal: JournalRef,
+    /// The command that undoes it; absent where nothing can be undone.
+    pub undo: Option<String>,
+}
+
+/// Which runbook.
+#[derive(Clone, Debug, Default, Deserialize, JsonSchema, Serialize)]
+pub struct RunbookRef {
+    /// Its name.
+    pub name: String,
+    /// Its version.
+    pub version: String,
+    /// SHA-256 of its text.
+    pub digest: String,
+}
+
+/// How a run or a target stands.
+#[derive(Clone, Copy, Debug, Default, Deserialize, Eq, JsonSchema, PartialEq, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum RunStatus {
+    /// Contained and checked, nothing stays open.
+    Contained,
+    /// Contained and checked; what stays open is listed.
+    ContainedResidual,
+    /// Done and checked; nothing to contain.
+    Done,
+    /// Some write took effect, some step or target failed or was left undone.
+    Partial,
+    /// Nothing took effect.
+    Failed,
+    /// Done, but a check is false or unknown, or evidence has a gap.
+    Unchecked,
+    /// Refused by preflight, guard, drift or an ambiguous or unknown target.
+    Refused,
+    /// Declined by the responder.
+    Declined,
+    /// It stopped before its end; what is unknown is listed.
+    #[default]
+    Halted,
+    /// Everything that could be put back is back.
+    Undone,
+}
+
+/// The deadline of a run.
+#[derive(Clone, Copy, Debug, Deserialize, JsonSchema, Serialize)]
+pub struct Deadline {
+    /// Seconds allowed from the start of the run.
+    pub seconds: u64,
+    /// Whether it was kept; absent while nobody can tell.
+    pub kept: Option<bool>,
+}
+
+/// One target.
+#[derive(Clone, Debug, Deserialize, JsonSchema, Serialize)]
+pub struct TargetReport {
+    /// Its resource id or name.
+    pub target: String,
+    /// How it stands.
+    pub status: RunStatus,
+    /// When its last containing step was done.
+    pub contained_at: Option<String>,
+    /// Why it failed.
+    pub error: Option<ErrorReport>,
+    /// Its steps in order.
+    pub steps: Vec<StepReport>,
+}
+
+/// Why something failed.
+#[derive(Clone, Debug, Default, Deserialize, JsonSchema, Serialize)]
+pub struct ErrorReport {
+    /// The cloud's own code, or azir's.
+    pub code: String,
+    /// One sentence.
+    pub message: String,
+    /// The next command to type.
+    pub hint: String,
+}
+
+/// One step.
+#[derive(Clone, Debug, Deserialize, JsonSchema, Serialize)]
+pub struct StepReport {
+    /// Its id.
+    pub id: String,
+    /// Its title.
+    pub title: String,
+    /// How it stands.
+    pub status: StepStatus,
+    /// When it began.
+    pub started_at: Option<String>,
+    /// When it ended.
+    pub ended_at: Option<String>,
+    /// Its checks as one: all claims joined, false before unknown before true.
+    pub check: Option<CheckReport>,
+    /// How many requests it made, polls not counted.
+    pub requests: u64,
+}
+
+/// How a step stands.
+#[derive(Clone, Copy, Debug, Deserialize, Eq, JsonSchema, PartialEq, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum StepStatus {
+    /// Not begun.
+    Pending,
+    /// Done.
+    Done,
+    /// Failed.
+    Failed,
+    /// Only the cloud knows.
+    Unknown,
+    /// Not needed, or left undone.
+    Skipped,
+    /// Put back by a later run.
+    Undone,
+}
+
+/// What was read back.
+#[derive(Clone, Debug, Deserialize, JsonSchema, Serialize)]
+pub struct CheckReport {
+    /// What it claims.
+    pub claim: String,
+    /// Whether it holds; null: unknown.
+    pub holds: Option<bool>,
+}
+
+/// Something that stays open.
+#[derive(Clone, Debug, Deserialize, Eq, JsonSchema, PartialEq, Serialize)]
+pub struct Residual {
+    /// What.
+    pub what: String,
+    /// Until when: a time, or words; null: until somebody closes it.
+    pub until: Option<String>,
+}
+
+/// Something left undone.
+#[derive(Clone, Debug, Deserialize, Eq, JsonSchema, PartialEq, Serialize)]
+pub struct NotDone {
+    /// Which step.
+    pub step: String,
+    /// Why.
+    pub why: String,
+    /// The next command to type.
+    pub next: String,
+}
+
+/// Something missing.
+#[derive(Clone, Debug, Deserialize, Eq, JsonSchema, PartialEq, Serialize)]
+pub struct Gap {
+    /// Which step.
+    pub step: Option<String>,
+    /// What is missing and why.
+    pub what: String,
+}
+
+/// An exhibit.
+#[derive(Clone, Debug, Deserialize, JsonSchema, Serialize)]
+pub struct EvidenceRef {
+    /// Its number: `<incident>/<run>/E0007`.
+    pub exhibit: String,
+    /// Its file name.
+    pub name: String,
+    /// Its SHA-256.
+    pub sha256: String,
+    /// Its size in bytes.
+    pub size: u64,
+    /// Where it is stored outside this machine; null: only here.
+    pub stored: Option<String>,
+}
+
+/// The record of a run.
+#[derive(Clone, Debug, Default, Deserialize, JsonSchema, Serialize)]
+pub struct JournalRef {
+    /// The run folder.
+    pub path: String,
+    /// How many entries it has.
+    pub entries: u64,
+    /// The chain value of the last one.
+    pub head: String,
+    /// Whether the record verified when this report was made.
+    pub verified: bool,
+    /// Whether anything outside this machine vouches for it.
+    pub anchored: bool,
+}
