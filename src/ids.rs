@@ -71,6 +71,11 @@ impl ArmId {
         self.text.rsplit('/').next().unwrap_or_default()
     }
 
+    /// Returns the last segment of a text that may be an id: what a person calls the thing.
+    pub fn name_of(text: &str) -> &str {
+        text.rsplit('/').next().unwrap_or(text)
+    }
+
     /// Returns the id less its last type and name: of a subnet its network; `None` at the top.
     pub fn parent(&self) -> Option<Self> {
         let mut cut = self.text.rsplitn(3, '/');

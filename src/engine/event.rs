@@ -49,6 +49,8 @@ pub enum What {
         journal: PathBuf,
         /// How many steps each target has.
         steps: usize,
+        /// The steps, in the order of the runbook.
+        plan: Vec<PlannedStep>,
     },
     /// A step begins.
     StepStarted {
@@ -158,4 +160,19 @@ pub enum StepOutcome {
 pub trait Listener: Send + Sync {
     /// Takes one event; must not block.
     fn hear(&self, event: &Event);
+}
+
+/// One step that a run is going to take.
+#[derive(Clone, Debug, Eq, PartialEq, Serialize)]
+pub struct PlannedStep {
+    /// Its id.
+    pub id: String,
+    /// Its title, as the runbook has it.
+    pub title: String,
+    /// Its phase.
+    pub phase: String,
+    /// Its kind.
+    pub kind: String,
+    /// How it is undone; empty where nothing is written.
+    pub undo: String,
 }

@@ -1,8 +1,34 @@
 //! Where runbook, cloud, journal and evidence meet: plan, run, check, undo.
 //!
-//! Prints nothing and prompts nobody: it speaks in [`event`]s and asks through [`ask::Ask`].
+//! Prints nothing and prompts nobody: it speaks in [`event`]s and asks through [`ask::Ask`]. Start
+//! reading at [`run`]: a [`request`] becomes a program of steps (`schedule`), each target takes its own
+//! way through it (`target`, `step`), every call is in the journal before it is on the wire (`calls`,
+//! `recorder`), and what each step claims is read back (`check`).
 
 pub mod ask;
+mod calls;
+mod check;
+pub mod error;
 pub mod event;
+mod failure;
+mod outcome;
 pub mod plan;
+mod power;
 pub mod profile;
+mod recorder;
+pub mod request;
+mod resolve;
+pub mod run;
+mod schedule;
+mod scope;
+mod siblings;
+mod single;
+mod step;
+mod target;
+mod undo;
+mod undo_item;
+mod vault;
+
+pub use error::EngineError;
+pub use request::{Ended, Mode, Responder, RunRequest, Selection, UndoRequest};
+pub use run::{Engine, Tool};

@@ -1,4 +1,23 @@
 //! The chain-of-custody record: lines, chain, tree, checkpoints, signatures, and their verifier.
 //!
-//! `FORMAT.md` beside this file is normative. The verifier shares nothing with the writer but the
-//! format's constants. Knows no cloud and no runbook.
+//! [`spec`] is normative. [`writer`] keeps the record, [`reader`] reads it, [`status`] says what is unknown,
+//! [`verify`] proves it and shares nothing with the writer but the format's constants. Knows no cloud and no runbook.
+
+mod checkpoint;
+pub mod disk;
+pub mod entry;
+pub mod format;
+pub mod reader;
+pub mod redact;
+mod sign;
+pub mod status;
+mod tree;
+pub mod verify;
+pub mod writer;
+
+#[doc = include_str!("FORMAT.md")]
+pub mod spec {}
+
+pub use entry::{Actor, Entry};
+pub use reader::{Line, Log, head, read};
+pub use writer::{Head, JournalError, RunStart, Writer, WriterDeps};

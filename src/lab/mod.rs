@@ -1,4 +1,21 @@
 //! The simulated tenant: Entra, ARM, Graph, Blob over loopback TLS.
 //!
 //! A generic resource store and small rules. Knows no runbook, engine or journal: the examiner does
-//! not see the answers. What it does not model it refuses with 501.
+//! not see the answers. What it does not model it refuses with 501. Start reading at [`Lab`] in `server`;
+//! every request passes the gates of `gate` in the service's own order, then a rule per resource type.
+
+mod arm;
+mod blob;
+mod entra;
+mod faults;
+mod gate;
+mod graph;
+mod latency;
+mod reply;
+pub mod scenario;
+mod server;
+mod store;
+mod throttle;
+
+pub use faults::Faults;
+pub use server::{Lab, LabError, Logged, Options, Ready};

@@ -189,6 +189,10 @@ pub struct Step {
     pub consent_explicit: bool,
     /// What its failure means.
     pub otherwise: Otherwise,
+    /// How long one item may take; longer is a failure whose effect is unknown.
+    pub limit: Option<std::time::Duration>,
+    /// What to tell when it has ended; a template that sees its results; nothing if it is empty.
+    pub say: Option<Template>,
     /// A key, as a template: of all targets of a run, the change behind one key is made once for all
     /// who asked before it started.
     pub shared: Option<Template>,
@@ -216,6 +220,8 @@ pub enum Otherwise {
     Stop,
     /// The run goes on; the failure is a named gap in the evidence or the check.
     Gap,
+    /// The run goes on; what could not be found out is said among what stays open.
+    Say,
 }
 
 /// What a step does: a closed set.

@@ -1,0 +1,110 @@
+//! Lists read to their end, a page at a time: memory stays flat whatever the list's length.
+//!
+//! nextLink is sent byte for byte (arm.md section 1.7); Resource Graph pages by `$skipToken` in the body.
+//! A page may be empty and still have a successor; a successor seen before ends the list with an error.
+
+use std::collections::HashSet;
+
+use bytes::Bytes;
+use serde_json::Value;
+use url::Url;
+
+use super::client::Reader;
+use super::error::Error;
+use super::observe::Observer;
+use super::request::{ReadRequest, RequestParts};
+use crate::digest::Digest;
+
+/// Pages of one list; more than this many means a service that never ends.
+const MAX_PAGES: usize = 1_000_000;
+
+/// A list being read.
+pub struct Pages {
+    reader: Reader,
+    first: RequestParts,
+    member: String,
+    next: Next,
+    seen: HashSet<Digest>,
+    read: usize,
+}
+
+enum Next {
+    First,
+    Link(Url),
+    Token(String),
+    End,
+}
+
+impl Pages {
+    pub(crate) fn new(reader: Reader, request: ReadRequest, member: &str) -> Self {
+        Self {
+            reader,
+            first: request.0,
+            member: member.to_owned(),
+            next: Next::First,
+            seen: HashSet::new(),
+            read: 0,
+        }
+    }
+
+    /// Returns the items of the next page, or nothing at the end.
+    ///
+    /// # Errors
+    /// As [`Reader::read`]; also a page without the list, and a nextLink that is foreign or was seen before.
+    pub async fn next_page(&mut self, observer: &dyn Observer) -> Result<Option<Vec<Value>>, Error> {
+        let response = match &self.next {
+            Next::End => return Ok(None),
+            Next::First => self.reader.read(&ReadRequest(self.first.clone()), observer).await?,
+            Next::Link(url) => self.reader.read_link(&self.first, url, observer).await?,
+            Next::Token(token) => {
+                let parts = with_token(&self.first, token)?;
+                self.reader.read(&ReadRequest(parts), observer).await?
+            }
+        };
+        self.read += 1;
+        let mut body = response.json()?;
+        let malformed = |message: String| Error::Malformed { host: response.host.clone(), message };
+        self.next = self.successor(&body).map_err(malformed)?;
+        match body.get_mut(&self.member).map(Value::take) {
+            Some(Value::Array(items)) => Ok(Some(items)),
+            _ => Err(malformed(format!("a page without the list {}", self.member))),
+        }
+    }
+
+    fn successor(&mut self, body: &Value) -> Result<Next, String> {
+        let text = |name: &str| body.get(name).and_then(Value::as_str).filter(|text| !text.is_empty());
+        let link = text("nextLink").or_else(|| text("@odata.nextLink"));
+        let token = text("$skipToken");
+        let Some(successor) = link.or(token) else {
+            return Ok(Next::End);
+        };
+        if self.read >= MAX_PAGES || !self.seen.insert(Digest::of(successor.as_bytes())) {
+            return Err("a list that leads back to a page already read".to_owned());
+        }
+        match link {
+            Some(link) => Url::parse(link).map(Next::Link).map_err(|error| format!("a nextLink that is no URL ({error})")),
+            None => Ok(Next::Token(successor.to_owned())),
+        }
+    }
+}
+
+fn with_token(first: &RequestParts, token: &str) -> Result<RequestParts, Error> {
+    let refuse = || Error::Request("a list paged by token needs a JSON body".to_owned());
+    let mut body: Value = first
+        .body
+        .as_ref()
+        .and_then(|body| serde_json::from_slice(body).ok())
+        .ok_or_else(refuse)?;
+    let options = body
+        .as_object_mut()
+        .ok_or_else(refuse)?
+        .entry("options")
+        .or_insert_with(|| Value::Object(serde_json::Map::new()));
+    options
+        .as_object_mut()
+        .ok_or_else(refuse)?
+        .insert("$skipToken".to_owned(), Value::String(token.to_owned()));
+    let mut parts = first.clone();
+    parts.body = Some(Bytes::from(body.to_string()));
+    Ok(parts)
+}

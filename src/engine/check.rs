@@ -1,0 +1,216 @@
+//! `check`: the cloud's state proves a step, not its status code.
+//!
+//! Reads until the claim holds or its time is over: from half a second by 1.5 to 10 seconds for ARM,
+//! by 2 for the directory, whose replicas take longer (DESIGN section 5).
+
+use std::time::Duration;
+
+use serde_json::{Value, json};
+
+use super::calls::{CallPlace, Calls};
+use super::event::What;
+use super::failure::{Failure, FailureKind};
+use super::power::Teller;
+use super::recorder::object;
+use super::step::{ItemDone, wire};
+use super::target::Target;
+use crate::runbook::expr::Scope;
+use crate::runbook::model::{Check, Otherwise, Plane, Step};
+
+/// A check whose step has ended.
+pub(crate) struct Due {
+    index: usize,
+    scope: Scope,
+    key: String,
+    /// Whether the next phase waits for it.
+    pub(crate) gate: bool,
+}
+
+/// What a check means for its target.
+pub(crate) struct CheckResult {
+    /// Whether it was a gate.
+    pub(crate) gate: bool,
+    /// What stops the target.
+    pub(crate) failure: Option<Failure>,
+}
+
+impl Due {
+    /// Returns the checks of an item that are due.
+    pub(crate) fn of(step: &Step, item: &ItemDone) -> Vec<Self> {
+        if !item.acted {
+            return Vec::new();
+        }
+        step.checks
+            .iter()
+            .enumerate()
+            .map(|(index, check)| Self { index, scope: item.scope.clone(), key: item.key.clone(), gate: check.gate })
+            .collect()
+    }
+}
+
+/// Makes a check and says what it means.
+pub(crate) async fn make(target: &Target<'_>, node: usize, due: Due) -> CheckResult {
+    let gate = due.gate;
+    let failure = match answer(target, node, &due).await {
+        Ok(failure) => failure,
+        Err(failure) => Some(failure),
+    };
+    CheckResult { gate, failure }
+}
+
+/// What reading has shown so far.
+struct Seen {
+    holds: Option<bool>,
+    observed: Option<String>,
+    trouble: Option<Failure>,
+}
+
+async fn answer(target: &Target<'_>, node: usize, due: &Due) -> Result<Option<Failure>, Failure> {
+    let step = target.common.program.step(node);
+    let check = &step.checks[due.index];
+    let id = target.common.program.nodes[node].id.clone();
+    let expressions = &target.common.expressions;
+    let mut scope = due.scope.clone();
+    // What steps found meanwhile, this one's results included, is known to its checks.
+    scope.add_missing(&target.scope(node));
+    let failed = |error| Failure::expression(&id, &error);
+    if let Some(when) = &check.when
+        && !expressions.truth(when, &scope).map_err(failed)?
+    {
+        return Ok(None);
+    }
+    let claim = expressions.text(&check.claim, &scope).map_err(failed)?;
+    let teller = target.teller.of_step(&id);
+    let began = teller.clock().mono_us();
+    let seen = until(target, node, due, check, &mut scope, &teller).await?;
+    let after_us = teller.clock().mono_us().saturating_sub(began);
+    target
+        .record_check(node, &due.key, &claim, seen.holds, check.gate, seen.observed.as_deref(), after_us)
+        .await?;
+    if seen.holds == Some(true) {
+        if check.gate {
+            target.note_containing(node);
+        }
+        return Ok(None);
+    }
+    let reason = seen
+        .trouble
+        .map(|failure| failure.message)
+        .or(seen.observed)
+        .unwrap_or_else(|| "it does not hold".to_owned());
+    let text = format!("not shown within {} s: {claim} ({reason})", check.within.as_secs());
+    match (check.gate, check.otherwise) {
+        (_, Otherwise::Gap) => target.gap(node, &due.key, &text).await.map(|()| None),
+        (_, Otherwise::Say) => target.say(node, &text).await.map(|()| None),
+        (true, Otherwise::Stop) => Ok(Some(Failure::failed("check", text, "azir show last"))),
+        (false, Otherwise::Stop) => Ok(None),
+    }
+}
+
+async fn until(
+    target: &Target<'_>,
+    node: usize,
+    due: &Due,
+    check: &Check,
+    scope: &mut Scope,
+    teller: &Teller,
+) -> Result<Seen, Failure> {
+    let id = &target.common.program.nodes[node].id;
+    let calls = Calls::new(
+        target.common.power.recorder().cloned(),
+        teller.clone(),
+        CallPlace { step: id.clone(), target_index: target.index, item: due.key.clone(), why: "check".into(), undo: None, before: None },
+    );
+    let end = teller.clock().mono_us() + micros(check.within);
+    let growth = if check.get.as_ref().is_some_and(|call| call.plane == Plane::Graph) { 2.0 } else { 1.5 };
+    let mut pause = Duration::from_millis(500);
+    loop {
+        let seen = look(target, id, check, scope, &calls).await?;
+        let now = teller.clock().mono_us();
+        if seen.holds == Some(true) || check.get.is_none() || now + micros(pause) > end || permanent(&seen) {
+            return Ok(seen);
+        }
+        teller.clock().sleep(pause).await;
+        pause = pause.mul_f64(growth).min(Duration::from_secs(10));
+    }
+}
+
+/// Reads once.
+async fn look(target: &Target<'_>, id: &str, check: &Check, scope: &mut Scope, calls: &Calls) -> Result<Seen, Failure> {
+    let expressions = &target.common.expressions;
+    let failed = |error| Failure::expression(id, &error);
+    if let Some(get) = &check.get {
+        let rendered = expressions.call(get, scope).map_err(failed)?;
+        let reader = target.common.power.reader();
+        let read = if rendered.pages.is_some() {
+            wire::read_list(reader, &rendered, calls).await.map(|items| (Value::Array(items), 200))
+        } else {
+            wire::read(reader, &rendered, calls).await.map(|answer| (answer.body, answer.status))
+        };
+        match read {
+            Ok((body, status)) => {
+                scope.set("got", &body);
+                scope.set("got_status", &json!(status));
+            }
+            Err(failure) if failure.kind == FailureKind::Record => return Err(failure),
+            Err(failure) => return Ok(Seen { holds: None, observed: None, trouble: Some(failure) }),
+        }
+    }
+    // An answer that lacks what the claim speaks of is no proof; it is unknown, not an error of the run.
+    let holds = expressions.truth(&check.that, scope);
+    let observed = check.observed.as_ref().and_then(|observed| expressions.text(observed, scope).ok());
+    Ok(match holds {
+        Ok(holds) => Seen { holds: Some(holds), observed, trouble: None },
+        Err(error) => Seen { holds: None, observed, trouble: Some(failed(error)) },
+    })
+}
+
+/// Returns whether reading again cannot help: no right to read.
+fn permanent(seen: &Seen) -> bool {
+    seen.trouble.as_ref().is_some_and(|failure| failure.code == "AuthorizationFailed")
+}
+
+fn micros(duration: Duration) -> u64 {
+    u64::try_from(duration.as_micros()).unwrap_or(u64::MAX)
+}
+
+impl Target<'_> {
+    /// Records and tells the answer of a check.
+    #[expect(clippy::too_many_arguments, reason = "they are the members of one journal line")]
+    pub(crate) async fn record_check(
+        &self,
+        node: usize,
+        item: &str,
+        claim: &str,
+        holds: Option<bool>,
+        gate: bool,
+        observed: Option<&str>,
+        after_us: u64,
+    ) -> Result<(), Failure> {
+        let id = &self.common.program.nodes[node].id;
+        if let Some(recorder) = self.common.power.recorder() {
+            let data = object(json!({
+                "step": id,
+                "target_index": self.index,
+                "item": item,
+                "claim": claim,
+                "holds": holds,
+                "gate": gate,
+                "observed": observed.map(|text| super::calls::cut(text, 2_000)),
+                "after_us": after_us,
+            }));
+            recorder.line("check", data).await?;
+        }
+        if holds != Some(true) {
+            self.tally().unchecked += 1;
+        }
+        self.teller.of_step(id).tell(What::Checked {
+            claim: claim.to_owned(),
+            holds,
+            gate,
+            observed: observed.map(str::to_owned),
+            after_ms: after_us / 1_000,
+        });
+        Ok(())
+    }
+}

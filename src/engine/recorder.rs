@@ -1,0 +1,154 @@
+//! Writes what happens into the journal, in the journal's words, before or after it happens as JOURNAL.md asks.
+//!
+//! Large values go to evidence and are cited; secrets are replaced before anything is hashed.
+
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU32, Ordering};
+
+use serde::Serialize;
+use serde_json::{Map, Value, json};
+
+use super::error::{EngineError, chain};
+use super::failure::Failure;
+use crate::digest::Digest;
+use crate::evidence::Store;
+use crate::journal::{Actor, Entry, Writer, redact};
+use crate::random::Random;
+
+/// Values above this many bytes are cited from evidence instead of written into the line.
+const INLINE_BYTES: usize = 8 * 1024;
+
+/// The journal and evidence of one run.
+pub(crate) struct Recorder {
+    pub(crate) writer: Writer,
+    pub(crate) store: Store,
+    random: Arc<dyn Random>,
+    exhibit_prefix: String,
+    exhibits: AtomicU32,
+}
+
+/// A citation of an evidence object.
+#[derive(Clone, Copy, Debug, Eq, PartialEq, Serialize)]
+pub(crate) struct Cite {
+    /// The object's digest, its name.
+    pub(crate) sha256: Digest,
+    /// Its size in bytes.
+    pub(crate) size: u64,
+}
+
+impl Cite {
+    /// Returns the citation as the journal has it.
+    pub(crate) fn value(self) -> Value {
+        json!({"sha256": self.sha256.to_string(), "size": self.size})
+    }
+}
+
+impl Recorder {
+    /// Takes over a run's journal and evidence.
+    pub(crate) fn new(writer: Writer, store: Store, random: Arc<dyn Random>, exhibit_prefix: String) -> Self {
+        Self {
+            writer,
+            store,
+            random,
+            exhibit_prefix,
+            exhibits: AtomicU32::new(0),
+        }
+    }
+
+    /// Returns the run's folder.
+    pub(crate) fn run_dir(&self) -> PathBuf {
+        self.writer.run_dir().to_path_buf()
+    }
+
+    /// Writes a line by azir; it is on disk when a later durable one is.
+    pub(crate) async fn line(&self, kind: &'static str, data: Map<String, Value>) -> Result<u64, Failure> {
+        self.writer
+            .append(Entry { kind, actor: Actor::Azir, data })
+            .await
+            .map_err(|error| Failure::record(chain(&error)))
+    }
+
+    /// Writes a line by azir and returns when it is on disk.
+    pub(crate) async fn durable(&self, kind: &'static str, data: Map<String, Value>) -> Result<u64, Failure> {
+        self.writer
+            .append_durable(Entry { kind, actor: Actor::Azir, data })
+            .await
+            .map_err(|error| Failure::record(chain(&error)))
+    }
+
+    /// Writes a line by a person.
+    pub(crate) async fn person(&self, upn: &str, kind: &'static str, data: Map<String, Value>) -> Result<u64, Failure> {
+        let actor = Actor::Human { upn: upn.to_owned(), name: None, oid: None };
+        self.writer
+            .append_durable(Entry { kind, actor, data })
+            .await
+            .map_err(|error| Failure::record(chain(&error)))
+    }
+
+    /// Writes a note of `kind` with further members.
+    pub(crate) async fn note(&self, kind: &str, members: Value) -> Result<u64, Failure> {
+        let mut data = object(members);
+        data.insert("kind".into(), kind.into());
+        self.line("note", data).await
+    }
+
+    /// Stores JSON as evidence, secrets replaced, and returns its citation.
+    pub(crate) fn keep(&self, value: &Value) -> Result<Cite, Failure> {
+        let mut value = value.clone();
+        self.redact(&mut value);
+        let bytes = serde_json::to_vec(&value).map_err(|error| Failure::record(error.to_string()))?;
+        self.keep_bytes(&bytes)
+    }
+
+    /// Stores bytes as they are and returns their citation.
+    pub(crate) fn keep_bytes(&self, bytes: &[u8]) -> Result<Cite, Failure> {
+        let kept = self.store.put(bytes).map_err(|error| Failure::record(chain(&error)))?;
+        Ok(Cite { sha256: kept.sha256, size: kept.size })
+    }
+
+    /// Returns `value` itself where it is small, else its citation.
+    pub(crate) fn inline_or_cite(&self, value: &Value) -> Result<Value, Failure> {
+        let mut value = value.clone();
+        self.redact(&mut value);
+        if value.to_string().len() <= INLINE_BYTES {
+            return Ok(value);
+        }
+        Ok(self.keep(&value)?.value())
+    }
+
+    /// Replaces the secrets in `value`; returns how many there were.
+    pub(crate) fn redact(&self, value: &mut Value) -> u32 {
+        let mut salt = [0; 32];
+        self.random.fill(&mut salt);
+        redact::redact(value, &salt)
+    }
+
+    /// Returns the next exhibit's number: `<incident>/<run>/E0007`.
+    pub(crate) fn next_exhibit(&self) -> String {
+        let number = self.exhibits.fetch_add(1, Ordering::SeqCst) + 1;
+        format!("{}/E{number:04}", self.exhibit_prefix)
+    }
+
+    /// Ends the session: everything on disk, a last checkpoint.
+    pub(crate) async fn close(&self) -> Result<(), EngineError> {
+        self.writer
+            .close()
+            .await
+            .map(|_| ())
+            .map_err(|error| EngineError::record(&error))
+    }
+}
+
+/// Returns the members of an object made by `json!`; anything else is no object and has none.
+pub(crate) fn object(value: Value) -> Map<String, Value> {
+    match value {
+        Value::Object(members) => without_nulls(members),
+        _ => Map::new(),
+    }
+}
+
+/// Leaves out what is not known: a journal line holds no nulls of its own making.
+fn without_nulls(members: Map<String, Value>) -> Map<String, Value> {
+    members.into_iter().filter(|(_, value)| !value.is_null()).collect()
+}

@@ -1,0 +1,117 @@
+//! What is asked of the engine: a run, or the undo of one.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use chrono::{DateTime, Utc};
+use indexmap::IndexMap;
+use serde_json::Value;
+
+use crate::ids::IncidentId;
+use crate::runbook::model::Runbook;
+
+/// One execution of one runbook.
+#[derive(Clone, Debug)]
+pub struct RunRequest {
+    /// The runbook.
+    pub runbook: Arc<Runbook>,
+    /// Its text, which goes to evidence.
+    pub text: Arc<str>,
+    /// Where it came from: `shipped` or a path.
+    pub origin: String,
+    /// Parameters by their name in the file, typed; those not given are absent.
+    pub arguments: IndexMap<String, Value>,
+    /// Values of the positional `many` parameter; empty if the runbook has none.
+    pub targets: Vec<String>,
+    /// The case.
+    pub incident: IncidentId,
+    /// Whether it counts.
+    pub mode: Mode,
+    /// What `--choose` said, by step.
+    pub choices: BTreeMap<String, Selection>,
+    /// What `--accept` said: steps whose explicit consent is given.
+    pub accept: BTreeSet<String>,
+    /// Whether the plan is confirmed beforehand.
+    pub yes: bool,
+    /// Who answers for it.
+    pub responder: Responder,
+    /// On whose authority.
+    pub authority: Option<String>,
+    /// The ticket.
+    pub ticket: Option<String>,
+    /// When the attack was detected.
+    pub detected_at: Option<DateTime<Utc>>,
+}
+
+/// Whether a run counts.
+#[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
+pub enum Mode {
+    /// It does.
+    #[default]
+    Execute,
+    /// It is an exercise, and says so everywhere.
+    Drill,
+}
+
+impl Mode {
+    /// Returns the word that the journal uses.
+    pub fn word(self) -> &'static str {
+        match self {
+            Self::Execute => "execute",
+            Self::Drill => "drill",
+        }
+    }
+}
+
+/// What was chosen beforehand for one decision.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub enum Selection {
+    /// Every option.
+    All,
+    /// No option.
+    None,
+    /// These options, by id or by its last segment.
+    Ids(Vec<String>),
+}
+
+/// Who answers for a run.
+#[derive(Clone, Debug, Default, Eq, PartialEq)]
+pub struct Responder {
+    /// The person's principal name, or `user@host`.
+    pub upn: String,
+    /// The person's name.
+    pub name: Option<String>,
+    /// The person's object id.
+    pub oid: Option<String>,
+}
+
+/// The undo of a run.
+#[derive(Clone, Debug)]
+pub struct UndoRequest {
+    /// The run to undo.
+    pub run_dir: PathBuf,
+    /// What `--choose` said, by step.
+    pub choices: BTreeMap<String, Selection>,
+    /// What `--accept` said.
+    pub accept: BTreeSet<String>,
+    /// Whether the plan is confirmed beforehand.
+    pub yes: bool,
+    /// Whether what somebody changed since may be overwritten.
+    pub over_drift: bool,
+    /// Who answers for it.
+    pub responder: Responder,
+    /// On whose authority.
+    pub authority: Option<String>,
+    /// The ticket.
+    pub ticket: Option<String>,
+}
+
+/// How a run ended.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct Ended {
+    /// Its folder.
+    pub run_dir: PathBuf,
+    /// The exit code of the command.
+    pub exit_code: u8,
+}

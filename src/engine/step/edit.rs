@@ -1,0 +1,210 @@
+//! `edit`: changes named members of a resource and leaves every other as it is.
+//!
+//! A PUT replaces the whole body (arm.md section 2.5), so the body just read is sent back with only
+//! the named members changed; afterwards the resource is read again and every other member compared.
+
+use serde_json::{Value, json};
+
+use super::request::{count, plan_cannot};
+use super::wire;
+use super::{Acted, Item};
+use crate::azure::Effect;
+use crate::engine::calls::Calls;
+use crate::engine::failure::Failure;
+use crate::engine::power::Power;
+use crate::json::{member, set_member};
+use crate::runbook::expr::RenderedCall;
+use crate::runbook::model::{Edit, Plane};
+
+/// Members that the service writes by itself; a difference in them is no change by anybody.
+const VOLATILE: [&str; 4] = ["etag", "provisioningState", "resourceGuid", "timeModified"];
+
+/// One member and its values before and after.
+pub(crate) struct Change {
+    path: String,
+    before: Option<Value>,
+    after: Option<Value>,
+}
+
+/// Reads, changes, writes, reads back and compares.
+pub(super) async fn execute(item: &Item<'_>, edit: &Edit) -> Result<Acted, Failure> {
+    let Power::Act { client, recorder } = &item.target.common.power else {
+        return Err(plan_cannot());
+    };
+    let (id, wanted) = wanted(item, edit)?;
+    item.target.may_write(&id)?;
+    let reads = item.calls("the state before the change");
+    let current = wire::read(client, &resource("GET", &id, edit, None), &reads).await?.body;
+    let changes = changes(&current, wanted);
+    if changes.is_empty() {
+        return Ok(Acted::with(vec![("body", current.clone()), ("before", current), ("changed", json!(false))]));
+    }
+    let body = changed(item, &current, &changes)?;
+    let record = recorder.keep(&json!({
+        "kind": "edit",
+        "item": item.scope.get("item"),
+        "target": id,
+        "api_version": edit.api_version,
+        "if_match": edit.if_match,
+        "changes": changes.iter().map(|change| json!({"path": change.path, "before": change.before, "after": change.after})).collect::<Vec<_>>(),
+        "before": current,
+    }))?;
+    let mut call = resource("PUT", &id, edit, Some(body));
+    if edit.if_match
+        && let Some(etag) = current.get("etag").and_then(Value::as_str)
+    {
+        call.headers.push(("If-Match".to_owned(), etag.to_owned()));
+    }
+    let calls = item.calls(&item.step.title.value).writing(record, super::undo_words(item.step));
+    let sent = wire::write(client, &call, Effect::Update, Some(true), &calls).await;
+    count(item, &sent);
+    sent?;
+    let after = compare(item, edit, &id, &current, &changes, &reads).await?;
+    Ok(Acted::with(vec![("body", after), ("before", current), ("changed", json!(true))]))
+}
+
+/// Says what a plan shows of this write.
+pub(super) fn rendered(item: &Item<'_>, edit: &Edit) -> Result<String, Failure> {
+    let id = item
+        .target
+        .common
+        .expressions
+        .text(&edit.arm, &item.scope)
+        .map_err(|error| item.expression(&error))?;
+    let members: Vec<&str> = edit.set.keys().map(String::as_str).collect();
+    Ok(format!("PUT {id} (only {})", members.join(", ")))
+}
+
+/// Returns the resource's id and the members' new values; null removes a member.
+fn wanted(item: &Item<'_>, edit: &Edit) -> Result<(String, Vec<(String, Option<Value>)>), Failure> {
+    let expressions = &item.target.common.expressions;
+    let failed = |error| item.expression(&error);
+    let id = expressions.text(&edit.arm, &item.scope).map_err(failed)?;
+    let mut members = Vec::new();
+    for (path, template) in &edit.set {
+        let value = expressions.value(&template.value, &item.scope).map_err(failed)?;
+        members.push((path.clone(), (!value.is_null()).then_some(value)));
+    }
+    Ok((id, members))
+}
+
+fn changes(current: &Value, wanted: Vec<(String, Option<Value>)>) -> Vec<Change> {
+    wanted
+        .into_iter()
+        .map(|(path, after)| Change { before: member(current, &path).cloned(), path, after })
+        .filter(|change| !same(change.before.as_ref(), change.after.as_ref()))
+        .collect()
+}
+
+/// Compares two values; ids are compared as ids, without regard to case (arm.md section 1.3).
+fn same(a: Option<&Value>, b: Option<&Value>) -> bool {
+    match (a, b) {
+        (Some(Value::String(a)), Some(Value::String(b))) if a.starts_with('/') => a.eq_ignore_ascii_case(b),
+        (Some(Value::Object(a)), Some(Value::Object(b))) => {
+            a.len() == b.len() && a.iter().all(|(name, value)| same(Some(value), b.get(name)))
+        }
+        (Some(Value::Array(a)), Some(Value::Array(b))) => {
+            a.len() == b.len() && a.iter().zip(b).all(|(a, b)| same(Some(a), Some(b)))
+        }
+        (a, b) => a == b,
+    }
+}
+
+/// Compares two values as [`same`], null being the same as absent.
+pub(crate) fn same_values(a: &Value, b: &Value) -> bool {
+    let present = |value: &'_ Value| !value.is_null();
+    same(Some(a).filter(|value| present(value)), Some(b).filter(|value| present(value)))
+}
+
+fn changed(item: &Item<'_>, current: &Value, changes: &[Change]) -> Result<Value, Failure> {
+    let mut body = current.clone();
+    for change in changes {
+        if !set_member(&mut body, &change.path, change.after.clone()) {
+            return Err(Failure::failed(
+                "edit",
+                format!("{} has no place for the member {}", item.key, change.path),
+                "azir runbook lint",
+            ));
+        }
+    }
+    Ok(body)
+}
+
+fn resource(method: &str, id: &str, edit: &Edit, body: Option<Value>) -> RenderedCall {
+    RenderedCall {
+        plane: Plane::Arm,
+        method: method.to_owned(),
+        path_or_url: id.to_owned(),
+        query: Vec::new(),
+        api_version: Some(edit.api_version.clone()),
+        headers: Vec::new(),
+        body,
+        pages: None,
+        missing_ok: false,
+    }
+}
+
+/// Reads the resource again and records whether any other member changed.
+async fn compare(item: &Item<'_>, edit: &Edit, id: &str, before: &Value, changes: &[Change], reads: &Calls) -> Result<Value, Failure> {
+    let after = wire::read(item.target.common.power.reader(), &resource("GET", id, edit, None), reads)
+        .await?
+        .body;
+    let mut others = Vec::new();
+    let paths: Vec<&str> = changes.iter().map(|change| change.path.as_str()).collect();
+    differences("", before, &after, &paths, &mut others);
+    let observed = if others.is_empty() {
+        "only the members named were changed".to_owned()
+    } else {
+        format!("these changed too: {}", others.join(", "))
+    };
+    item.target
+        .record_check(item.node, &item.key, &format!("no other member of {} changed", crate::ids::ArmId::name_of(id)), Some(others.is_empty()), false, Some(&observed), 0)
+        .await?;
+    Ok(after)
+}
+
+/// Collects the paths at which `a` and `b` differ, less `skip` and what the service writes by itself.
+fn differences(path: &str, a: &Value, b: &Value, skip: &[&str], found: &mut Vec<String>) {
+    match (a, b) {
+        (Value::Object(a), Value::Object(b)) => {
+            for name in a.keys().chain(b.keys().filter(|name| !a.contains_key(*name))) {
+                let inner = if path.is_empty() { name.clone() } else { format!("{path}.{name}") };
+                if VOLATILE.contains(&name.as_str()) || skip.contains(&inner.as_str()) {
+                    continue;
+                }
+                let null = Value::Null;
+                differences(&inner, a.get(name).unwrap_or(&null), b.get(name).unwrap_or(&null), skip, found);
+            }
+        }
+        (Value::Array(x), Value::Array(y)) if x.len() == y.len() => {
+            for (index, (x, y)) in x.iter().zip(y).enumerate() {
+                differences(&format!("{path}[{index}]"), x, y, skip, found);
+            }
+        }
+        _ if same(Some(a), Some(b)) => {}
+        _ => found.push(path.to_owned()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_changed_neighbour_member_is_found_and_an_etag_is_not() {
+        let before = json!({"etag": "1", "properties": {"nsg": {"id": "/a"}, "dns": ["x"], "ip": [{"etag": "q", "v": 1}]}});
+        let after = json!({"etag": "2", "properties": {"nsg": {"id": "/b"}, "dns": [], "ip": [{"etag": "r", "v": 2}]}});
+        let mut found = Vec::new();
+        differences("", &before, &after, &["properties.nsg"], &mut found);
+        assert_eq!(found, ["properties.dns", "properties.ip[0].v"]);
+    }
+
+    #[test]
+    fn ids_that_differ_only_in_case_are_no_change() {
+        let current = json!({"properties": {"nsg": {"id": "/Subscriptions/A"}}});
+        let wanted = vec![("properties.nsg".to_owned(), Some(json!({"id": "/subscriptions/a"})))];
+        assert!(changes(&current, wanted).is_empty());
+        let wanted = vec![("properties.nsg".to_owned(), None)];
+        assert_eq!(changes(&current, wanted).len(), 1);
+    }
+}

@@ -1,0 +1,356 @@
+//! One target, from its first read to its last check.
+//!
+//! Starts each node of the program when what it waits for has ended, many at once where the schedule
+//! allows. Checks that are no gate run beside later steps. When a step fails for good, nothing new
+//! starts, what is under way ends, and the rest is left undone.
+
+use std::collections::BTreeMap;
+use std::sync::{Arc, Mutex, PoisonError};
+
+use futures_util::StreamExt;
+use futures_util::stream::FuturesUnordered;
+use serde_json::{Map, Value, json};
+
+use super::ask::Ask;
+use super::check::{self, CheckResult};
+use super::event::{StepOutcome, What};
+use super::failure::{Failure, FailureKind};
+use super::plan::PlanStep;
+use super::power::{Power, Teller};
+use super::recorder::object;
+use super::request::Selection;
+use super::schedule::{Part, Program};
+use super::scope::Names;
+use super::single::Shared;
+use super::step::{self, ItemDone, StepDone};
+use super::vault::VaultPlace;
+use crate::runbook::expr::{Expressions, Scope};
+use crate::runbook::model::{Action, Otherwise, Purpose, Step};
+
+/// What all targets of a run share.
+pub(crate) struct Common {
+    pub(crate) program: Program,
+    pub(crate) expressions: Expressions,
+    pub(crate) power: Power,
+    pub(crate) teller: Teller,
+    pub(crate) ask: Arc<dyn Ask>,
+    /// One question at a time.
+    pub(crate) asking: tokio::sync::Mutex<()>,
+    pub(crate) shared: Shared,
+    pub(crate) choices: BTreeMap<String, Selection>,
+    pub(crate) accept: std::collections::BTreeSet<String>,
+    /// Whether decisions take their default without a question.
+    pub(crate) yes: bool,
+    pub(crate) responder: String,
+    pub(crate) incident: String,
+    pub(crate) run_id: String,
+    pub(crate) vault: Option<VaultPlace>,
+    /// Subscriptions that may be written to; absent: all.
+    pub(crate) writable: Option<Vec<String>>,
+    pub(crate) started_us: u64,
+}
+
+/// One target's state.
+pub(crate) struct Target<'a> {
+    pub(crate) common: &'a Common,
+    pub(crate) index: usize,
+    /// Its resource id or name.
+    pub(crate) name: String,
+    pub(crate) names: Vec<Names>,
+    pub(crate) teller: Teller,
+    pub(crate) tally: Mutex<Tally>,
+}
+
+/// What happened to a target so far.
+#[derive(Default)]
+pub(crate) struct Tally {
+    /// Writes that took effect, or may have.
+    pub(crate) effects: usize,
+    /// Exhibits that lie in the vault; storing evidence is no effect on the tenant under attack.
+    pub(crate) stored: usize,
+    /// The first failure that stopped it.
+    pub(crate) stopped: Option<Failure>,
+    /// Failures of items that did not stop it, and steps left undone.
+    pub(crate) left: Vec<(String, Failure)>,
+    /// Checks that are false or unknown.
+    pub(crate) unchecked: usize,
+    /// Named gaps.
+    pub(crate) gaps: usize,
+    /// Whom else it touches.
+    pub(crate) collateral: Vec<String>,
+    /// What stays open.
+    pub(crate) residual: Vec<(String, Option<String>)>,
+    /// When the last containing step was done.
+    pub(crate) contained_at: Option<chrono::DateTime<chrono::Utc>>,
+    /// What a plan found.
+    pub(crate) plan: Vec<(usize, PlanStep)>,
+    /// Asserts that spoke, as `(step, failure)`.
+    pub(crate) refusals: Vec<(String, Failure)>,
+}
+
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+enum NodeState {
+    Waiting,
+    Running,
+    Ended,
+    /// Ended, and every gate of it holds or is a named gap.
+    Open,
+}
+
+enum Finished {
+    Node(usize, Result<StepDone, Failure>),
+    Check(usize, CheckResult),
+}
+
+impl<'a> Target<'a> {
+    /// Prepares a target with the names that its templates see.
+    pub(crate) fn new(common: &'a Common, index: usize, name: String, run: &Value, profile: &Value, arguments: &Map<String, Value>) -> Self {
+        let names: Vec<Names> = common
+            .program
+            .frames
+            .iter()
+            .map(|_| Names::new(run, profile))
+            .collect();
+        if let (Some(first), Some(frame)) = (names.first(), common.program.frames.first()) {
+            first.parameters(frame.runbook.params.keys().map(|key| {
+                (key, arguments.get(key).cloned().unwrap_or(Value::Null))
+            }));
+        }
+        let teller = common.teller.of_target(&name);
+        Self {
+            common,
+            index,
+            name,
+            names,
+            teller,
+            tally: Mutex::new(Tally::default()),
+        }
+    }
+
+    /// Executes every node; returns when nothing is under way any more.
+    pub(crate) async fn execute(&self) {
+        let nodes = &self.common.program.nodes;
+        let mut states = vec![NodeState::Waiting; nodes.len()];
+        let mut gates_left = vec![0_usize; nodes.len()];
+        let mut under_way = FuturesUnordered::new();
+        loop {
+            for node in 0..nodes.len() {
+                if states[node] == NodeState::Waiting && self.may_start(node, &states) {
+                    states[node] = NodeState::Running;
+                    under_way.push(self.finish_node(node));
+                }
+            }
+            let Some(finished) = under_way.next().await else {
+                break;
+            };
+            match finished {
+                Finished::Node(node, Ok(done)) => {
+                    let gates = done.checks.iter().filter(|check| check.gate).count();
+                    gates_left[node] = gates;
+                    states[node] = if gates == 0 { NodeState::Open } else { NodeState::Ended };
+                    for check in done.checks {
+                        under_way.push(self.finish_check(node, check));
+                    }
+                }
+                Finished::Node(node, Err(failure)) => {
+                    states[node] = NodeState::Open;
+                    self.stop(node, failure);
+                }
+                Finished::Check(node, result) => {
+                    if result.gate {
+                        gates_left[node] = gates_left[node].saturating_sub(1);
+                        if gates_left[node] == 0 {
+                            states[node] = NodeState::Open;
+                        }
+                    }
+                    if let Some(failure) = result.failure {
+                        self.stop(node, failure);
+                    }
+                }
+            }
+        }
+        self.leave_rest(&states).await;
+    }
+
+    fn may_start(&self, node: usize, states: &[NodeState]) -> bool {
+        if self.tally().stopped.is_some() || (self.teller.halted() && self.common.power.recorder().is_some()) {
+            return false;
+        }
+        let plan = matches!(self.common.power, Power::Plan(_));
+        let node = &self.common.program.nodes[node];
+        let ended = |state: NodeState| matches!(state, NodeState::Ended | NodeState::Open);
+        node.after.iter().all(|before| ended(states[*before]))
+            && (plan || node.gates.iter().all(|gate| states[*gate] == NodeState::Open))
+    }
+
+    fn finish_node(&self, node: usize) -> futures_util::future::LocalBoxFuture<'_, Finished> {
+        Box::pin(async move { Finished::Node(node, step::execute(self, node).await) })
+    }
+
+    fn finish_check<'s>(&'s self, node: usize, check: check::Due) -> futures_util::future::LocalBoxFuture<'s, Finished> {
+        Box::pin(async move { Finished::Check(node, check::make(self, node, check).await) })
+    }
+
+    fn stop(&self, node: usize, failure: Failure) {
+        let id = self.common.program.nodes[node].id.clone();
+        let mut tally = self.tally();
+        if failure.kind == FailureKind::Refused {
+            tally.refusals.push((id, failure.clone()));
+        }
+        tally.stopped.get_or_insert(failure);
+    }
+
+    /// Says of every node that never started that it was left undone.
+    async fn leave_rest(&self, states: &[NodeState]) {
+        let Some(recorder) = self.common.power.recorder() else {
+            return;
+        };
+        let nodes = &self.common.program.nodes;
+        let why = self.tally().stopped.as_ref().map_or_else(
+            || "the responder stopped the run".to_owned(),
+            |failure| format!("the target stopped: {}", failure.message),
+        );
+        for (node, state) in states.iter().enumerate() {
+            if *state != NodeState::Waiting || matches!(nodes[node].part, Part::Exit(_)) {
+                continue;
+            }
+            let step = self.common.program.step(node);
+            let data = object(json!({
+                "step": nodes[node].id,
+                "title": step.title.value,
+                "phase": phase_word(step),
+                "kind": step::kind_word(step),
+                "target_index": self.index,
+                "state": "skipped",
+                "why": why,
+            }));
+            // A poisoned writer is reported by the run itself.
+            let _ = recorder.line("step", data).await;
+            if step::writes(step) {
+                let next = format!("azir {} {}", self.common.program.frames[0].runbook.name.value, self.name);
+                let said = json!({"step": nodes[node].id, "target_index": self.index, "why": why, "next": next});
+                let _ = recorder.note("not_done", said).await;
+            }
+        }
+    }
+
+    /// Returns the names that templates of `node` see now.
+    pub(crate) fn scope(&self, node: usize) -> Scope {
+        let mut scope = self.names[self.common.program.nodes[node].frame].scope();
+        scope.set("now", &Value::String(crate::clock::seconds(self.teller.now())));
+        scope
+    }
+
+    /// Records and tells a named gap.
+    pub(crate) async fn gap(&self, node: usize, item: &str, text: &str) -> Result<(), Failure> {
+        let id = &self.common.program.nodes[node].id;
+        self.tally().gaps += 1;
+        if let Some(recorder) = self.common.power.recorder() {
+            recorder
+                .note("gap", json!({"step": id, "target_index": self.index, "item": item, "text": text}))
+                .await?;
+        }
+        self.teller.of_step(id).tell(What::Gap { text: text.to_owned() });
+        Ok(())
+    }
+
+    /// Records and tells something worth saying.
+    pub(crate) async fn say(&self, node: usize, text: &str) -> Result<(), Failure> {
+        let id = &self.common.program.nodes[node].id;
+        if let Some(recorder) = self.common.power.recorder() {
+            recorder
+                .note("say", json!({"step": id, "target_index": self.index, "text": text}))
+                .await?;
+        }
+        self.teller.of_step(id).tell(What::Note { text: text.to_owned() });
+        Ok(())
+    }
+
+    /// Adds something that stays open.
+    pub(crate) fn stays_open(&self, what: String, until: Option<String>) {
+        let mut tally = self.tally();
+        if !tally.residual.iter().any(|(known, _)| *known == what) {
+            tally.residual.push((what, until));
+        }
+    }
+
+    /// Refuses a write outside the subscriptions that the profile names.
+    pub(crate) fn may_write(&self, path: &str) -> Result<(), Failure> {
+        let Some(writable) = &self.common.writable else {
+            return Ok(());
+        };
+        let subscription = path
+            .strip_prefix("/subscriptions/")
+            .and_then(|rest| rest.split('/').next());
+        match subscription {
+            Some(subscription) if !writable.iter().any(|known| known.eq_ignore_ascii_case(subscription)) => Err(Failure::failed(
+                "guard",
+                format!("subscription {subscription} is not among those that the profile lets azir write to"),
+                "add it to subscriptions in config.toml, or choose another --profile",
+            )
+            .of_kind(FailureKind::Refused)),
+            _ => Ok(()),
+        }
+    }
+
+    pub(crate) fn tally(&self) -> std::sync::MutexGuard<'_, Tally> {
+        self.tally.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Returns whether the runbook is meant to contain.
+    pub(crate) fn contains(&self) -> bool {
+        self.common.program.frames[0].runbook.purpose == Purpose::Contain
+    }
+
+    /// Notes that a containing step has ended well.
+    pub(crate) fn note_containing(&self, node: usize) {
+        let step = self.common.program.step(node);
+        if step::writes(step) && step.phase != crate::runbook::model::Phase::Tag {
+            self.tally().contained_at = Some(self.teller.now());
+        }
+    }
+
+    /// Says what a failed item of a step means, by what the runbook says of it.
+    pub(crate) async fn take_failure(&self, node: usize, item: &str, otherwise: Otherwise, failure: Failure) -> Result<StepOutcome, Failure> {
+        match (otherwise, failure.kind) {
+            (_, FailureKind::Record | FailureKind::Halted) | (Otherwise::Stop, _) => Err(failure),
+            (Otherwise::Gap, _) => {
+                self.gap(node, item, &failure.message).await?;
+                Ok(StepOutcome::Failed)
+            }
+            (Otherwise::Say, _) => {
+                let step = self.common.program.step(node);
+                let title = step.title.value.to_lowercase();
+                self.stays_open(format!("not known: {title} ({})", failure.message), None);
+                self.say(node, &format!("could not {title}: {}", failure.message)).await?;
+                Ok(StepOutcome::Failed)
+            }
+        }
+    }
+}
+
+/// Returns the word for a step's phase.
+pub(crate) fn phase_word(step: &Step) -> String {
+    serde_json::to_value(step.phase)
+        .ok()
+        .and_then(|word| word.as_str().map(str::to_owned))
+        .unwrap_or_default()
+}
+
+/// Returns whether `action` is one that only reads, so that a plan can carry it out.
+pub(crate) fn plan_carries_out(action: &Action) -> bool {
+    matches!(action, Action::Read(_) | Action::Assert(_))
+}
+
+/// Makes the results of a step from those of its items.
+pub(crate) fn results(step: &Step, items: Vec<ItemDone>) -> Value {
+    if step.for_each.is_some() {
+        let each: Vec<Value> = items.into_iter().map(|item| Value::Object(item.values)).collect();
+        json!({ "each": each })
+    } else {
+        items
+            .into_iter()
+            .next()
+            .map_or_else(|| json!({}), |item| Value::Object(item.values))
+    }
+}

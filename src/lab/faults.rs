@@ -1,0 +1,96 @@
+//! Faults by script: which request, the how many-th time, and what goes wrong.
+
+use serde::Deserialize;
+
+/// A script of faults.
+#[derive(Clone, Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Faults {
+    /// Rules in order; the first that fits applies.
+    pub faults: Vec<Rule>,
+}
+
+/// One rule.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Rule {
+    /// The method; absent: any.
+    pub method: Option<String>,
+    /// A text that the path must hold, whatever its case; absent: any path.
+    pub path: Option<String>,
+    /// From which match on it applies, counted from 1; absent: the first.
+    pub nth: Option<u64>,
+    /// How many matches it applies to; absent: one.
+    pub times: Option<u64>,
+    /// What goes wrong.
+    #[serde(rename = "do")]
+    pub fault: Fault,
+    /// The status, for `status`.
+    pub status: Option<u16>,
+    /// The error code, for `status`.
+    pub code: Option<String>,
+    /// Seconds to ask to wait.
+    pub retry_after: Option<u64>,
+    /// Milliseconds, for `delay`.
+    pub millis: Option<u64>,
+    #[serde(skip)]
+    seen: u64,
+}
+
+/// What can go wrong.
+#[derive(Clone, Copy, Debug, Deserialize, Eq, PartialEq)]
+#[serde(rename_all = "kebab-case")]
+pub enum Fault {
+    /// An error status without effect.
+    Status,
+    /// The connection breaks before anything happens.
+    ResetBefore,
+    /// The effect happens and the connection breaks.
+    ResetAfter,
+    /// The answer comes late.
+    Delay,
+    /// Half of the body is missing.
+    Truncate,
+    /// A page of something in between.
+    Html,
+    /// A list leads elsewhere.
+    ForeignNextLink,
+    /// An operation leads elsewhere.
+    ForeignLocation,
+    /// The token is said to have expired.
+    ExpiredToken,
+    /// A claims challenge.
+    ClaimsChallenge,
+    /// An operation fails.
+    LroFailed,
+    /// An operation never ends.
+    LroStuck,
+}
+
+impl Faults {
+    /// Reads a script.
+    ///
+    /// # Errors
+    /// Where and why it cannot be read.
+    pub fn parse(text: &str) -> Result<Self, String> {
+        serde_saphyr::from_str(text).map_err(|error| error.to_string())
+    }
+
+    /// Returns the rule that applies to a request.
+    pub(super) fn next(&mut self, method: &str, path: &str) -> Option<Rule> {
+        let path = path.to_ascii_lowercase();
+        for rule in &mut self.faults {
+            let fits = rule.method.as_ref().is_none_or(|wanted| wanted.eq_ignore_ascii_case(method))
+                && rule.path.as_ref().is_none_or(|wanted| path.contains(&wanted.to_ascii_lowercase()));
+            if !fits {
+                continue;
+            }
+            rule.seen += 1;
+            let first = rule.nth.unwrap_or(1);
+            if (first..first + rule.times.unwrap_or(1)).contains(&rule.seen) {
+                return Some(rule.clone());
+            }
+        }
+        None
+    }
+}

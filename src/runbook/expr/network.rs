@@ -1,0 +1,361 @@
+//! What network security groups let through, computed from their rules.
+//!
+//! Pure: a quarantine passes if, in each direction, no rule lets anything through before the rule that
+//! denies everything, save inbound from the responders' bastion. Rules are judged by priority, the lowest
+//! number first, user rules before the platform's default rules (arm.md section 2.5).
+
+use serde_json::{Value, json};
+
+use super::filters::{Row, arg, list, text_arg};
+use crate::runbook::params::cidr;
+
+pub(super) const ROWS: &[Row] = &[
+    ("effective_verdict", effective_verdict, "answer of effectiveNetworkSecurityGroups | effective_verdict(bastion, nic id, cut_dns, cut_imds): {passes, reason}"),
+    ("flush_rule", flush_rule, "flush_rule(nsg): the body of a redundant deny rule that differs from the one there now"),
+    ("nsg_verdict", nsg_verdict, "nsg | nsg_verdict(bastion, cut_dns, cut_imds): {passes, reason, flush}"),
+    ("nsg_verdicts", nsg_verdicts, "list of nsgs | nsg_verdicts(bastion, cut_dns, cut_imds): of each {nsg, passes, why, flush}"),
+    ("quarantine_rules", quarantine_rules, "quarantine_rules(bastion, cut_dns, cut_imds): the rules of a new quarantine NSG"),
+    ("where_group", where_group, "list | where_group('name'): resources of this resource group"),
+];
+
+/// Ports that the bastion needs: SSH and RDP.
+const BASTION_PORTS: [&str; 2] = ["22", "3389"];
+const DNS_TAG: &str = "AzurePlatformDNS";
+const IMDS_TAG: &str = "AzurePlatformIMDS";
+
+/// One rule, whatever form it came in.
+#[derive(Clone, Debug)]
+struct Rule {
+    name: String,
+    priority: i64,
+    inbound: bool,
+    allow: bool,
+    any_protocol: bool,
+    sources: Vec<String>,
+    source_ports: Vec<String>,
+    destinations: Vec<String>,
+    ports: Vec<String>,
+}
+
+/// What to expect of the rules.
+struct Expect {
+    bastion: Vec<String>,
+    cut_dns: bool,
+    cut_imds: bool,
+}
+
+impl Expect {
+    fn new(bastion: &Value, cut_dns: Option<&Value>, cut_imds: Option<&Value>) -> Result<Self, String> {
+        let flag = |value: Option<&Value>| value.and_then(Value::as_bool).unwrap_or(false);
+        let ranges = match bastion {
+            Value::Null => Vec::new(),
+            other => list(other)?
+                .iter()
+                .map(|range| cidr(range.as_str().unwrap_or_default()))
+                .collect::<Result<Vec<_>, _>>()?,
+        };
+        Ok(Self { bastion: ranges, cut_dns: flag(cut_dns), cut_imds: flag(cut_imds) })
+    }
+}
+
+fn nsg_verdict(value: &Value, args: &[Value]) -> Result<Value, String> {
+    let expect = Expect::new(arg(args, 0)?, args.get(1), args.get(2))?;
+    let verdict = judge(&rules_of(value, "properties"), &expect);
+    let flush = crate::json::member(value, "properties.flushConnection").and_then(Value::as_bool).unwrap_or(false);
+    Ok(match verdict {
+        Ok(reason) => json!({"passes": true, "reason": reason, "flush": flush}),
+        Err(reason) => json!({"passes": false, "reason": reason, "flush": flush}),
+    })
+}
+
+fn nsg_verdicts(value: &Value, args: &[Value]) -> Result<Value, String> {
+    list(value)?
+        .iter()
+        .map(|nsg| {
+            let verdict = nsg_verdict(nsg, args)?;
+            let name = nsg.get("name").and_then(Value::as_str).unwrap_or_default();
+            let why = format!("{name} is not used: {}", verdict["reason"].as_str().unwrap_or_default());
+            Ok(json!({"nsg": nsg, "passes": verdict["passes"], "why": why, "flush": verdict["flush"]}))
+        })
+        .collect()
+}
+
+/// Judges what the platform says is in force: the NSG of the interface must be among the answers and pass.
+fn effective_verdict(value: &Value, args: &[Value]) -> Result<Value, String> {
+    let expect = Expect::new(arg(args, 0)?, args.get(2), args.get(3))?;
+    let nic = text_arg(args, 1)?;
+    let groups = value.get("value").unwrap_or(value);
+    let own = list(groups)?.iter().find(|group| {
+        crate::json::member(group, "association.networkInterface.id")
+            .and_then(Value::as_str)
+            .is_some_and(|id| id.eq_ignore_ascii_case(nic))
+    });
+    let Some(own) = own else {
+        return Ok(json!({"passes": false, "reason": "no NSG is in force at the interface"}));
+    };
+    let name = crate::json::member(own, "networkSecurityGroup.id").and_then(Value::as_str).map(crate::ids::ArmId::name_of).unwrap_or_default();
+    Ok(match judge(&effective_rules(own), &expect) {
+        Ok(reason) => json!({"passes": true, "reason": format!("{name}: {reason}")}),
+        Err(reason) => json!({"passes": false, "reason": format!("{name}: {reason}")}),
+    })
+}
+
+fn quarantine_rules(value: &Value, args: &[Value]) -> Result<Value, String> {
+    let expect = Expect::new(value, args.first(), args.get(1))?;
+    let rule = |name: &str, priority: i64, direction: &str, access: &str, protocol: &str| {
+        json!({"name": name, "properties": {
+            "priority": priority, "direction": direction, "access": access, "protocol": protocol,
+            "sourceAddressPrefix": "*", "sourcePortRange": "*", "destinationAddressPrefix": "*", "destinationPortRange": "*",
+        }})
+    };
+    let mut rules = Vec::new();
+    if !expect.bastion.is_empty() {
+        let mut allow = rule("AllowIRBastionInbound", 100, "Inbound", "Allow", "Tcp");
+        // Singular and plural members must not be mixed (arm.md section 2.5).
+        allow["properties"]["sourceAddressPrefix"] = Value::Null;
+        allow["properties"]["destinationPortRange"] = Value::Null;
+        allow["properties"]["sourceAddressPrefixes"] = json!(expect.bastion);
+        allow["properties"]["destinationPortRanges"] = json!(BASTION_PORTS);
+        if let Some(properties) = allow["properties"].as_object_mut() {
+            properties.retain(|_, value| !value.is_null());
+        }
+        rules.push(allow);
+    }
+    for (cut, name, priority, tag) in [(expect.cut_dns, "DenyPlatformDns", 200, DNS_TAG), (expect.cut_imds, "DenyPlatformImds", 201, IMDS_TAG)] {
+        if cut {
+            let mut deny = rule(name, priority, "Outbound", "Deny", "*");
+            deny["properties"]["destinationAddressPrefix"] = json!(tag);
+            rules.push(deny);
+        }
+    }
+    rules.push(rule("DenyAllInbound", 4096, "Inbound", "Deny", "*"));
+    rules.push(rule("DenyAllOutbound", 4096, "Outbound", "Deny", "*"));
+    Ok(Value::Array(rules))
+}
+
+/// The name of the rule that is changed so that established flows are judged again.
+const FLUSH_RULE: &str = "azir-flush";
+
+/// Returns a rule that denies what is denied anyway, and differs from the one that is there now.
+///
+/// A guess in one place: that a change of a rule's port range is a rule change in the sense of
+/// `flushConnection` (arm.md section 2.0 marks the effect on established flows unconfirmed).
+fn flush_rule(value: &Value, _: &[Value]) -> Result<Value, String> {
+    let rules = crate::json::member(value, "properties.securityRules").and_then(Value::as_array).cloned().unwrap_or_default();
+    let of = |rule: &Value, path: &str| crate::json::member(rule, path).cloned().unwrap_or(Value::Null);
+    let existing = rules.iter().find(|rule| of(rule, "name") == json!(FLUSH_RULE));
+    let ports = match existing.map(|rule| of(rule, "properties.destinationPortRange")) {
+        Some(Value::String(ports)) if ports == "*" => "0-65535",
+        _ => "*",
+    };
+    let taken: Vec<i64> = rules
+        .iter()
+        .filter(|rule| of(rule, "properties.direction") == json!("Inbound") && of(rule, "name") != json!(FLUSH_RULE))
+        .filter_map(|rule| of(rule, "properties.priority").as_i64())
+        .collect();
+    let priority = existing
+        .and_then(|rule| of(rule, "properties.priority").as_i64())
+        .or_else(|| (100..=4095).rev().find(|priority| !taken.contains(priority)))
+        .ok_or("no priority is free for the rule that flushes")?;
+    Ok(json!({"properties": {
+        "priority": priority, "direction": "Inbound", "access": "Deny", "protocol": "*",
+        "sourceAddressPrefix": "*", "sourcePortRange": "*", "destinationAddressPrefix": "*", "destinationPortRange": ports,
+    }}))
+}
+
+fn where_group(value: &Value, args: &[Value]) -> Result<Value, String> {
+    let wanted = text_arg(args, 0)?;
+    Ok(list(value)?
+        .iter()
+        .filter(|resource| {
+            let id = resource.get("id").and_then(Value::as_str).and_then(|id| id.parse::<crate::ids::ArmId>().ok());
+            id.as_ref().and_then(crate::ids::ArmId::resource_group).is_some_and(|group| group.eq_ignore_ascii_case(wanted))
+        })
+        .cloned()
+        .collect())
+}
+
+fn rules_of(nsg: &Value, at: &str) -> Vec<Rule> {
+    let of = |name: &str| {
+        crate::json::member(nsg, &format!("{at}.{name}")).and_then(Value::as_array).cloned().unwrap_or_default()
+    };
+    let mut rules: Vec<Rule> = of("securityRules")
+        .iter()
+        .chain(&of("defaultSecurityRules"))
+        .filter_map(|rule| rule_of(rule.get("name")?.as_str()?, rule.get("properties")?))
+        .collect();
+    rules.sort_by_key(|rule| rule.priority);
+    rules
+}
+
+fn effective_rules(group: &Value) -> Vec<Rule> {
+    let rules = group.get("effectiveSecurityRules").and_then(Value::as_array).cloned().unwrap_or_default();
+    let mut rules: Vec<Rule> = rules.iter().filter_map(|rule| rule_of(rule.get("name")?.as_str()?, rule)).collect();
+    rules.sort_by_key(|rule| rule.priority);
+    rules
+}
+
+fn rule_of(name: &str, rule: &Value) -> Option<Rule> {
+    let texts = |names: [&str; 3]| -> Vec<String> {
+        let mut found = Vec::new();
+        for name in names {
+            match rule.get(name) {
+                Some(Value::String(text)) if !text.is_empty() => found.push(text.clone()),
+                Some(Value::Array(items)) => found.extend(items.iter().filter_map(Value::as_str).map(str::to_owned)),
+                _ => {}
+            }
+        }
+        found
+    };
+    let word = |name: &str| rule.get(name).and_then(Value::as_str).unwrap_or_default().to_lowercase();
+    Some(Rule {
+        name: crate::ids::ArmId::name_of(name).to_owned(),
+        priority: rule.get("priority")?.as_i64()?,
+        inbound: word("direction") == "inbound",
+        // Anything that is not plainly a denial is feared to allow.
+        allow: word("access") != "deny",
+        any_protocol: matches!(word("protocol").as_str(), "*" | "all"),
+        sources: texts(["sourceAddressPrefix", "sourceAddressPrefixes", "expandedSourceAddressPrefix"]),
+        source_ports: texts(["sourcePortRange", "sourcePortRanges", "-"]),
+        destinations: texts(["destinationAddressPrefix", "destinationAddressPrefixes", "expandedDestinationAddressPrefix"]),
+        ports: texts(["destinationPortRange", "destinationPortRanges", "-"]),
+    })
+}
+
+fn any_address(prefixes: &[String]) -> bool {
+    let has = |wanted: &str| prefixes.iter().any(|prefix| prefix == wanted);
+    prefixes.iter().any(|prefix| prefix == "*" || prefix.eq_ignore_ascii_case("any")) || (has("0.0.0.0/0") && has("::/0"))
+}
+
+fn any_port(ranges: &[String]) -> bool {
+    ranges.iter().any(|range| matches!(range.as_str(), "*" | "0-65535"))
+}
+
+impl Rule {
+    fn denies_all(&self) -> bool {
+        !self.allow && self.any_protocol && any_address(&self.sources) && any_address(&self.destinations) && any_port(&self.ports) && any_port(&self.source_ports)
+    }
+
+    fn denies_tag(&self, tag: &str) -> bool {
+        !self.allow && !self.inbound && self.any_protocol && any_port(&self.ports) && self.destinations.iter().any(|prefix| prefix.eq_ignore_ascii_case(tag))
+    }
+
+    fn is_bastion(&self, bastion: &[String]) -> bool {
+        let from_bastion = |prefix: &String| cidr(prefix).is_ok_and(|range| bastion.contains(&range));
+        self.inbound && !self.sources.is_empty() && self.sources.iter().all(from_bastion)
+    }
+}
+
+/// Returns why the rules deny all but the bastion, or which rule lets something through.
+fn judge(rules: &[Rule], expect: &Expect) -> Result<String, String> {
+    for inbound in [true, false] {
+        let direction = if inbound { "inbound" } else { "outbound" };
+        let mut closed = None;
+        for rule in rules.iter().filter(|rule| rule.inbound == inbound) {
+            if rule.denies_all() {
+                closed = Some(rule);
+                break;
+            }
+            if rule.allow && !rule.is_bastion(&expect.bastion) {
+                let what = format!("from {} to {} port {}", join(&rule.sources), join(&rule.destinations), join(&rule.ports));
+                return Err(format!("rule {} (priority {}) lets {direction} traffic through before any rule denies it all: {what}", rule.name, rule.priority));
+            }
+        }
+        if closed.is_none() {
+            return Err(format!("no rule denies all {direction} traffic"));
+        }
+    }
+    for (cut, tag) in [(expect.cut_dns, DNS_TAG), (expect.cut_imds, IMDS_TAG)] {
+        if cut && !rules.iter().any(|rule| rule.denies_tag(tag)) {
+            return Err(format!("no rule denies the service tag {tag}, which a rule for all addresses does not reach"));
+        }
+    }
+    Ok(match expect.bastion.as_slice() {
+        [] => "all traffic is denied both ways".to_owned(),
+        ranges => format!("all traffic is denied both ways but inbound from {}", ranges.join(", ")),
+    })
+}
+
+fn join(texts: &[String]) -> String {
+    if texts.is_empty() { "anything".to_owned() } else { texts.iter().take(4).cloned().collect::<Vec<_>>().join(",") }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn nsg(extra: &[Value]) -> Value {
+        let mut rules = quarantine_rules(&json!(["10.99.0.0/24"]), &[]).unwrap().as_array().unwrap().clone();
+        rules.extend(extra.iter().cloned());
+        json!({"name": "n", "properties": {"securityRules": rules, "flushConnection": true}})
+    }
+
+    fn rule(name: &str, priority: i64, direction: &str, access: &str, source: &str) -> Value {
+        json!({"name": name, "properties": {"priority": priority, "direction": direction, "access": access, "protocol": "*",
+            "sourceAddressPrefix": source, "sourcePortRange": "*", "destinationAddressPrefix": "*", "destinationPortRange": "*"}})
+    }
+
+    fn passes(value: &Value) -> bool {
+        nsg_verdict(value, &[json!(["10.99.0.0/24"])]).unwrap()["passes"] == json!(true)
+    }
+
+    #[test]
+    fn the_quarantine_that_azir_makes_passes_its_own_judgement() {
+        assert!(passes(&nsg(&[])));
+        let closed = json!({"properties": {"securityRules": quarantine_rules(&json!([]), &[json!(true), json!(true)]).unwrap()}});
+        assert_eq!(nsg_verdict(&closed, &[json!([]), json!(true), json!(true)]).unwrap()["passes"], json!(true));
+        // Without the service tags the resolver stays reachable, whatever is denied.
+        assert_eq!(nsg_verdict(&nsg(&[]), &[json!(["10.99.0.0/24"]), json!(true)]).unwrap()["passes"], json!(false));
+    }
+
+    #[test]
+    fn a_rule_in_front_of_the_deny_is_found() {
+        for extra in [
+            rule("evil", 4095, "Inbound", "Allow", "*"),
+            rule("evil", 100, "Outbound", "Allow", "*"),
+            rule("evil", 200, "Inbound", "Allow", "VirtualNetwork"),
+            rule("evil", 200, "Inbound", "Allow", "10.99.0.0/16"),
+            rule("odd", 200, "Inbound", "allowed?", "*"),
+        ] {
+            assert!(!passes(&nsg(&[extra.clone()])), "{extra}");
+        }
+        assert!(passes(&nsg(&[rule("late", 4097, "Inbound", "Allow", "*")])));
+        assert!(passes(&nsg(&[rule("deny", 150, "Inbound", "Deny", "Internet")])));
+    }
+
+    #[test]
+    fn a_deny_that_is_not_for_everything_closes_nothing() {
+        let mut half = rule("DenyTcp", 4096, "Inbound", "Deny", "*");
+        half["properties"]["protocol"] = json!("Tcp");
+        let rules = json!([half, rule("DenyAllOutbound", 4096, "Outbound", "Deny", "*")]);
+        let default_allow = json!([rule("AllowVnetInBound", 65000, "Inbound", "Allow", "VirtualNetwork")]);
+        let value = json!({"properties": {"securityRules": rules, "defaultSecurityRules": default_allow}});
+        assert!(!passes(&value));
+        assert!(!passes(&json!({"properties": {}})));
+    }
+
+    #[test]
+    fn the_flush_rule_differs_each_time_and_never_opens_anything() {
+        let first = flush_rule(&nsg(&[]), &[]).unwrap();
+        let mut named = first.clone();
+        named["name"] = json!("azir-flush");
+        let with = nsg(&[named]);
+        assert!(passes(&with));
+        let second = flush_rule(&with, &[]).unwrap();
+        assert_ne!(first, second);
+        assert_eq!(first["properties"]["priority"], second["properties"]["priority"]);
+        assert_eq!(flush_rule(&nsg(&[rule("x", 4095, "Inbound", "Deny", "*")]), &[]).unwrap()["properties"]["priority"], json!(4094));
+    }
+
+    #[test]
+    fn effective_rules_are_judged_at_the_interface_asked_for() {
+        let deny = |direction: &str| json!({"name": format!("securityRules/Deny{direction}"), "priority": 4096, "direction": direction, "access": "Deny", "protocol": "All",
+            "sourceAddressPrefix": "*", "sourcePortRange": "0-65535", "destinationAddressPrefix": "*", "destinationPortRange": "0-65535"});
+        let answer = json!({"value": [
+            {"association": {"subnet": {"id": "/s"}}, "effectiveSecurityRules": []},
+            {"association": {"networkInterface": {"id": "/NIC"}}, "networkSecurityGroup": {"id": "/x/q"}, "effectiveSecurityRules": [deny("Inbound"), deny("Outbound")]},
+        ]});
+        assert_eq!(effective_verdict(&answer, &[json!([]), json!("/nic")]).unwrap()["passes"], json!(true));
+        assert_eq!(effective_verdict(&answer, &[json!([]), json!("/other")]).unwrap()["passes"], json!(false));
+    }
+}
