@@ -188,6 +188,14 @@ impl<'a> Resolver<'a> {
     }
 }
 
+/// Counts the subscriptions that the caller can see.
+pub(crate) async fn count_subscriptions(reader: &Reader) -> Result<usize, Failure> {
+    let clock: std::sync::Arc<dyn crate::clock::Clock> = std::sync::Arc::new(crate::clock::SystemClock);
+    let (_, halt) = tokio::sync::watch::channel(false);
+    let teller = Teller::new(None, clock, uuid::Uuid::nil(), halt);
+    Resolver::new(reader, teller, None, "doctor").visible().await.map(|found| found.len())
+}
+
 fn cloud(failure: &Failure) -> EngineError {
     EngineError::Cloud {
         code: failure.code.clone(),
