@@ -45,17 +45,36 @@ impl Ask for Terminal {
         Some(answer.eq_ignore_ascii_case("yes"))
     }
 
-    async fn decide(&self, step: &str, question: &str, options: &[Choice], default: &[String]) -> Chosen {
-        let fallback = || Chosen { ids: default.to_vec(), by: "default".into(), words: None };
+    async fn decide(
+        &self,
+        step: &str,
+        question: &str,
+        options: &[Choice],
+        default: &[String],
+    ) -> Chosen {
+        let fallback = || Chosen {
+            ids: default.to_vec(),
+            by: "default".into(),
+            words: None,
+        };
         out::line(&format!("\n{question}"));
         for (number, option) in options.iter().enumerate() {
             out::line(&format!("  {:>2}. {}", number + 1, option.label));
         }
-        let Some(words) = self.prompt(&format!("Numbers, all or none [{}] ({step}): ", if default.is_empty() { "none" } else { "all" })) else {
+        let Some(words) = self.prompt(&format!(
+            "Numbers, all or none [{}] ({step}): ",
+            if default.is_empty() { "none" } else { "all" }
+        )) else {
             return fallback();
         };
         let ids = match words.as_str() {
-            "" => return Chosen { words: Some(words), by: "responder".into(), ..fallback() },
+            "" => {
+                return Chosen {
+                    words: Some(words),
+                    by: "responder".into(),
+                    ..fallback()
+                };
+            }
             "all" => options.iter().map(|option| option.id.clone()).collect(),
             "none" => Vec::new(),
             numbers => numbers
@@ -65,13 +84,25 @@ impl Ask for Terminal {
                 .map(|option| option.id.clone())
                 .collect(),
         };
-        Chosen { ids, by: "responder".into(), words: Some(words) }
+        Chosen {
+            ids,
+            by: "responder".into(),
+            words: Some(words),
+        }
     }
 
     async fn consent(&self, step: &str, title: &str, cost: &str) -> Option<Chosen> {
         let words = self.prompt(&format!("\n{title}: {cost}\nType {step} to allow it: "))?;
-        let ids = if words == step { vec![step.to_owned()] } else { Vec::new() };
-        Some(Chosen { ids, by: "responder".into(), words: Some(words) })
+        let ids = if words == step {
+            vec![step.to_owned()]
+        } else {
+            Vec::new()
+        };
+        Some(Chosen {
+            ids,
+            by: "responder".into(),
+            words: Some(words),
+        })
     }
 
     async fn manual(&self, step: &str, instruction: &str, finding: &str) -> Finding {

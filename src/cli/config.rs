@@ -34,13 +34,30 @@ impl Config {
         let path = Self::path(home);
         let text = match std::fs::read_to_string(&path) {
             Ok(text) => text,
-            Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(Self::default()),
-            Err(error) => return Err(Refusal::usage(format!("cannot read {}: {error}", path.display()), "azir doctor")),
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => {
+                return Ok(Self::default());
+            }
+            Err(error) => {
+                return Err(Refusal::usage(
+                    format!("cannot read {}: {error}", path.display()),
+                    "azir doctor",
+                ));
+            }
         };
-        let config: Self = toml::from_str(&text)
-            .map_err(|error| Refusal::usage(format!("{}: {}", path.display(), error.to_string().trim_end()), format!("edit {}; azir init shows every key", path.display())))?;
+        let config: Self = toml::from_str(&text).map_err(|error| {
+            Refusal::usage(
+                format!("{}: {}", path.display(), error.to_string().trim_end()),
+                format!("edit {}; azir init shows every key", path.display()),
+            )
+        })?;
         if config.profiles.contains_key(LAB) {
-            return Err(Refusal::usage(format!("{}: the profile lab is built in and cannot be changed", path.display()), "choose another name for it"));
+            return Err(Refusal::usage(
+                format!(
+                    "{}: the profile lab is built in and cannot be changed",
+                    path.display()
+                ),
+                "choose another name for it",
+            ));
         }
         Ok(config)
     }
@@ -56,8 +73,16 @@ impl Config {
         match self.profiles.get(name) {
             Some(profile) => Ok((name.to_owned(), profile.clone())),
             None => {
-                let names: Vec<&str> = self.profiles.keys().map(String::as_str).chain([LAB]).collect();
-                Err(Refusal::usage(format!("there is no profile {name}; there are {}", names.join(", ")), "azir doctor"))
+                let names: Vec<&str> = self
+                    .profiles
+                    .keys()
+                    .map(String::as_str)
+                    .chain([LAB])
+                    .collect();
+                Err(Refusal::usage(
+                    format!("there is no profile {name}; there are {}", names.join(", ")),
+                    "azir doctor",
+                ))
             }
         }
     }
@@ -68,9 +93,18 @@ pub(super) fn lab() -> Profile {
     Profile {
         bastion: vec!["10.99.0.0/24".to_owned()],
         regions: vec!["westeurope".to_owned()],
-        snapshots: Some(Snapshots { resource_group: "rg-forensic-prod".to_owned() }),
-        quarantine: Some(Quarantine { resource_group: "rg-security-prod".to_owned(), name: "nsg-ir-quarantine".to_owned() }),
-        vault: Some(Vault { account: Some("stforensicirprodweu".to_owned()), id: None, container: "ir-evidence".to_owned() }),
+        snapshots: Some(Snapshots {
+            resource_group: "rg-forensic-prod".to_owned(),
+        }),
+        quarantine: Some(Quarantine {
+            resource_group: "rg-security-prod".to_owned(),
+            name: "nsg-ir-quarantine".to_owned(),
+        }),
+        vault: Some(Vault {
+            account: Some("stforensicirprodweu".to_owned()),
+            id: None,
+            container: "ir-evidence".to_owned(),
+        }),
         ..Profile::default()
     }
 }

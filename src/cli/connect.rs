@@ -21,11 +21,15 @@ pub(super) struct Connection {
     pub(super) profile: Profile,
     pub(super) profile_name: String,
     /// Runs as long as this lives.
-    pub(super) lab: Option<Lab>,
+    pub(super) _lab: Option<Lab>,
 }
 
 /// Connects. `case`: the case's folder, where a lab keeps its state.
-pub(super) async fn connect(matches: &ArgMatches, home: &Home, case: &Path) -> Result<Connection, Refusal> {
+pub(super) async fn connect(
+    matches: &ArgMatches,
+    home: &Home,
+    case: &Path,
+) -> Result<Connection, Refusal> {
     if matches.get_flag("lab") {
         return connect_lab(matches, case).await;
     }
@@ -35,7 +39,11 @@ pub(super) async fn connect(matches: &ArgMatches, home: &Home, case: &Path) -> R
         return connect_lab(matches, case).await;
     }
     let http = Http::new(ca_bundle()?.as_deref())?;
-    let cloud_name = matches.get_one::<String>("cloud").cloned().or_else(|| profile.cloud.clone()).unwrap_or_else(|| "AzureCloud".to_owned());
+    let cloud_name = matches
+        .get_one::<String>("cloud")
+        .cloned()
+        .or_else(|| profile.cloud.clone())
+        .unwrap_or_else(|| "AzureCloud".to_owned());
     let cloud = Cloud::find(&cloud_name, &http).await?;
     let kind = match matches.get_one::<String>("auth").map(String::as_str) {
         Some("env") => Some(AuthKind::Env),
@@ -45,15 +53,24 @@ pub(super) async fn connect(matches: &ArgMatches, home: &Home, case: &Path) -> R
         None => None,
     };
     let credential = SdkCredential::choose(kind, &environment(&profile), &cloud, &http)?;
-    Ok(Connection { client: client(cloud, http, credential), profile, profile_name, lab: None })
+    Ok(Connection {
+        client: client(cloud, http, credential),
+        profile,
+        profile_name,
+        _lab: None,
+    })
 }
 
 /// Starts the lab in this process and connects to it through the same door as to a cloud.
 async fn connect_lab(matches: &ArgMatches, case: &Path) -> Result<Connection, Refusal> {
-    let factor = matches.get_one::<f64>("lab-latency").copied().unwrap_or(1.0);
+    let factor = matches
+        .get_one::<f64>("lab-latency")
+        .copied()
+        .unwrap_or(1.0);
     let folder = case.join("lab");
     let options = Options {
-        scenario: Scenario::load("default").map_err(|message| Refusal::failed("lab", message, "azir lab serve"))?,
+        scenario: Scenario::load("default")
+            .map_err(|message| Refusal::failed("lab", message, "azir lab serve"))?,
         port: 0,
         state: Some(folder.join("state.jsonl")),
         latency: factor,
@@ -66,9 +83,20 @@ async fn connect_lab(matches: &ArgMatches, case: &Path) -> Result<Connection, Re
         clock: Arc::new(SystemClock),
         random: Arc::new(SystemRandom),
     };
-    let lab = Lab::start(options).map_err(|error| Refusal::record(error.to_string(), "export AZIR_HOME=/path/to/a/writable/folder"))?;
+    let lab = Lab::start(options).map_err(|error| {
+        Refusal::record(
+            error.to_string(),
+            "export AZIR_HOME=/path/to/a/writable/folder",
+        )
+    })?;
     let ready = lab.ready();
-    let pem = std::fs::read(&ready.ca).map_err(|error| Refusal::failed("lab", format!("{}: {error}", ready.ca.display()), "azir lab serve"))?;
+    let pem = std::fs::read(&ready.ca).map_err(|error| {
+        Refusal::failed(
+            "lab",
+            format!("{}: {error}", ready.ca.display()),
+            "azir lab serve",
+        )
+    })?;
     let http = Http::new(Some(&pem))?;
     let cloud = Cloud::find(&ready.arm, &http).await?;
     let environment = AuthEnvironment {
@@ -78,21 +106,41 @@ async fn connect_lab(matches: &ArgMatches, case: &Path) -> Result<Connection, Re
         ..AuthEnvironment::default()
     };
     let credential = SdkCredential::choose(Some(AuthKind::Env), &environment, &cloud, &http)?;
-    Ok(Connection { client: client(cloud, http, credential), profile: config::lab(), profile_name: config::LAB.to_owned(), lab: Some(lab) })
+    Ok(Connection {
+        client: client(cloud, http, credential),
+        profile: config::lab(),
+        profile_name: config::LAB.to_owned(),
+        _lab: Some(lab),
+    })
 }
 
 fn client(cloud: Cloud, http: Http, credential: SdkCredential) -> Client {
     let clock: Arc<dyn Clock> = Arc::new(SystemClock);
     let random: Arc<dyn Random> = Arc::new(SystemRandom);
-    Client::new(ClientOptions { cloud, http, credential: Arc::new(credential), clock, random })
+    Client::new(ClientOptions {
+        cloud,
+        http,
+        credential: Arc::new(credential),
+        clock,
+        random,
+    })
 }
 
 fn ca_bundle() -> Result<Option<Vec<u8>>, Refusal> {
-    let Some(path) = std::env::var_os("AZIR_CA_BUNDLE").filter(|path| !path.is_empty()).map(PathBuf::from) else {
+    let Some(path) = std::env::var_os("AZIR_CA_BUNDLE")
+        .filter(|path| !path.is_empty())
+        .map(PathBuf::from)
+    else {
         return Ok(None);
     };
     std::fs::read(&path).map(Some).map_err(|error| {
-        Refusal::usage(format!("AZIR_CA_BUNDLE names {}, which cannot be read: {error}", path.display()), "export AZIR_CA_BUNDLE=/path/to/ca.pem")
+        Refusal::usage(
+            format!(
+                "AZIR_CA_BUNDLE names {}, which cannot be read: {error}",
+                path.display()
+            ),
+            "export AZIR_CA_BUNDLE=/path/to/ca.pem",
+        )
     })
 }
 

@@ -32,19 +32,34 @@ pub(super) struct Chosen {
 }
 
 /// Runs a runbook with the arguments in `own`.
-pub(super) fn run(matches: &ArgMatches, own: &ArgMatches, chosen: &Chosen, catalogue: &Arc<Catalogue>, home: &Home) -> Result<u8, Refusal> {
+pub(super) fn run(
+    matches: &ArgMatches,
+    own: &ArgMatches,
+    chosen: &Chosen,
+    catalogue: &Arc<Catalogue>,
+    home: &Home,
+) -> Result<u8, Refusal> {
     let output = Output::of(matches);
     let (arguments, targets) = arguments(own, &chosen.runbook)?;
     let incident = incident(matches)?;
     let only_look = matches.get_flag("plan");
     // Without a terminal a plan cannot be confirmed: say so before anything is read.
-    let terminal = Terminal { allowed: !matches.get_flag("no-input") };
+    let terminal = Terminal {
+        allowed: !matches.get_flag("no-input"),
+    };
     home.prepare()?;
     let case = home.cases().join(incident.as_str());
     let runtime = runtime()?;
     runtime.block_on(async {
         let connection = connect(matches, home, &case).await?;
-        let request = request(matches, &connection, chosen, arguments, targets, incident.clone())?;
+        let request = request(
+            matches,
+            &connection,
+            chosen,
+            arguments,
+            targets,
+            incident.clone(),
+        )?;
         let live = Live::new(output);
         let (engine, halt) = engine(&connection, catalogue, home, &live, terminal);
         if only_look {
@@ -52,7 +67,9 @@ pub(super) fn run(matches: &ArgMatches, own: &ArgMatches, chosen: &Chosen, catal
             return Ok(show_plan(&plan, output));
         }
         if output == Output::Human && matches.get_one::<String>("incident").is_none() {
-            out::line(&format!("no incident was named; this is {incident} (name it with --incident)"));
+            out::line(&format!(
+                "no incident was named; this is {incident} (name it with --incident)"
+            ));
         }
         let ended = settle(engine.run(request), &live, halt).await?;
         finish(&ended, output, matches)
@@ -60,16 +77,28 @@ pub(super) fn run(matches: &ArgMatches, own: &ArgMatches, chosen: &Chosen, catal
 }
 
 /// Undoes a run.
-pub(super) fn undo(matches: &ArgMatches, own: &ArgMatches, catalogue: &Arc<Catalogue>, home: &Home) -> Result<u8, Refusal> {
+pub(super) fn undo(
+    matches: &ArgMatches,
+    own: &ArgMatches,
+    catalogue: &Arc<Catalogue>,
+    home: &Home,
+) -> Result<u8, Refusal> {
     let output = Output::of(matches);
     let run_dir = home.run(own.get_one::<String>("run").map_or("last", String::as_str))?;
     home.prepare()?;
     if crate::journal::reader::is_held(&run_dir) {
         let holder = crate::journal::reader::holder(&run_dir);
-        return Err(Refusal::record(format!("the run is still being written by {holder}"), "wait for it to end, or stop it with ctrl-C"));
+        return Err(Refusal::record(
+            format!("the run is still being written by {holder}"),
+            "wait for it to end, or stop it with ctrl-C",
+        ));
     }
-    let case = run_dir.parent().map_or_else(|| home.cases(), Path::to_path_buf);
-    let terminal = Terminal { allowed: !matches.get_flag("no-input") };
+    let case = run_dir
+        .parent()
+        .map_or_else(|| home.cases(), Path::to_path_buf);
+    let terminal = Terminal {
+        allowed: !matches.get_flag("no-input"),
+    };
     runtime()?.block_on(async {
         let connection = connect(matches, home, &case).await?;
         let live = Live::new(output);
@@ -85,7 +114,9 @@ pub(super) fn undo(matches: &ArgMatches, own: &ArgMatches, catalogue: &Arc<Catal
         };
         let (mut engine, halt) = engine(&connection, catalogue, home, &live, terminal);
         // The undo is filed beside the run it undoes, wherever that is.
-        engine.cases = case.parent().map_or_else(|| home.cases(), Path::to_path_buf);
+        engine.cases = case
+            .parent()
+            .map_or_else(|| home.cases(), Path::to_path_buf);
         if matches.get_flag("plan") {
             let plan = engine.plan_undo(&request).await?;
             return Ok(show_plan(&plan, output));
@@ -99,10 +130,22 @@ fn runtime() -> Result<tokio::runtime::Runtime, Refusal> {
     tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .build()
-        .map_err(|error| Refusal::failed("runtime", format!("the runtime cannot be started: {error}"), "azir doctor"))
+        .map_err(|error| {
+            Refusal::failed(
+                "runtime",
+                format!("the runtime cannot be started: {error}"),
+                "azir doctor",
+            )
+        })
 }
 
-fn engine(connection: &Connection, catalogue: &Arc<Catalogue>, home: &Home, live: &Arc<Live>, terminal: Terminal) -> (Engine, watch::Sender<bool>) {
+fn engine(
+    connection: &Connection,
+    catalogue: &Arc<Catalogue>,
+    home: &Home,
+    live: &Arc<Live>,
+    terminal: Terminal,
+) -> (Engine, watch::Sender<bool>) {
     let (halt, halted) = watch::channel(false);
     let engine = Engine {
         client: connection.client.clone(),
@@ -121,7 +164,9 @@ fn engine(connection: &Connection, catalogue: &Arc<Catalogue>, home: &Home, live
 }
 
 fn tool() -> Tool {
-    let binary = std::env::current_exe().ok().and_then(|path| std::fs::File::open(path).ok());
+    let binary = std::env::current_exe()
+        .ok()
+        .and_then(|path| std::fs::File::open(path).ok());
     let digest = binary.and_then(|file| crate::digest::Digest::of_reader(file).ok());
     Tool {
         version: env!("CARGO_PKG_VERSION").to_owned(),
@@ -132,11 +177,18 @@ fn tool() -> Tool {
 }
 
 fn hostname() -> String {
-    rustix::system::uname().nodename().to_string_lossy().into_owned()
+    rustix::system::uname()
+        .nodename()
+        .to_string_lossy()
+        .into_owned()
 }
 
 /// Waits for the end; ctrl-C asks for a stop first, and ends the process the second time.
-async fn settle<T>(work: impl Future<Output = Result<T, crate::engine::EngineError>>, live: &Live, halt: watch::Sender<bool>) -> Result<T, Refusal> {
+async fn settle<T>(
+    work: impl Future<Output = Result<T, crate::engine::EngineError>>,
+    live: &Live,
+    halt: watch::Sender<bool>,
+) -> Result<T, Refusal> {
     let mut work = std::pin::pin!(work);
     let mut tick = tokio::time::interval(std::time::Duration::from_millis(200));
     let mut asked = false;
@@ -168,12 +220,16 @@ fn show_plan(plan: &crate::engine::plan::Plan, output: Output) -> u8 {
     } else {
         out::result(&serde_json::to_string(plan).unwrap_or_default());
     }
-    let failed = plan.preflight.iter().any(|answer| answer.verdict == crate::engine::plan::Verdict::Fail);
+    let failed = plan
+        .preflight
+        .iter()
+        .any(|answer| answer.verdict == crate::engine::plan::Verdict::Fail);
     if failed { 5 } else { 0 }
 }
 
 fn finish(ended: &Ended, output: Output, matches: &ArgMatches) -> Result<u8, Refusal> {
-    let report = report(&ended.run_dir).map_err(|error| Refusal::record(error.to_string(), "azir show last"))?;
+    let report = report(&ended.run_dir)
+        .map_err(|error| Refusal::record(error.to_string(), "azir show last"))?;
     if output == Output::Human {
         let mut text = summary::text(&report);
         if matches.get_flag("lab") {
@@ -186,12 +242,24 @@ fn finish(ended: &Ended, output: Output, matches: &ArgMatches) -> Result<u8, Ref
     Ok(ended.exit_code)
 }
 
-fn request(matches: &ArgMatches, connection: &Connection, chosen: &Chosen, arguments: IndexMap<String, Value>, targets: Vec<String>, incident: IncidentId) -> Result<RunRequest, Refusal> {
+fn request(
+    matches: &ArgMatches,
+    connection: &Connection,
+    chosen: &Chosen,
+    arguments: IndexMap<String, Value>,
+    targets: Vec<String>,
+    incident: IncidentId,
+) -> Result<RunRequest, Refusal> {
     let detected_at = match matches.get_one::<String>("detected-at") {
         None => None,
         Some(text) => Some(
             chrono::DateTime::parse_from_rfc3339(text)
-                .map_err(|_| Refusal::usage(format!("--detected-at {text} is no time"), "write it as 2026-05-23T10:00:00Z"))?
+                .map_err(|_| {
+                    Refusal::usage(
+                        format!("--detected-at {text} is no time"),
+                        "write it as 2026-05-23T10:00:00Z",
+                    )
+                })?
                 .with_timezone(&chrono::Utc),
         ),
     };
@@ -215,16 +283,30 @@ fn request(matches: &ArgMatches, connection: &Connection, chosen: &Chosen, argum
 
 /// Who answers: the flag, the profile, else the person at this machine.
 fn responder(matches: &ArgMatches, connection: &Connection) -> Responder {
-    let named = matches.get_one::<String>("responder").cloned().or_else(|| connection.profile.responder.clone());
+    let named = matches
+        .get_one::<String>("responder")
+        .cloned()
+        .or_else(|| connection.profile.responder.clone());
     let upn = named.unwrap_or_else(|| {
-        let user = std::env::var("USER").or_else(|_| std::env::var("LOGNAME")).unwrap_or_else(|_| "unknown".to_owned());
+        let user = std::env::var("USER")
+            .or_else(|_| std::env::var("LOGNAME"))
+            .unwrap_or_else(|_| "unknown".to_owned());
         format!("{user}@{}", hostname())
     });
-    Responder { upn, name: None, oid: None }
+    Responder {
+        upn,
+        name: None,
+        oid: None,
+    }
 }
 
 fn accepted(matches: &ArgMatches) -> BTreeSet<String> {
-    matches.get_many::<String>("accept").into_iter().flatten().cloned().collect()
+    matches
+        .get_many::<String>("accept")
+        .into_iter()
+        .flatten()
+        .cloned()
+        .collect()
 }
 
 fn choices(matches: &ArgMatches) -> Result<BTreeMap<String, Selection>, Refusal> {
@@ -233,7 +315,12 @@ fn choices(matches: &ArgMatches) -> Result<BTreeMap<String, Selection>, Refusal>
         .into_iter()
         .flatten()
         .map(|text| {
-            let (step, choice) = text.split_once('=').ok_or_else(|| Refusal::usage(format!("--choose {text} says no choice"), "--choose STEP=all, STEP=none or STEP=ID,..."))?;
+            let (step, choice) = text.split_once('=').ok_or_else(|| {
+                Refusal::usage(
+                    format!("--choose {text} says no choice"),
+                    "--choose STEP=all, STEP=none or STEP=ID,...",
+                )
+            })?;
             let selection = match choice {
                 "all" => Selection::All,
                 "none" => Selection::None,
@@ -246,16 +333,28 @@ fn choices(matches: &ArgMatches) -> Result<BTreeMap<String, Selection>, Refusal>
 
 /// Returns the incident that was named, or a new one: `IR-<date>-<4 hex>`.
 fn incident(matches: &ArgMatches) -> Result<IncidentId, Refusal> {
-    let text = matches.get_one::<String>("incident").cloned().unwrap_or_else(|| {
-        let mut bytes = [0; 2];
-        SystemRandom.fill(&mut bytes);
-        format!("IR-{}-{}", SystemClock.now().format("%Y%m%d"), hex::encode(bytes))
-    });
-    text.parse().map_err(|error: crate::ids::NotAnIncidentId| Refusal::usage(error.to_string(), "--incident IR-2026-0042"))
+    let text = matches
+        .get_one::<String>("incident")
+        .cloned()
+        .unwrap_or_else(|| {
+            let mut bytes = [0; 2];
+            SystemRandom.fill(&mut bytes);
+            format!(
+                "IR-{}-{}",
+                SystemClock.now().format("%Y%m%d"),
+                hex::encode(bytes)
+            )
+        });
+    text.parse().map_err(|error: crate::ids::NotAnIncidentId| {
+        Refusal::usage(error.to_string(), "--incident IR-2026-0042")
+    })
 }
 
 /// Types what was typed, by the runbook's parameters; separates the targets.
-fn arguments(own: &ArgMatches, runbook: &Runbook) -> Result<(IndexMap<String, Value>, Vec<String>), Refusal> {
+fn arguments(
+    own: &ArgMatches,
+    runbook: &Runbook,
+) -> Result<(IndexMap<String, Value>, Vec<String>), Refusal> {
     let mut arguments = IndexMap::new();
     let mut targets = Vec::new();
     for (name, param) in &runbook.params {
@@ -266,17 +365,31 @@ fn arguments(own: &ArgMatches, runbook: &Runbook) -> Result<(IndexMap<String, Va
             }
             continue;
         }
-        let given: Vec<String> = own.get_many::<String>(name).into_iter().flatten().cloned().collect();
+        let given: Vec<String> = own
+            .get_many::<String>(name)
+            .into_iter()
+            .flatten()
+            .cloned()
+            .collect();
         if is_target {
             targets = expand(given, own.try_get_one::<String>("from").ok().flatten())?;
             continue;
         }
-        let refuse = |why: String| Refusal::usage(format!("{name}: {why}"), format!("azir {} --help", runbook.name.value));
+        let refuse = |why: String| {
+            Refusal::usage(
+                format!("{name}: {why}"),
+                format!("azir {} --help", runbook.name.value),
+            )
+        };
         match (&param.kind, given.as_slice()) {
             (_, []) if param.required => return Err(refuse("it must be given".to_owned())),
             (_, []) => {}
             (ParamKind::List(of), many) => {
-                let items = many.iter().flat_map(|text| text.split(',')).map(|text| of.parse(text.trim()).map_err(refuse)).collect::<Result<Vec<_>, _>>()?;
+                let items = many
+                    .iter()
+                    .flat_map(|text| text.split(','))
+                    .map(|text| of.parse(text.trim()).map_err(refuse))
+                    .collect::<Result<Vec<_>, _>>()?;
                 arguments.insert(name.clone(), Value::Array(items));
             }
             (kind, [text, ..]) => {
@@ -301,7 +414,12 @@ fn expand(given: Vec<String>, from: Option<&String>) -> Result<Vec<String>, Refu
         let mut text = String::new();
         std::fs::File::open(PathBuf::from(path))
             .and_then(|mut file| file.read_to_string(&mut text))
-            .map_err(|error| Refusal::usage(format!("--from {path}: {error}"), "give a file with one target a line"))?;
+            .map_err(|error| {
+                Refusal::usage(
+                    format!("--from {path}: {error}"),
+                    "give a file with one target a line",
+                )
+            })?;
         targets.extend(lines(text.as_bytes()));
     }
     Ok(targets)

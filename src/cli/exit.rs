@@ -5,9 +5,18 @@ pub(super) const CODES: &[(u8, &str)] = &[
     (0, "contained and checked, or done"),
     (1, "failed: nothing took effect; lint findings"),
     (2, "usage"),
-    (3, "partly: some write took effect, some step or target failed or was left undone"),
-    (4, "done, but a check is false or unknown, or evidence has a gap"),
-    (5, "refused before any write: guard, preflight, drift, ambiguous or unknown target"),
+    (
+        3,
+        "partly: some write took effect, some step or target failed or was left undone",
+    ),
+    (
+        4,
+        "done, but a check is false or unknown, or evidence has a gap",
+    ),
+    (
+        5,
+        "refused before any write: guard, preflight, drift, ambiguous or unknown target",
+    ),
     (6, "the journal does not verify"),
     (7, "declined by the responder"),
     (75, "the record cannot be kept; nothing further was sent"),

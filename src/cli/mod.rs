@@ -98,21 +98,44 @@ fn dispatch(matches: &ArgMatches, catalogue: &Arc<Catalogue>, home: &Home) -> Re
 fn run_named(own: &ArgMatches, catalogue: &Arc<Catalogue>, home: &Home) -> Result<u8, Refusal> {
     let name = own.get_one::<String>("runbook").map_or("", String::as_str);
     let chosen = shelf::find(catalogue, name)?;
-    let rest = own.get_many::<String>("rest").into_iter().flatten().cloned();
+    let rest = own
+        .get_many::<String>("rest")
+        .into_iter()
+        .flatten()
+        .cloned();
     let command = args::for_runbook(&chosen.runbook);
     let inner = match command.try_get_matches_from(std::iter::once(name.to_owned()).chain(rest)) {
         Ok(inner) => inner,
         Err(error) => return Ok(misspelt(error)),
     };
     // What stands before the runbook's name counts where it is not said again behind it.
-    execute::run(if given(own) { own } else { &inner }, &inner, &chosen, catalogue, home)
+    execute::run(
+        if given(own) { own } else { &inner },
+        &inner,
+        &chosen,
+        catalogue,
+        home,
+    )
 }
 
 /// Whether any global option stands before the runbook's name.
 fn given(own: &ArgMatches) -> bool {
-    ["incident", "profile", "cloud", "auth", "plan", "yes", "accept", "choose", "responder", "output", "no-input", "lab"]
-        .iter()
-        .any(|name| own.value_source(name) == Some(clap::parser::ValueSource::CommandLine))
+    [
+        "incident",
+        "profile",
+        "cloud",
+        "auth",
+        "plan",
+        "yes",
+        "accept",
+        "choose",
+        "responder",
+        "output",
+        "no-input",
+        "lab",
+    ]
+    .iter()
+    .any(|name| own.value_source(name) == Some(clap::parser::ValueSource::CommandLine))
 }
 
 /// Returns the shipped runbooks and those in the home folder.
@@ -121,13 +144,28 @@ fn catalogue(home: Option<&Home>) -> Result<Catalogue, Refusal> {
     let Some(folder) = home.map(|home| home.0.join("runbooks")) else {
         return Ok(catalogue);
     };
-    let mut paths: Vec<_> = std::fs::read_dir(folder).into_iter().flatten().flatten().map(|entry| entry.path()).collect();
+    let mut paths: Vec<_> = std::fs::read_dir(folder)
+        .into_iter()
+        .flatten()
+        .flatten()
+        .map(|entry| entry.path())
+        .collect();
     paths.sort();
-    for path in paths.iter().filter(|path| path.extension().is_some_and(|end| end == "yaml")) {
+    for path in paths
+        .iter()
+        .filter(|path| path.extension().is_some_and(|end| end == "yaml"))
+    {
         let shown = path.display().to_string();
-        let name = path.file_stem().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default();
-        let text = std::fs::read_to_string(path).map_err(|error| Refusal::usage(format!("{shown}: {error}"), "mend or remove the file"))?;
-        catalogue.add(&name, &shown, &text).map_err(|error| Refusal::usage(error.to_string(), "give your runbook another name"))?;
+        let name = path
+            .file_stem()
+            .map(|name| name.to_string_lossy().into_owned())
+            .unwrap_or_default();
+        let text = std::fs::read_to_string(path).map_err(|error| {
+            Refusal::usage(format!("{shown}: {error}"), "mend or remove the file")
+        })?;
+        catalogue
+            .add(&name, &shown, &text)
+            .map_err(|error| Refusal::usage(error.to_string(), "give your runbook another name"))?;
     }
     Ok(catalogue)
 }
@@ -148,12 +186,18 @@ fn misspelt(error: clap::Error) -> u8 {
 
 /// Lets `-v` speak: azir's own events only, which hold no secret.
 fn talk(matches: &ArgMatches) {
-    let level = match matches.subcommand().map_or(0, |(_, own)| own.get_count("verbose")) {
+    let level = match matches
+        .subcommand()
+        .map_or(0, |(_, own)| own.get_count("verbose"))
+    {
         0 => return,
         1 => "azir=info",
         _ => "azir=debug",
     };
     let filter = tracing_subscriber::EnvFilter::new(level);
     // A second subscriber cannot be set, and there is none.
-    let _ = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).try_init();
+    let _ = tracing_subscriber::fmt()
+        .with_env_filter(filter)
+        .with_writer(std::io::stderr)
+        .try_init();
 }

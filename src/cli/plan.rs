@@ -8,19 +8,43 @@ use crate::engine::plan::{Plan, Verdict};
 pub(super) fn text(plan: &Plan) -> String {
     let mut out = String::new();
     // Writing to a String cannot fail.
-    let _ = writeln!(out, "PLAN {} {}: {}", plan.runbook, plan.version, plan.title);
-    let _ = writeln!(out, "incident {}, cloud {}, tenant {}, as {}", plan.incident, plan.cloud, plan.tenant, plan.principal);
+    let _ = writeln!(
+        out,
+        "PLAN {} {}: {}",
+        plan.runbook, plan.version, plan.title
+    );
+    let _ = writeln!(
+        out,
+        "incident {}, cloud {}, tenant {}, as {}",
+        plan.incident, plan.cloud, plan.tenant, plan.principal
+    );
     if let Some(seconds) = plan.deadline_seconds {
-        let _ = writeln!(out, "deadline {}", super::live::span(std::time::Duration::from_secs(seconds)));
+        let _ = writeln!(
+            out,
+            "deadline {}",
+            super::live::span(std::time::Duration::from_secs(seconds))
+        );
     }
     for target in &plan.targets {
         let _ = writeln!(out, "\n{}", target.target);
         if let Some(error) = &target.error {
             let _ = writeln!(out, "  STOPS: {error}");
         }
-        for step in target.steps.iter().filter(|step| step.kind != "read" || step.note.is_some()) {
-            let note = step.note.as_ref().map(|note| format!(" ({note})")).unwrap_or_default();
-            let consent = if step.needs_consent { " [needs --accept]" } else { "" };
+        for step in target
+            .steps
+            .iter()
+            .filter(|step| step.kind != "read" || step.note.is_some())
+        {
+            let note = step
+                .note
+                .as_ref()
+                .map(|note| format!(" ({note})"))
+                .unwrap_or_default();
+            let consent = if step.needs_consent {
+                " [needs --accept]"
+            } else {
+                ""
+            };
             let _ = writeln!(out, "  {:<9} {}{note}{consent}", step.phase, step.title);
             for write in &step.writes {
                 let _ = writeln!(out, "            {write}");
@@ -39,7 +63,11 @@ pub(super) fn text(plan: &Plan) -> String {
             Verdict::Fail => "FAIL",
             Verdict::Unknown => "UNKNOWN",
         };
-        let target = answer.target.as_ref().map(|target| format!("{}: ", crate::ids::ArmId::name_of(target))).unwrap_or_default();
+        let target = answer
+            .target
+            .as_ref()
+            .map(|target| format!("{}: ", crate::ids::ArmId::name_of(target)))
+            .unwrap_or_default();
         let _ = writeln!(out, "{word:<8}{}: {target}{}", answer.what, answer.text);
     }
     out

@@ -18,23 +18,43 @@ pub(super) struct Refusal {
 impl Refusal {
     /// The words of the command are off.
     pub(super) fn usage(message: impl Into<String>, hint: impl Into<String>) -> Self {
-        Self { code: "usage".into(), message: message.into(), target: None, hint: hint.into(), exit_code: 2 }
+        Self {
+            code: "usage".into(),
+            message: message.into(),
+            target: None,
+            hint: hint.into(),
+            exit_code: 2,
+        }
     }
 
     /// The record cannot be kept.
     pub(super) fn record(message: impl Into<String>, hint: impl Into<String>) -> Self {
-        Self { code: "cannot_record".into(), message: message.into(), target: None, hint: hint.into(), exit_code: 75 }
+        Self {
+            code: "cannot_record".into(),
+            message: message.into(),
+            target: None,
+            hint: hint.into(),
+            exit_code: 75,
+        }
     }
 
     /// Something failed before anything was sent.
     pub(super) fn failed(code: &str, message: impl Into<String>, hint: impl Into<String>) -> Self {
-        Self { code: code.into(), message: message.into(), target: None, hint: hint.into(), exit_code: 1 }
+        Self {
+            code: code.into(),
+            message: message.into(),
+            target: None,
+            hint: hint.into(),
+            exit_code: 1,
+        }
     }
 
     /// Shows it, and returns its exit code.
     pub(super) fn show(&self, output: Output) -> u8 {
         if output == Output::Human {
-            let red = anstyle::Style::new().fg_color(Some(anstyle::AnsiColor::Red.into())).bold();
+            let red = anstyle::Style::new()
+                .fg_color(Some(anstyle::AnsiColor::Red.into()))
+                .bold();
             super::out::line(&format!("{red}azir:{red:#} {}", self.message));
             if !self.hint.is_empty() {
                 super::out::line(&format!("next: {}", self.hint));

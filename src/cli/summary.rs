@@ -12,28 +12,70 @@ pub(super) fn text(report: &RunReport) -> String {
     let _ = writeln!(out, "\n{}", headline(report));
     for target in &report.targets {
         if let Some(error) = &target.error {
-            let _ = writeln!(out, "  {}: {}", ArmId::name_of(&target.target), error.message);
+            let _ = writeln!(
+                out,
+                "  {}: {}",
+                ArmId::name_of(&target.target),
+                error.message
+            );
             if !error.hint.is_empty() {
                 let _ = writeln!(out, "  next: {}", error.hint);
             }
         }
     }
-    list(&mut out, "Gaps in evidence or checks:", report.gaps.iter().map(|gap| gap.what.clone()));
-    let false_checks = report.targets.iter().flat_map(|target| &target.steps).filter_map(|step| {
-        let check = step.check.as_ref().filter(|check| check.holds != Some(true))?;
-        Some(format!("{}: {}", if check.holds.is_some() { "false" } else { "unknown" }, check.claim))
-    });
+    list(
+        &mut out,
+        "Gaps in evidence or checks:",
+        report.gaps.iter().map(|gap| gap.what.clone()),
+    );
+    let false_checks = report
+        .targets
+        .iter()
+        .flat_map(|target| &target.steps)
+        .filter_map(|step| {
+            let check = step
+                .check
+                .as_ref()
+                .filter(|check| check.holds != Some(true))?;
+            Some(format!(
+                "{}: {}",
+                if check.holds.is_some() {
+                    "false"
+                } else {
+                    "unknown"
+                },
+                check.claim
+            ))
+        });
     list(&mut out, "Checks that do not hold:", false_checks);
-    list(&mut out, "Left undone:", report.not_done.iter().map(|left| format!("{} ({}); next: {}", left.step, left.why, left.next)));
-    let open = report.residual.iter().map(|residual| match &residual.until {
-        Some(until) => format!("{} (until {until})", residual.what),
-        None => residual.what.clone(),
-    });
+    list(
+        &mut out,
+        "Left undone:",
+        report
+            .not_done
+            .iter()
+            .map(|left| format!("{} ({}); next: {}", left.step, left.why, left.next)),
+    );
+    let open = report
+        .residual
+        .iter()
+        .map(|residual| match &residual.until {
+            Some(until) => format!("{} (until {until})", residual.what),
+            None => residual.what.clone(),
+        });
     list(&mut out, "Stays open:", open);
     list(&mut out, "Touches also:", report.collateral.iter().cloned());
     let evidence = report.evidence.iter().map(|exhibit| {
-        let place = exhibit.stored.as_ref().map_or_else(|| "on this machine only".to_owned(), |uri| format!("in the vault: {uri}"));
-        format!("{} ({} bytes, sha256 {}), {place}", exhibit.name, exhibit.size, &exhibit.sha256[..exhibit.sha256.len().min(16)])
+        let place = exhibit.stored.as_ref().map_or_else(
+            || "on this machine only".to_owned(),
+            |uri| format!("in the vault: {uri}"),
+        );
+        format!(
+            "{} ({} bytes, sha256 {}), {place}",
+            exhibit.name,
+            exhibit.size,
+            &exhibit.sha256[..exhibit.sha256.len().min(16)]
+        )
     });
     list(&mut out, "Evidence:", evidence);
     record(&mut out, report);
@@ -53,10 +95,29 @@ fn headline(report: &RunReport) -> String {
         RunStatus::Halted => "HALTED before its end",
         RunStatus::Undone => "PUT BACK",
     };
-    let names: Vec<&str> = report.targets.iter().map(|target| ArmId::name_of(&target.target)).collect();
-    let named = if names.len() > 5 { format!("{} targets", names.len()) } else { names.join(", ") };
-    let deadline = report.deadline.and_then(|deadline| deadline.kept).map_or("", |kept| if kept { ", deadline kept" } else { ", DEADLINE MISSED" });
-    let took = seconds(report).map(|seconds| format!(" after {seconds:.1} s")).unwrap_or_default();
+    let names: Vec<&str> = report
+        .targets
+        .iter()
+        .map(|target| ArmId::name_of(&target.target))
+        .collect();
+    let named = if names.len() > 5 {
+        format!("{} targets", names.len())
+    } else {
+        names.join(", ")
+    };
+    let deadline = report
+        .deadline
+        .and_then(|deadline| deadline.kept)
+        .map_or("", |kept| {
+            if kept {
+                ", deadline kept"
+            } else {
+                ", DEADLINE MISSED"
+            }
+        });
+    let took = seconds(report)
+        .map(|seconds| format!(" after {seconds:.1} s"))
+        .unwrap_or_default();
     let drill = if report.mode == "drill" { "DRILL " } else { "" };
     format!("{drill}{word}: {named}{took}{deadline}")
 }
@@ -121,7 +182,11 @@ pub(super) fn steps(report: &RunReport) -> String {
                 Some(false) => ", CHECK FALSE",
                 None => ", check unknown",
             });
-            let _ = writeln!(out, "  {mark} {:<28} {}{check}, {} requests", step.id, step.title, step.requests);
+            let _ = writeln!(
+                out,
+                "  {mark} {:<28} {}{check}, {} requests",
+                step.id, step.title, step.requests
+            );
         }
     }
     out

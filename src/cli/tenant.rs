@@ -23,14 +23,19 @@ pub(super) fn serve(own: &ArgMatches) -> Result<u8, Refusal> {
     let faults = match text("faults") {
         None => Faults::default(),
         Some(path) => {
-            let script = std::fs::read_to_string(path).map_err(|error| usage(format!("{path}: {error}")))?;
+            let script =
+                std::fs::read_to_string(path).map_err(|error| usage(format!("{path}: {error}")))?;
             Faults::parse(&script).map_err(|error| usage(format!("{path}: {error}")))?
         }
     };
     let retry_after = match text("retry-after").map(String::as_str) {
         None => None,
         Some("none") => Some(None),
-        Some(seconds) => Some(Some(seconds.parse().map_err(|_| usage(format!("--retry-after {seconds} is neither seconds nor none")))?)),
+        Some(seconds) => Some(Some(seconds.parse().map_err(|_| {
+            usage(format!(
+                "--retry-after {seconds} is neither seconds nor none"
+            ))
+        })?)),
     };
     let random: Arc<dyn Random> = match own.get_one::<u64>("seed") {
         Some(seed) => Arc::new(SeededRandom::new(*seed)),
@@ -51,14 +56,19 @@ pub(super) fn serve(own: &ArgMatches) -> Result<u8, Refusal> {
         random,
     };
     let folder = options.folder.clone();
-    let lab = Lab::start(options).map_err(|error| Refusal::failed("lab", error.to_string(), "azir lab serve --port 0"))?;
+    let lab = Lab::start(options)
+        .map_err(|error| Refusal::failed("lab", error.to_string(), "azir lab serve --port 0"))?;
     out::result(&serde_json::to_string(lab.ready()).unwrap_or_default());
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build();
     let waited = runtime.map(|runtime| runtime.block_on(stopped()));
     drop(lab);
     // Only the certificate was in it, and that went with the lab.
     let _ = std::fs::remove_dir(folder);
-    waited.map(|()| 0).map_err(|error| Refusal::failed("lab", error.to_string(), "azir lab serve"))
+    waited
+        .map(|()| 0)
+        .map_err(|error| Refusal::failed("lab", error.to_string(), "azir lab serve"))
 }
 
 async fn stopped() {

@@ -38,5 +38,7 @@ pub use run::{Engine, Tool};
 /// # Errors
 /// Why it does not, in one sentence.
 pub async fn probe(reader: &crate::azure::Reader) -> Result<usize, String> {
-    resolve::count_subscriptions(reader).await.map_err(|failure| failure.message)
+    resolve::count_subscriptions(reader)
+        .await
+        .map_err(|failure| failure.message)
 }

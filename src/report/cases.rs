@@ -34,7 +34,11 @@ pub fn folders(cases: &Path) -> Vec<PathBuf> {
     let mut found: Vec<(String, PathBuf)> = read(cases)
         .into_iter()
         .flat_map(|case| read(&case))
-        .filter(|path| path.file_name().and_then(|name| name.to_str()).is_some_and(|name| name.starts_with("run-")))
+        .filter(|path| {
+            path.file_name()
+                .and_then(|name| name.to_str())
+                .is_some_and(|name| name.starts_with("run-"))
+        })
         .map(|path| (first_time(&path), path))
         .collect();
     found.sort();
@@ -43,7 +47,13 @@ pub fn folders(cases: &Path) -> Vec<PathBuf> {
 }
 
 fn read(folder: &Path) -> Vec<PathBuf> {
-    std::fs::read_dir(folder).into_iter().flatten().flatten().map(|entry| entry.path()).filter(|path| path.is_dir()).collect()
+    std::fs::read_dir(folder)
+        .into_iter()
+        .flatten()
+        .flatten()
+        .map(|entry| entry.path())
+        .filter(|path| path.is_dir())
+        .collect()
 }
 
 fn first_time(run_dir: &Path) -> String {
@@ -73,7 +83,11 @@ pub fn lines(cases: &Path) -> Vec<RunLine> {
                 mode: report.mode,
                 status: report.status,
                 started_at: report.started_at,
-                targets: report.targets.into_iter().map(|target| target.target).collect(),
+                targets: report
+                    .targets
+                    .into_iter()
+                    .map(|target| target.target)
+                    .collect(),
                 path: path.display().to_string(),
             })
         })

@@ -6,8 +6,8 @@ use std::path::Path;
 use serde_json::{Map, Value};
 
 use super::model::{
-    CheckReport, Deadline, ErrorReport, EvidenceRef, Gap, JournalRef, NotDone, Residual, RunReport, RunStatus, RunbookRef,
-    SCHEMA_VERSION, StepReport, StepStatus, TargetReport,
+    CheckReport, Deadline, ErrorReport, EvidenceRef, Gap, JournalRef, NotDone, Residual, RunReport,
+    RunStatus, RunbookRef, SCHEMA_VERSION, StepReport, StepStatus, TargetReport,
 };
 use crate::evidence::Store;
 use crate::journal::status::{OpenIntent, open_intents};
@@ -44,7 +44,10 @@ pub fn report(run_dir: &Path) -> Result<RunReport, JournalError> {
 /// As [`report`].
 pub fn unknown(run_dir: &Path) -> Result<Vec<OpenIntent>, JournalError> {
     let log = read(run_dir)?;
-    Ok(open_intents(&log.lines).into_iter().filter(|intent| intent.effect != "read").collect())
+    Ok(open_intents(&log.lines)
+        .into_iter()
+        .filter(|intent| intent.effect != "read")
+        .collect())
 }
 
 struct Fold {
@@ -58,30 +61,66 @@ struct Fold {
 impl Fold {
     fn new(run_dir: &Path, first: &Line) -> Self {
         let data = &first.data;
-        let text = |name: &str| data.get(name).and_then(Value::as_str).unwrap_or_default().to_owned();
-        let runbook = |name: &str| data.get("runbook").and_then(|runbook| runbook.get(name)).and_then(Value::as_str).unwrap_or_default().to_owned();
+        let text = |name: &str| {
+            data.get(name)
+                .and_then(Value::as_str)
+                .unwrap_or_default()
+                .to_owned()
+        };
+        let runbook = |name: &str| {
+            data.get("runbook")
+                .and_then(|runbook| runbook.get(name))
+                .and_then(Value::as_str)
+                .unwrap_or_default()
+                .to_owned()
+        };
         let targets = cited(run_dir, data.get("targets"));
         let targets = targets
             .as_array()
             .into_iter()
             .flatten()
             .filter_map(Value::as_str)
-            .map(|target| TargetReport { target: target.to_owned(), status: RunStatus::Halted, contained_at: None, error: None, steps: Vec::new() })
+            .map(|target| TargetReport {
+                target: target.to_owned(),
+                status: RunStatus::Halted,
+                contained_at: None,
+                error: None,
+                steps: Vec::new(),
+            })
             .collect();
         let origin = text("origin");
         let report = RunReport {
             schema_version: SCHEMA_VERSION,
             run: origin.rsplit('/').next().unwrap_or_default().to_owned(),
             incident: text("incident"),
-            runbook: RunbookRef { name: runbook("name"), version: runbook("version"), digest: runbook("sha256") },
+            runbook: RunbookRef {
+                name: runbook("name"),
+                version: runbook("version"),
+                digest: runbook("sha256"),
+            },
             mode: text("mode"),
-            detected_at: data.get("detected_at").and_then(Value::as_str).map(str::to_owned),
+            detected_at: data
+                .get("detected_at")
+                .and_then(Value::as_str)
+                .map(str::to_owned),
             started_at: Some(first.time.clone()),
-            deadline: data.get("deadline_seconds").and_then(Value::as_u64).map(|seconds| Deadline { seconds, kept: None }),
+            deadline: data
+                .get("deadline_seconds")
+                .and_then(Value::as_u64)
+                .map(|seconds| Deadline {
+                    seconds,
+                    kept: None,
+                }),
             targets,
             ..RunReport::default()
         };
-        Self { report, steps: BTreeMap::new(), order: Vec::new(), ended: false, undoable: false }
+        Self {
+            report,
+            steps: BTreeMap::new(),
+            order: Vec::new(),
+            ended: false,
+            undoable: false,
+        }
     }
 
     fn take(&mut self, line: &Line) {
@@ -94,7 +133,10 @@ impl Fold {
                 }
                 let writes = data.get("effect").and_then(Value::as_str) != Some("read");
                 let undo = data.get("undo").and_then(Value::as_str).unwrap_or_default();
-                self.undoable |= writes && !undo.is_empty() && !undo.starts_with("never") && !undo.starts_with("lasting");
+                self.undoable |= writes
+                    && !undo.is_empty()
+                    && !undo.starts_with("never")
+                    && !undo.starts_with("lasting");
             }
             "check" => self.check(data),
             "evidence" => self.evidence(data),
@@ -143,7 +185,11 @@ impl Fold {
     }
 
     fn check(&mut self, data: &Map<String, Value>) {
-        let claim = data.get("claim").and_then(Value::as_str).unwrap_or_default().to_owned();
+        let claim = data
+            .get("claim")
+            .and_then(Value::as_str)
+            .unwrap_or_default()
+            .to_owned();
         let holds = data.get("holds").and_then(Value::as_bool);
         let Some(step) = self.at(data) else {
             return;
@@ -163,13 +209,22 @@ impl Fold {
     }
 
     fn evidence(&mut self, data: &Map<String, Value>) {
-        let text = |name: &str| data.get(name).and_then(Value::as_str).unwrap_or_default().to_owned();
+        let text = |name: &str| {
+            data.get(name)
+                .and_then(Value::as_str)
+                .unwrap_or_default()
+                .to_owned()
+        };
         self.report.evidence.push(EvidenceRef {
             exhibit: text("exhibit"),
             name: text("name"),
             sha256: text("sha256"),
             size: data.get("size").and_then(Value::as_u64).unwrap_or(0),
-            stored: data.get("stored").and_then(|stored| stored.get("uri")).and_then(Value::as_str).map(str::to_owned),
+            stored: data
+                .get("stored")
+                .and_then(|stored| stored.get("uri"))
+                .and_then(Value::as_str)
+                .map(str::to_owned),
         });
     }
 
@@ -177,9 +232,15 @@ impl Fold {
         let data = &line.data;
         let text = |name: &str| data.get(name).and_then(Value::as_str).map(str::to_owned);
         match text("kind").as_deref() {
-            Some("gap") => self.report.gaps.push(Gap { step: text("step"), what: text("text").unwrap_or_default() }),
+            Some("gap") => self.report.gaps.push(Gap {
+                step: text("step"),
+                what: text("text").unwrap_or_default(),
+            }),
             Some("residual") => {
-                let residual = Residual { what: text("what").unwrap_or_default(), until: text("until") };
+                let residual = Residual {
+                    what: text("what").unwrap_or_default(),
+                    until: text("until"),
+                };
                 if !self.report.residual.contains(&residual) {
                     self.report.residual.push(residual);
                 }
@@ -194,25 +255,46 @@ impl Fold {
             Some("result") => {
                 self.ended = true;
                 self.report.finished_at = Some(line.time.clone());
-                self.report.status = text("status").and_then(|word| serde_json::from_value(Value::String(word)).ok()).unwrap_or_default();
+                self.report.status = text("status")
+                    .and_then(|word| serde_json::from_value(Value::String(word)).ok())
+                    .unwrap_or_default();
             }
             _ => {}
         }
     }
 
     fn target(&mut self, data: &Map<String, Value>) {
-        let text = |value: &Value, name: &str| value.get(name).and_then(Value::as_str).unwrap_or_default().to_owned();
-        let index = data.get("target_index").and_then(Value::as_u64).and_then(|index| usize::try_from(index).ok());
+        let text = |value: &Value, name: &str| {
+            value
+                .get(name)
+                .and_then(Value::as_str)
+                .unwrap_or_default()
+                .to_owned()
+        };
+        let index = data
+            .get("target_index")
+            .and_then(Value::as_u64)
+            .and_then(|index| usize::try_from(index).ok());
         let Some(target) = index.and_then(|index| self.report.targets.get_mut(index)) else {
             return;
         };
-        target.status = data.get("status").cloned().and_then(|word| serde_json::from_value(word).ok()).unwrap_or_default();
-        target.contained_at = data.get("contained_at").and_then(Value::as_str).map(str::to_owned);
-        target.error = data.get("error").filter(|error| error.is_object()).map(|error| ErrorReport {
-            code: text(error, "code"),
-            message: text(error, "message"),
-            hint: text(error, "hint"),
-        });
+        target.status = data
+            .get("status")
+            .cloned()
+            .and_then(|word| serde_json::from_value(word).ok())
+            .unwrap_or_default();
+        target.contained_at = data
+            .get("contained_at")
+            .and_then(Value::as_str)
+            .map(str::to_owned);
+        target.error = data
+            .get("error")
+            .filter(|error| error.is_object())
+            .map(|error| ErrorReport {
+                code: text(error, "code"),
+                message: text(error, "message"),
+                hint: text(error, "hint"),
+            });
     }
 
     fn at(&mut self, data: &Map<String, Value>) -> Option<&mut StepReport> {
@@ -235,24 +317,41 @@ impl Fold {
         let Some(case) = run_dir.parent().filter(|_| self.report.mode != "undo") else {
             return;
         };
-        for sibling in std::fs::read_dir(case).into_iter().flatten().flatten().map(|entry| entry.path()) {
+        for sibling in std::fs::read_dir(case)
+            .into_iter()
+            .flatten()
+            .flatten()
+            .map(|entry| entry.path())
+        {
             let Ok(log) = read(&sibling) else {
                 continue;
             };
-            let of = log.lines[0].data.get("of").and_then(|of| of.get("run")).and_then(Value::as_str);
+            let of = log.lines[0]
+                .data
+                .get("of")
+                .and_then(|of| of.get("run"))
+                .and_then(Value::as_str);
             if of != Some(&self.report.run) {
                 continue;
             }
             for line in &log.lines {
-                let done = line.kind == "step" && line.data.get("undoes") == Some(&Value::Bool(true)) && line.data.get("outcome").and_then(Value::as_str) == Some("done");
-                let stays = line.data.get("why").and_then(Value::as_str).is_some_and(|why| why.starts_with("stays"));
+                let done = line.kind == "step"
+                    && line.data.get("undoes") == Some(&Value::Bool(true))
+                    && line.data.get("outcome").and_then(Value::as_str) == Some("done");
+                let stays = line
+                    .data
+                    .get("why")
+                    .and_then(Value::as_str)
+                    .is_some_and(|why| why.starts_with("stays"));
                 if done
                     && !stays
                     && let Some(step) = self.at(&line.data)
                 {
                     step.status = StepStatus::Undone;
                 }
-                let all = line.kind == "note" && line.data.get("kind").and_then(Value::as_str) == Some("result") && line.data.get("status").and_then(Value::as_str) == Some("undone");
+                let all = line.kind == "note"
+                    && line.data.get("kind").and_then(Value::as_str) == Some("result")
+                    && line.data.get("status").and_then(Value::as_str) == Some("undone");
                 if all {
                     self.report.status = RunStatus::Undone;
                 }
@@ -262,7 +361,9 @@ impl Fold {
 
     fn finish(mut self) -> RunReport {
         for key in &self.order {
-            if let (Some(target), Some(step)) = (self.report.targets.get_mut(key.0), self.steps.remove(key)) {
+            if let (Some(target), Some(step)) =
+                (self.report.targets.get_mut(key.0), self.steps.remove(key))
+            {
                 target.steps.push(step);
             }
         }
@@ -270,18 +371,41 @@ impl Fold {
         if !self.ended {
             report.status = RunStatus::Halted;
         }
-        let all_contained = report.targets.iter().all(|target| target.contained_at.is_some());
-        report.contained_at = if all_contained { report.targets.iter().filter_map(|target| target.contained_at.clone()).max() } else { None };
+        let all_contained = report
+            .targets
+            .iter()
+            .all(|target| target.contained_at.is_some());
+        report.contained_at = if all_contained {
+            report
+                .targets
+                .iter()
+                .filter_map(|target| target.contained_at.clone())
+                .max()
+        } else {
+            None
+        };
         if let (Some(deadline), true) = (&mut report.deadline, self.ended) {
-            let seconds = |time: &Option<String>| time.as_ref().and_then(|time| chrono::DateTime::parse_from_rfc3339(time).ok());
+            let seconds = |time: &Option<String>| {
+                time.as_ref()
+                    .and_then(|time| chrono::DateTime::parse_from_rfc3339(time).ok())
+            };
             deadline.kept = match (seconds(&report.started_at), seconds(&report.contained_at)) {
-                (Some(start), Some(end)) => Some((end - start).num_seconds() <= i64::try_from(deadline.seconds).unwrap_or(i64::MAX)),
+                (Some(start), Some(end)) => Some(
+                    (end - start).num_seconds()
+                        <= i64::try_from(deadline.seconds).unwrap_or(i64::MAX),
+                ),
                 _ => Some(false),
             };
         }
-        let times: Vec<&String> = report.residual.iter().filter_map(|residual| residual.until.as_ref()).collect();
+        let times: Vec<&String> = report
+            .residual
+            .iter()
+            .filter_map(|residual| residual.until.as_ref())
+            .collect();
         report.residual_until = times.into_iter().max().cloned();
-        report.undo = (self.undoable && report.mode != "undo" && report.status != RunStatus::Undone).then(|| format!("azir undo {}", report.run));
+        report.undo =
+            (self.undoable && report.mode != "undo" && report.status != RunStatus::Undone)
+                .then(|| format!("azir undo {}", report.run));
         self.report
     }
 }
@@ -296,7 +420,10 @@ fn cited(run_dir: &Path, value: Option<&Value>) -> Value {
     let Some(value) = value else {
         return Value::Null;
     };
-    let digest = value.get("sha256").and_then(Value::as_str).and_then(|text| text.parse().ok());
+    let digest = value
+        .get("sha256")
+        .and_then(Value::as_str)
+        .and_then(|text| text.parse().ok());
     match digest.and_then(|digest| Store::open_existing(run_dir).ok()?.get(digest).ok()) {
         Some(bytes) => serde_json::from_slice(&bytes).unwrap_or(Value::Null),
         None => value.clone(),
