@@ -636,7 +636,7 @@ impl Inner {
             match wait {
                 Some(wait) => {
                     self.pause(wait, &format!("polling: {}", error.code()), observer)
-                        .await
+                        .await;
                 }
                 // The write itself was accepted; that its end cannot be seen does not say that it failed.
                 None => {

@@ -214,7 +214,7 @@ mod tests {
         );
         match progress(&watch, &failed) {
             Progress::Failed(Error::Service { code, message, .. }) => {
-                assert_eq!((code.as_str(), message.as_str()), ("Conflict", "busy"))
+                assert_eq!((code.as_str(), message.as_str()), ("Conflict", "busy"));
             }
             other => panic!("{other:?}"),
         }

@@ -234,7 +234,7 @@ impl Response {
         })
     }
 
-    /// Returns the ETag: the header, else the body's `etag`.
+    /// Returns the `ETag`: the header, else the body's `etag`.
     pub fn etag(&self) -> Option<String> {
         self.header("etag").map(str::to_owned).or_else(|| {
             let body: Value = serde_json::from_slice(&self.body).ok()?;
