@@ -544,7 +544,8 @@ impl Inner {
     ) -> Result<Response, Error> {
         match (parts.method.as_str(), watch, last) {
             ("PUT" | "PATCH", ..) => {
-                let resource = self.get(parts, url, token, observer).await?;
+                let mut resource = self.get(parts, url, token, observer).await?;
+                resource.read_back = true;
                 if resource.status >= 400 {
                     return Err(self.refused(&resource));
                 }

@@ -82,6 +82,7 @@ pub(crate) async fn send(
         headers,
         body: body.into(),
         host,
+        read_back: false,
     })
 }
 

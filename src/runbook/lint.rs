@@ -386,7 +386,7 @@ impl Lint<'_> {
             .any(|step| matches!(step.action, Action::Edit(_)));
         for step in &self.runbook.steps {
             each_call(step, &mut |call| {
-                hidden |= call.plane == Plane::Arm && action_of(call).is_none()
+                hidden |= call.plane == Plane::Arm && action_of(call).is_none();
             });
         }
         for declared in self.runbook.permissions.arm.clone() {

@@ -181,10 +181,11 @@ fn every_way_to_lie_that_has_a_name_is_found() {
     let whole = std::fs::read_to_string(&file).unwrap();
     let lines: Vec<&str> = whole.lines().collect();
     let joined = |lines: &[&str]| {
-        lines
-            .iter()
-            .map(|line| format!("{line}\n"))
-            .collect::<String>()
+        lines.join(
+            "
+",
+        ) + "
+"
     };
     let mut swapped = lines.clone();
     swapped.swap(3, 4);

@@ -269,7 +269,7 @@ fn a_thousand_machines_are_seeded() {
         include_str!("../../src/lab/scenarios/default.yaml")
     );
     let azir = Azir::with("faults: []", |options| {
-        options.scenario = azir::lab::scenario::Scenario::load(&yaml).unwrap()
+        options.scenario = azir::lab::scenario::Scenario::load(&yaml).unwrap();
     });
     let state = azir.lab.state();
     let count = state["resources"]

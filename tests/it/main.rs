@@ -1,4 +1,9 @@
 //! Integration tests: a file a subject, each with the sentence that it stands for.
+#![allow(
+    clippy::print_stdout,
+    clippy::unwrap_used,
+    reason = "a test that cannot go on says where it stopped; counts are printed for the README"
+)]
 
 mod architecture;
 mod bad_input;

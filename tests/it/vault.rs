@@ -126,7 +126,7 @@ fn evidence_is_created_once_and_read_back_from_azurite() {
             .enable_all()
             .build()
             .unwrap()
-            .block_on(protocol(port, &std::fs::read(&pem).unwrap()))
+            .block_on(protocol(port, &std::fs::read(&pem).unwrap()));
     });
     azurite.kill().unwrap();
     azurite.wait().unwrap();
