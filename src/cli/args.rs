@@ -3,9 +3,10 @@
 
 use std::sync::{Arc, OnceLock};
 
-use clap::builder::{NonEmptyStringValueParser, PossibleValuesParser};
+use clap::builder::PossibleValuesParser;
 use clap::{Arg, ArgAction, Command, value_parser};
 
+use super::{globals, help};
 use crate::runbook::catalogue::{Catalogue, title};
 use crate::runbook::model::{Param, ParamKind};
 
@@ -15,17 +16,14 @@ static CATALOGUE: OnceLock<Arc<Catalogue>> = OnceLock::new();
 /// Returns the whole command line.
 pub(super) fn root(catalogue: &Arc<Catalogue>) -> Command {
     let _ = CATALOGUE.set(Arc::clone(catalogue));
+    let own = own();
     let mut root = Command::new("azir")
         .version(env!("CARGO_PKG_VERSION"))
         .about("Contain an attack on an Azure tenant, prove it, and put back what was changed")
         .subcommand_required(true)
         .arg_required_else_help(true)
-        .disable_help_subcommand(false)
-        .after_help(format!(
-            "Begin with a rehearsal: azir isolate-vm vm-app-01 --lab\n\n{}",
-            super::exit::help()
-        ))
-        .args(globals());
+        .help_template(help::template(catalogue, &own))
+        .args(globals::options());
     for (order, (name, source)) in catalogue.sources().enumerate() {
         root = root.subcommand(
             Command::new(name.to_owned())
@@ -35,100 +33,10 @@ pub(super) fn root(catalogue: &Arc<Catalogue>) -> Command {
         );
     }
     root.subcommands(
-        own()
-            .into_iter()
+        own.into_iter()
             .enumerate()
             .map(|(order, command)| command.display_order(100 + order)),
     )
-}
-
-/// Options that stand before or after any command.
-fn globals() -> Vec<Arg> {
-    let text = |name: &'static str, value: &'static str, help: &'static str| {
-        Arg::new(name)
-            .long(name)
-            .value_name(value)
-            .help(help)
-            .global(true)
-            .value_parser(NonEmptyStringValueParser::new())
-            .help_heading("Global options")
-    };
-    let flag = |name: &'static str, help: &'static str| {
-        Arg::new(name)
-            .long(name)
-            .help(help)
-            .global(true)
-            .action(ArgAction::SetTrue)
-            .help_heading("Global options")
-    };
-    vec![
-        text(
-            "incident",
-            "ID",
-            "The case, as IR-2026-0042; absent: a new one",
-        )
-        .env("AZIR_INCIDENT"),
-        text("profile", "NAME", "The profile of config.toml").env("AZIR_PROFILE"),
-        text(
-            "cloud",
-            "NAME|URL",
-            "AzureCloud, AzureUSGovernment, AzureChinaCloud or an ARM URL",
-        )
-        .env("AZIR_CLOUD"),
-        text("auth", "KIND", "Which sign-in to use").value_parser([
-            "env",
-            "workload-identity",
-            "managed-identity",
-            "cli",
-        ]),
-        flag("plan", "Only look: show what would be done, send no write"),
-        flag("yes", "Confirm the plan beforehand").short('y'),
-        text(
-            "accept",
-            "STEP",
-            "Consent to a step that --yes does not cover (can be repeated)",
-        )
-        .action(ArgAction::Append),
-        text(
-            "choose",
-            "STEP=all|none|ID,...",
-            "Make a decision beforehand (can be repeated)",
-        )
-        .action(ArgAction::Append),
-        text("responder", "UPN", "Who answers for the run").env("AZIR_RESPONDER"),
-        text("authority", "TEXT", "On whose authority"),
-        text("ticket", "ID", "The ticket"),
-        text(
-            "detected-at",
-            "TIME",
-            "When the attack was detected, as 2026-05-23T10:00:00Z",
-        ),
-        text("output", "FORMAT", "What to write to stdout")
-            .value_parser(["human", "json", "ndjson"])
-            .default_value("human"),
-        flag(
-            "no-input",
-            "Ask nothing; what cannot be decided is an error",
-        ),
-        flag(
-            "lab",
-            "Run against the built-in lab, a simulated tenant on this machine",
-        ),
-        Arg::new("lab-latency")
-            .long("lab-latency")
-            .value_name("FACTOR")
-            .hide(true)
-            .global(true)
-            .value_parser(value_parser!(f64))
-            .default_value("1"),
-        Arg::new("verbose")
-            .short('v')
-            .long("verbose")
-            .help("Say more on stderr")
-            .global(true)
-            .action(ArgAction::Count)
-            .help_heading("Global options"),
-    ]
 }
 
 fn own() -> Vec<Command> {
@@ -274,7 +182,7 @@ fn lab_serve() -> Command {
         Arg::new(name)
             .long(name)
             .value_name("FACTOR")
-            .value_parser(value_parser!(f64))
+            .value_parser(globals::factor)
             .help(help)
     };
     Command::new("serve")
@@ -417,7 +325,7 @@ pub(super) fn argument(name: &str, param: &Param) -> Arg {
 pub(super) fn for_runbook(runbook: &crate::runbook::model::Runbook) -> Command {
     let mut command = Command::new(runbook.name.value.clone())
         .about(runbook.title.clone())
-        .args(globals())
+        .args(globals::options())
         .args(
             runbook
                 .params

@@ -8,6 +8,7 @@ use serde::Deserialize;
 use super::home::Home;
 use super::refusal::Refusal;
 use crate::engine::profile::{Profile, Quarantine, Snapshots, Vault};
+use crate::runbook::problem::nearest;
 
 /// The file.
 #[derive(Clone, Debug, Default, Deserialize)]
@@ -19,6 +20,9 @@ pub(super) struct Config {
     #[serde(default)]
     profiles: BTreeMap<String, Profile>,
 }
+
+/// What a run without any profile has in the place of its name.
+pub(super) const NO_PROFILE: &str = "(none)";
 
 /// The name of the profile of `--lab`, which is built in.
 pub(super) const LAB: &str = "lab";
@@ -45,9 +49,13 @@ impl Config {
             }
         };
         let config: Self = toml::from_str(&text).map_err(|error| {
+            let hint = meant(error.message()).map_or_else(
+                || format!("edit {}", path.display()),
+                |(typed, near)| format!("in {}, write {near} for {typed}", path.display()),
+            );
             Refusal::usage(
                 format!("{}: {}", path.display(), error.to_string().trim_end()),
-                format!("edit {}; azir init shows every key", path.display()),
+                hint,
             )
         })?;
         if config.profiles.contains_key(LAB) {
@@ -65,7 +73,7 @@ impl Config {
     /// Returns the profile to use, with its name; without any, an empty one.
     pub(super) fn choose(&self, named: Option<&str>) -> Result<(String, Profile), Refusal> {
         let Some(name) = named.or(self.profile.as_deref()) else {
-            return Ok(("(none)".to_owned(), Profile::default()));
+            return Ok((NO_PROFILE.to_owned(), Profile::default()));
         };
         if name == LAB {
             return Ok((LAB.to_owned(), lab()));
@@ -85,6 +93,18 @@ impl Config {
             ))
         }
     }
+}
+
+/// Returns an unknown key and the known one that was probably meant, from the parser's
+/// "unknown field `x`, expected one of `a`, `b`".
+fn meant(message: &str) -> Option<(&str, &str)> {
+    let mut words = message
+        .strip_prefix("unknown field ")?
+        .split('`')
+        .skip(1)
+        .step_by(2);
+    let typed = words.next()?;
+    Some((typed, nearest(typed, words)?))
 }
 
 /// Returns the profile of the built-in lab.

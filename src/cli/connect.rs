@@ -4,8 +4,9 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use clap::ArgMatches;
+use clap::parser::ValueSource;
 
-use super::config::{self, Config};
+use super::config::{self, Config, NO_PROFILE};
 use super::home::Home;
 use super::refusal::Refusal;
 use crate::azure::{AuthEnvironment, AuthKind, Client, ClientOptions, Cloud, Http, SdkCredential};
@@ -13,6 +14,7 @@ use crate::clock::{Clock, SystemClock};
 use crate::engine::profile::Profile;
 use crate::lab::{Faults, Lab, Options, scenario::Scenario};
 use crate::random::{Random, SystemRandom};
+use crate::report::run::Started;
 use crate::secret::Secret;
 
 /// A client, and what belongs to it.
@@ -24,35 +26,109 @@ pub(super) struct Connection {
     pub(super) _lab: Option<Lab>,
 }
 
+/// Where to connect to.
+pub(super) struct Place {
+    lab: bool,
+    latency: f64,
+    profile: Option<String>,
+    cloud: Option<String>,
+    auth: Option<AuthKind>,
+    /// The cloud that a run to be undone acted in.
+    recorded: Option<String>,
+}
+
+impl Place {
+    /// Returns where the flags, the environment and the configuration say.
+    pub(super) fn of(own: &ArgMatches) -> Result<Self, Refusal> {
+        let typed = |name: &str| own.value_source(name) == Some(ValueSource::CommandLine);
+        let lab = own.get_flag("lab");
+        if let Some(name) = ["cloud", "auth"].into_iter().find(|name| lab && typed(name)) {
+            return Err(Refusal::usage(
+                format!("--lab and --{name} contradict each other"),
+                "leave one of them out",
+            ));
+        }
+        Ok(Self {
+            lab,
+            latency: own.get_one::<f64>("lab-latency").copied().unwrap_or(1.0),
+            profile: own.get_one::<String>("profile").cloned(),
+            cloud: own.get_one::<String>("cloud").cloned(),
+            auth: own.get_one::<String>("auth").map(|kind| match kind.as_str() {
+                "env" => AuthKind::Env,
+                "workload-identity" => AuthKind::WorkloadIdentity,
+                "managed-identity" => AuthKind::ManagedIdentity,
+                _ => AuthKind::Cli,
+            }),
+            recorded: None,
+        })
+    }
+
+    /// Returns where the run acted that is to be undone; flags that disagree are refused.
+    pub(super) fn of_run(own: &ArgMatches, start: &Started) -> Result<Self, Refusal> {
+        let mut place = Self::of(own)?;
+        let typed = |name: &str| own.value_source(name) == Some(ValueSource::CommandLine);
+        // Only the lab inside the process bears this name; one that is served is a cloud like others.
+        let was_lab = start.profile == config::LAB;
+        if place.lab && !was_lab {
+            return Err(Refusal::usage(
+                format!("run {} acted in {}, not in the lab", start.run, start.cloud),
+                format!("azir undo {}", start.run),
+            ));
+        }
+        if was_lab && typed("cloud") {
+            return Err(Refusal::usage(
+                format!("run {} acted in the lab", start.run),
+                format!("azir undo {}", start.run),
+            ));
+        }
+        place.lab = was_lab;
+        if !typed("profile") && start.profile != NO_PROFILE {
+            place.profile = Some(start.profile.clone());
+        }
+        // A cloud that is known by its name is taken from the journal; others need their address.
+        if !typed("cloud") && BUILT_IN.contains(&start.cloud.as_str()) {
+            place.cloud = Some(start.cloud.clone());
+        }
+        place.recorded = Some(start.cloud.clone()).filter(|cloud| !cloud.is_empty());
+        Ok(place)
+    }
+
+    /// Refuses to undo in another cloud than the run acted in.
+    pub(super) fn agrees(&self, cloud: &str) -> Result<(), Refusal> {
+        match &self.recorded {
+            Some(recorded) if recorded != cloud => Err(Refusal::usage(
+                format!("the run acted in cloud {recorded}, and this is {cloud}"),
+                format!("--cloud {recorded}, or the address of its Resource Manager"),
+            )),
+            _ => Ok(()),
+        }
+    }
+}
+
+/// The clouds that need no address.
+const BUILT_IN: &[&str] = &["AzureChinaCloud", "AzureCloud", "AzureUSGovernment"];
+
 /// Connects. `case`: the case's folder, where a lab keeps its state.
 pub(super) async fn connect(
-    matches: &ArgMatches,
+    place: &Place,
     home: &Home,
     case: &Path,
 ) -> Result<Connection, Refusal> {
-    if matches.get_flag("lab") {
-        return connect_lab(matches, case).await;
+    if place.lab {
+        return connect_lab(place, case).await;
     }
-    let named = matches.get_one::<String>("profile").map(String::as_str);
-    let (profile_name, profile) = Config::load(home)?.choose(named)?;
+    let (profile_name, profile) = Config::load(home)?.choose(place.profile.as_deref())?;
     if profile_name == config::LAB {
-        return connect_lab(matches, case).await;
+        return connect_lab(place, case).await;
     }
     let http = Http::new(ca_bundle()?.as_deref())?;
-    let cloud_name = matches
-        .get_one::<String>("cloud")
-        .cloned()
+    let cloud_name = place
+        .cloud
+        .clone()
         .or_else(|| profile.cloud.clone())
         .unwrap_or_else(|| "AzureCloud".to_owned());
     let cloud = Cloud::find(&cloud_name, &http).await?;
-    let kind = match matches.get_one::<String>("auth").map(String::as_str) {
-        Some("env") => Some(AuthKind::Env),
-        Some("workload-identity") => Some(AuthKind::WorkloadIdentity),
-        Some("managed-identity") => Some(AuthKind::ManagedIdentity),
-        Some(_) => Some(AuthKind::Cli),
-        None => None,
-    };
-    let credential = SdkCredential::choose(kind, &environment(&profile), &cloud, &http)?;
+    let credential = SdkCredential::choose(place.auth, &environment(&profile), &cloud, &http)?;
     Ok(Connection {
         client: client(cloud, http, credential),
         profile,
@@ -62,19 +138,15 @@ pub(super) async fn connect(
 }
 
 /// Starts the lab in this process and connects to it through the same door as to a cloud.
-async fn connect_lab(matches: &ArgMatches, case: &Path) -> Result<Connection, Refusal> {
-    let factor = matches
-        .get_one::<f64>("lab-latency")
-        .copied()
-        .unwrap_or(1.0);
+async fn connect_lab(place: &Place, case: &Path) -> Result<Connection, Refusal> {
     let folder = case.join("lab");
     let options = Options {
         scenario: Scenario::load("default")
             .map_err(|message| Refusal::failed("lab", message, "azir lab serve"))?,
         port: 0,
         state: Some(folder.join("state.jsonl")),
-        latency: factor,
-        lro: factor,
+        latency: place.latency,
+        lro: place.latency,
         throttle: Some(1.0),
         retry_after: None,
         page: None,

@@ -5,7 +5,7 @@ use schemars::JsonSchema;
 use serde::Serialize;
 
 use super::config::{self, Config};
-use super::connect::connect;
+use super::connect::{Place, connect};
 use super::home::Home;
 use super::refusal::Refusal;
 use super::{Output, out};
@@ -136,7 +136,10 @@ fn cloud(matches: &ArgMatches, home: &Home, findings: &mut Vec<Finding>) -> Resu
         .enable_all()
         .build()
         .map_err(|error| Refusal::failed("runtime", error.to_string(), ""))?;
-    let case = home.cases().join("doctor");
+    // Outside the home folder: no case may be named so that this one ends with it.
+    let case = tempfile::tempdir()
+        .map_err(|error| Refusal::record(error.to_string(), "set TMPDIR to a folder that can be written"))?;
+    let place = Place::of(matches)?;
     runtime.block_on(async {
         let mut add = |what: &str, verdict, text: String, next: &str| {
             findings.push(Finding {
@@ -146,7 +149,7 @@ fn cloud(matches: &ArgMatches, home: &Home, findings: &mut Vec<Finding>) -> Resu
                 next: next.into(),
             });
         };
-        let connection = match connect(matches, home, &case).await {
+        let connection = match connect(&place, home, case.path()).await {
             Ok(connection) => connection,
             Err(refusal) => {
                 return add(
@@ -220,11 +223,6 @@ fn cloud(matches: &ArgMatches, home: &Home, findings: &mut Vec<Finding>) -> Resu
             );
         }
     });
-    if case.exists() && !matches.get_flag("lab") {
-        return Ok(());
-    }
-    // The doctor's lab leaves nothing behind.
-    let _ = std::fs::remove_dir_all(case);
     Ok(())
 }
 

@@ -28,3 +28,30 @@ pub(super) fn talk(text: &str) {
 pub(super) fn line(text: &str) {
     talk(&format!("{text}\n"));
 }
+
+/// Many lines to stdout, without a system call for each.
+pub(super) struct Stream {
+    out: std::io::BufWriter<Box<dyn Write>>,
+    open: bool,
+}
+
+impl Stream {
+    /// Begins.
+    pub(super) fn new() -> Self {
+        Self {
+            out: std::io::BufWriter::new(Box::new(anstream::stdout())),
+            open: true,
+        }
+    }
+
+    /// Writes a line, as long as somebody reads.
+    pub(super) fn line(&mut self, text: &str) {
+        self.open = self.open && writeln!(self.out, "{text}").is_ok();
+    }
+
+    /// Ends.
+    pub(super) fn end(mut self) {
+        // Whoever closed the pipe has read enough.
+        let _ = self.out.flush();
+    }
+}

@@ -1,40 +1,36 @@
 //! `azir list`, `azir show` and `azir journal`: what the case folders say, without the cloud.
 
 use std::fmt::Write as _;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use clap::ArgMatches;
 use serde_json::Value;
 
+use super::exit::Exit;
 use super::home::Home;
 use super::refusal::Refusal;
-use super::{Output, out, summary};
+use super::{Output, out, shown, summary};
 use crate::ids::ArmId;
-use crate::journal::verify::{Level, Outside, verify};
+use crate::journal::Line;
+use crate::journal::verify::{Level, Outside, Report, verify};
 use crate::report::{cases, run};
 
 fn chosen(own: &ArgMatches, home: &Home) -> Result<PathBuf, Refusal> {
     home.run(own.get_one::<String>("run").map_or("last", String::as_str))
 }
 
-fn unreadable(error: &dyn std::fmt::Display) -> Refusal {
-    Refusal {
-        code: "integrity".into(),
-        message: error.to_string(),
-        target: None,
-        hint: "azir journal verify RUN".into(),
-        exit_code: 6,
-    }
-}
-
 /// Lists the runs of every case.
-pub(super) fn list(matches: &ArgMatches, home: &Home) -> Result<u8, Refusal> {
-    let lines = cases::lines(&home.cases());
-    if Output::of(matches) != Output::Human {
+pub(super) fn list(own: &ArgMatches, home: &Home) -> Result<u8, Refusal> {
+    let cases::Listing { lines, unreadable } = cases::list(&home.cases());
+    for (path, why) in &unreadable {
+        out::line(&format!("azir: {}", shown::line(why)));
+        out::line(&format!("next: azir journal verify {}", path.display()));
+    }
+    if Output::of(own) != Output::Human {
         out::result(&serde_json::to_string(&lines).unwrap_or_default());
         return Ok(0);
     }
-    if lines.is_empty() {
+    if lines.is_empty() && unreadable.is_empty() {
         out::line(&format!("no runs yet in {}", home.cases().display()));
         out::line("next: azir isolate-vm vm-app-01 --lab");
         return Ok(0);
@@ -71,20 +67,20 @@ pub(super) fn list(matches: &ArgMatches, home: &Home) -> Result<u8, Refusal> {
             targets.join(", ")
         );
     }
-    out::result(&text);
+    out::result(&shown::block(&text));
     Ok(0)
 }
 
 /// Shows how a run stands.
-pub(super) fn show(matches: &ArgMatches, own: &ArgMatches, home: &Home) -> Result<u8, Refusal> {
+pub(super) fn show(own: &ArgMatches, home: &Home) -> Result<u8, Refusal> {
     let run_dir = chosen(own, home)?;
-    let report = run::report(&run_dir).map_err(|error| unreadable(&error))?;
-    if Output::of(matches) != Output::Human {
+    let report = run::report(&run_dir).map_err(|error| Refusal::integrity(&error))?;
+    if Output::of(own) != Output::Human {
         out::result(&serde_json::to_string(&report).unwrap_or_default());
         return Ok(0);
     }
     let mut text = summary::steps(&report);
-    let unknown = run::unknown(&run_dir).map_err(|error| unreadable(&error))?;
+    let unknown = run::unknown(&run_dir).map_err(|error| Refusal::integrity(&error))?;
     if !unknown.is_empty() {
         text.push_str(
             "\nUnknown: sent, or about to be, and no answer is on record. Only the cloud knows:\n",
@@ -104,101 +100,139 @@ pub(super) fn show(matches: &ArgMatches, own: &ArgMatches, home: &Home) -> Resul
         }
     }
     text.push_str(&summary::text(&report));
-    out::result(&text);
+    out::result(&shown::block(&text));
     Ok(0)
 }
 
 /// Shows the lines of a journal.
-pub(super) fn journal_show(
-    matches: &ArgMatches,
-    own: &ArgMatches,
-    home: &Home,
-) -> Result<u8, Refusal> {
+pub(super) fn journal_show(own: &ArgMatches, home: &Home) -> Result<u8, Refusal> {
     let run_dir = chosen(own, home)?;
-    let json = Output::of(matches) != Output::Human;
-    let mut text = String::new();
-    crate::journal::reader::each(&run_dir, |line, bytes, _| {
-        if json {
-            text.push_str(bytes);
-            text.push('\n');
-            return;
-        }
-        let of = |name: &str| {
-            line.data
-                .get(name)
-                .and_then(Value::as_str)
-                .unwrap_or_default()
-                .to_owned()
-        };
-        let what = match line.kind.as_str() {
-            "action.intent" => {
-                let api = line.data.get("api");
-                let member = |name: &str| {
-                    api.and_then(|api| api.get(name))
-                        .and_then(Value::as_str)
-                        .unwrap_or_default()
-                };
-                format!("{} {} ({})", member("method"), of("target"), of("step"))
-            }
-            "action.result" => format!(
-                "of {}: {} {}",
-                line.data.get("intent").and_then(Value::as_u64).unwrap_or(0),
-                of("outcome"),
-                of("error_code")
-            ),
-            "step" => format!("{} {} {}", of("step"), of("state"), of("outcome")),
-            "check" => format!(
-                "{}: {}",
-                of("claim"),
-                line.data
-                    .get("holds")
-                    .and_then(Value::as_bool)
-                    .map_or("unknown".to_owned(), |holds| holds.to_string())
-            ),
-            "evidence" => format!("{} {}", of("exhibit"), of("name")),
-            "note" => format!(
-                "{} {}",
-                of("kind"),
-                [of("text"), of("what"), of("status")].concat()
-            ),
-            _ => String::new(),
-        };
-        let _ = writeln!(
-            text,
-            "{:>5} {} {:<16} {what}",
-            line.seq,
-            line.time.get(11..23).unwrap_or_default(),
-            line.kind
-        );
-    })
-    .map_err(|error| unreadable(&error))?;
-    out::result(&text);
-    Ok(0)
+    if Output::of(own) != Output::Human {
+        return written(&run_dir);
+    }
+    each(&run_dir, |line, _| shown::line(&readable(line)))
 }
 
 /// Exports a journal: each line exactly as it was written.
 pub(super) fn journal_export(own: &ArgMatches, home: &Home) -> Result<u8, Refusal> {
-    let run_dir = chosen(own, home)?;
-    crate::journal::reader::each(&run_dir, |_, bytes, _| out::result(bytes))
-        .map_err(|error| unreadable(&error))?;
+    written(&chosen(own, home)?)
+}
+
+fn written(run_dir: &Path) -> Result<u8, Refusal> {
+    each(run_dir, |_, bytes| bytes.to_owned())
+}
+
+/// Writes what `say` makes of each line, as it is read; says so where the lines do not reach the end.
+fn each(run_dir: &Path, say: impl Fn(&Line, &str) -> String) -> Result<u8, Refusal> {
+    let mut out = out::Stream::new();
+    let mut shown = 0;
+    crate::journal::reader::each(run_dir, |line, bytes, _| {
+        shown += bytes.len() as u64 + 1;
+        out.line(&say(&line, bytes));
+    })
+    .map_err(|error| Refusal::integrity(&error))?;
+    out.end();
+    let rest = size(run_dir).saturating_sub(shown);
+    let hint = format!("azir journal verify {}", run_dir.display());
+    if shown == 0 {
+        return Err(Refusal {
+            hint,
+            ..Refusal::integrity(&format!("{} holds no line of a journal", run_dir.display()))
+        });
+    }
+    if rest > 0 {
+        out::line(&format!("azir: {rest} bytes are no lines of the journal and are not shown"));
+        out::line(&format!("next: {hint}"));
+    }
     Ok(0)
+}
+
+/// Returns how many bytes the segments of a run have.
+fn size(run_dir: &Path) -> u64 {
+    std::fs::read_dir(run_dir)
+        .into_iter()
+        .flatten()
+        .flatten()
+        .filter(|entry| entry.file_name().to_string_lossy().starts_with("seg-"))
+        .filter_map(|entry| entry.metadata().ok())
+        .map(|metadata| metadata.len())
+        .sum()
+}
+
+/// Returns a line as people read it: number, time, who, what kind, what.
+fn readable(line: &Line) -> String {
+    let who = line
+        .actor
+        .pointer("/human/upn")
+        .or_else(|| line.actor.get("service"))
+        .and_then(Value::as_str)
+        .unwrap_or("azir");
+    format!(
+        "{:>5} {} {who:<12} {:<16} {}",
+        line.seq,
+        line.time.get(11..23).unwrap_or_default(),
+        line.kind,
+        what(line)
+    )
+}
+
+fn what(line: &Line) -> String {
+    let at = |pointer: &str| {
+        let mut words = pointer.split('/');
+        let first = line.data.get(words.next().unwrap_or_default());
+        words
+            .fold(first, |value, name| value.and_then(|value| value.get(name)))
+            .and_then(Value::as_str)
+            .unwrap_or_default()
+    };
+    match line.kind.as_str() {
+        "run.start" => format!(
+            "{} of {} for {}",
+            at("mode"),
+            at("runbook/name"),
+            at("responder/upn")
+        ),
+        "session.open" => format!("{} for {}", at("reason"), at("responder/upn")),
+        "action.intent" => format!("{} {} ({})", at("api/method"), at("target"), at("step")),
+        "action.result" => {
+            let intent = line.data.get("intent").and_then(Value::as_u64);
+            let intent = intent.map(|seq| seq.to_string()).unwrap_or_default();
+            format!("of {intent}: {} {}", at("outcome"), at("error_code"))
+        }
+        "action.reconcile" => format!("{} {}", at("found"), at("how")),
+        "step" => format!("{} {} {}", at("step"), at("state"), at("outcome")),
+        "check" => {
+            let holds = line.data.get("holds").and_then(Value::as_bool);
+            let holds = holds.map_or("unknown".to_owned(), |holds| holds.to_string());
+            format!("{}: {holds}", at("claim"))
+        }
+        "decision" => format!("{}: {} by {}", at("step"), at("question"), at("by")),
+        "manual" => format!("{}: {}", at("step"), at("instruction")),
+        "evidence" => format!("{} {}", at("exhibit"), at("name")),
+        "note" => format!(
+            "{} {}",
+            at("kind"),
+            [at("text"), at("what"), at("status")].concat()
+        ),
+        _ => String::new(),
+    }
 }
 
 /// Verifies a run; exits with the verifier's own codes.
 pub(super) fn journal_verify(
-    matches: &ArgMatches,
     own: &ArgMatches,
-    home: &Home,
+    home: Result<Home, Refusal>,
 ) -> Result<u8, Refusal> {
     let name = own.get_one::<String>("run").map_or("last", String::as_str);
     // A folder is taken as it is, however damaged: saying what is wrong with it is the verifier's work.
-    let run_dir = if std::path::Path::new(name).is_dir() {
+    let run_dir = if Path::new(name).is_dir() {
         PathBuf::from(name)
     } else {
-        home.run(name).map_err(|refusal| Refusal {
-            exit_code: 4,
-            ..refusal
-        })?
+        home.and_then(|home| home.run(name))
+            .map_err(|refusal| Refusal {
+                exit_code: Exit::CannotRead.code(),
+                ..refusal
+            })?
     };
     let path = |name: &str| own.get_one::<String>(name).map(PathBuf::from);
     let outside = Outside {
@@ -214,10 +248,15 @@ pub(super) fn journal_verify(
         min_size: own.get_one::<u64>("min-size").copied(),
     };
     let report = verify(&run_dir, &outside);
-    if Output::of(matches) != Output::Human {
+    if Output::of(own) != Output::Human {
         out::result(&serde_json::to_string(&report).unwrap_or_default());
         return Ok(report.exit_code);
     }
+    out::result(&shown::block(&findings(&report, &run_dir)));
+    Ok(report.exit_code)
+}
+
+fn findings(report: &Report, run_dir: &Path) -> String {
     let verdict = match report.exit_code {
         0 => "VERIFIED and anchored",
         1 => "NOT VERIFIED: changed, damaged, or not made by azir",
@@ -245,8 +284,8 @@ pub(super) fn journal_verify(
             None if finding.file.is_empty() => String::new(),
             None => format!("{}: ", finding.file),
         };
-        let _ = writeln!(text, "  {level:<5} {place}{}", finding.text);
+        // Writing to a String cannot fail.
+        let _ = writeln!(text, "  {level:<5} {place}{}", shown::line(&finding.text));
     }
-    out::result(&text);
-    Ok(report.exit_code)
+    text
 }

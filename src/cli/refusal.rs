@@ -2,7 +2,8 @@
 
 use serde_json::json;
 
-use super::Output;
+use super::exit::Exit;
+use super::{Output, shown};
 use crate::engine::EngineError;
 
 /// A refusal of a command.
@@ -23,7 +24,7 @@ impl Refusal {
             message: message.into(),
             target: None,
             hint: hint.into(),
-            exit_code: 2,
+            exit_code: Exit::Usage.code(),
         }
     }
 
@@ -34,7 +35,18 @@ impl Refusal {
             message: message.into(),
             target: None,
             hint: hint.into(),
-            exit_code: 75,
+            exit_code: Exit::CannotRecord.code(),
+        }
+    }
+
+    /// The record of a run cannot be read as one.
+    pub(super) fn integrity(error: &dyn std::fmt::Display) -> Self {
+        Self {
+            code: "integrity".into(),
+            message: error.to_string(),
+            target: None,
+            hint: "azir journal verify RUN".into(),
+            exit_code: Exit::Integrity.code(),
         }
     }
 
@@ -45,7 +57,7 @@ impl Refusal {
             message: message.into(),
             target: None,
             hint: hint.into(),
-            exit_code: 1,
+            exit_code: Exit::Failed.code(),
         }
     }
 
@@ -55,9 +67,9 @@ impl Refusal {
             let red = anstyle::Style::new()
                 .fg_color(Some(anstyle::AnsiColor::Red.into()))
                 .bold();
-            super::out::line(&format!("{red}azir:{red:#} {}", self.message));
+            super::out::line(&format!("{red}azir:{red:#} {}", shown::block(&self.message)));
             if !self.hint.is_empty() {
-                super::out::line(&format!("next: {}", self.hint));
+                super::out::line(&format!("next: {}", shown::line(&self.hint)));
             }
         } else {
             let error = json!({"error": {"code": self.code, "message": self.message, "target": self.target, "hint": self.hint, "exit_code": self.exit_code}});

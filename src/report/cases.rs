@@ -5,8 +5,8 @@ use std::path::{Path, PathBuf};
 use schemars::JsonSchema;
 use serde::Serialize;
 
-use super::model::RunStatus;
-use super::run::report;
+use super::model::{RunReport, RunStatus};
+use super::run::{started, told};
 
 /// One line of `azir list`.
 #[derive(Clone, Debug, JsonSchema, Serialize)]
@@ -39,7 +39,7 @@ pub fn folders(cases: &Path) -> Vec<PathBuf> {
                 .and_then(|name| name.to_str())
                 .is_some_and(|name| name.starts_with("run-"))
         })
-        .map(|path| (first_time(&path), path))
+        .map(|path| (started(&path).unwrap_or_default().time, path))
         .collect();
     found.sort();
     found.reverse();
@@ -56,40 +56,40 @@ fn read(folder: &Path) -> Vec<PathBuf> {
         .collect()
 }
 
-fn first_time(run_dir: &Path) -> String {
-    use std::io::BufRead;
-    let Ok(file) = std::fs::File::open(run_dir.join("seg-000001.jsonl")) else {
-        return String::new();
-    };
-    let mut line = String::new();
-    let mut reader = std::io::BufReader::new(file);
-    if reader.read_line(&mut line).is_err() {
-        return String::new();
-    }
-    let value: serde_json::Value = serde_json::from_str(&line).unwrap_or_default();
-    value["time"].as_str().unwrap_or_default().to_owned()
+/// The runs of every case.
+#[derive(Clone, Debug, Default)]
+pub struct Listing {
+    /// Those that can be read, newest first.
+    pub lines: Vec<RunLine>,
+    /// Those that cannot, with the reason: a damaged record must not look like one that never was.
+    pub unreadable: Vec<(PathBuf, String)>,
 }
 
-/// Returns a line for each run that can be read.
-pub fn lines(cases: &Path) -> Vec<RunLine> {
-    folders(cases)
-        .iter()
-        .filter_map(|path| {
-            let report = report(path).ok()?;
-            Some(RunLine {
-                run: report.run,
-                incident: report.incident,
-                runbook: report.runbook.name,
-                mode: report.mode,
-                status: report.status,
-                started_at: report.started_at,
-                targets: report
-                    .targets
-                    .into_iter()
-                    .map(|target| target.target)
-                    .collect(),
-                path: path.display().to_string(),
-            })
-        })
-        .collect()
+/// Lists the runs, each by the word of its journal.
+pub fn list(cases: &Path) -> Listing {
+    let mut listing = Listing::default();
+    for path in folders(cases) {
+        match told(&path) {
+            Ok(report) => listing.lines.push(line(report, &path)),
+            Err(error) => listing.unreadable.push((path, error.to_string())),
+        }
+    }
+    listing
+}
+
+fn line(report: RunReport, path: &Path) -> RunLine {
+    RunLine {
+        run: report.run,
+        incident: report.incident,
+        runbook: report.runbook.name,
+        mode: report.mode,
+        status: report.status,
+        started_at: report.started_at,
+        targets: report
+            .targets
+            .into_iter()
+            .map(|target| target.target)
+            .collect(),
+        path: path.display().to_string(),
+    }
 }

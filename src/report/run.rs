@@ -1,6 +1,7 @@
 //! A run as its journal tells it: one fold over the lines, and over the runs beside it that undid it.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
+use std::io::{BufRead, Read};
 use std::path::Path;
 
 use serde_json::{Map, Value};
@@ -14,28 +15,93 @@ use crate::journal::status::{OpenIntent, open_intents};
 use crate::journal::verify::{Outside, verify};
 use crate::journal::{JournalError, Line, read};
 
-/// Tells how a run stands.
+/// Tells how a run stands, and whether its record verifies.
 ///
 /// # Errors
 /// A folder without a journal that can be read.
 pub fn report(run_dir: &Path) -> Result<RunReport, JournalError> {
-    let log = read(run_dir)?;
+    let mut report = told(run_dir)?;
     let verified = verify(run_dir, &Outside::default());
+    report.journal.verified = matches!(verified.exit_code, 0 | 2);
+    report.journal.anchored = verified.anchored_to.is_some();
+    Ok(report)
+}
+
+/// Tells how a run stands by the word of its journal alone: nothing says yet that the record verifies.
+///
+/// # Errors
+/// As [`report`].
+pub fn told(run_dir: &Path) -> Result<RunReport, JournalError> {
+    let log = read(run_dir)?;
     let mut fold = Fold::new(run_dir, &log.lines[0]);
     for line in &log.lines {
         fold.take(line);
     }
-    fold.unknown(&open_intents(&log.lines));
+    fold.unknown(&log.lines);
     fold.undone(run_dir);
     let mut report = fold.finish();
     report.journal = JournalRef {
         path: run_dir.display().to_string(),
         entries: log.head.entries,
         head: log.head.chain.to_string(),
-        verified: matches!(verified.exit_code, 0 | 2),
-        anchored: verified.anchored_to.is_some(),
+        ..JournalRef::default()
     };
     Ok(report)
+}
+
+/// Where and as what a run began, from its first line.
+#[derive(Clone, Debug, Default, Eq, PartialEq)]
+pub struct Started {
+    /// The run's id.
+    pub run: String,
+    /// The case.
+    pub incident: String,
+    /// The profile's name.
+    pub profile: String,
+    /// The cloud's name.
+    pub cloud: String,
+    /// When, as the journal writes times.
+    pub time: String,
+    /// The run that this one undoes.
+    pub of: Option<String>,
+}
+
+/// Reads the first line of a run and no other.
+///
+/// # Errors
+/// A folder whose journal has no first line.
+pub fn started(run_dir: &Path) -> Result<Started, JournalError> {
+    let unreadable = |message: String| JournalError::Unreadable {
+        path: run_dir.to_path_buf(),
+        message,
+    };
+    let file = std::fs::File::open(run_dir.join("seg-000001.jsonl"))
+        .map_err(|error| unreadable(error.to_string()))?;
+    let mut text = String::new();
+    // No line is longer (JOURNAL.md, "Line").
+    std::io::BufReader::new(file.take(65_536))
+        .read_line(&mut text)
+        .map_err(|error| unreadable(error.to_string()))?;
+    let line: Value = serde_json::from_str(&text)
+        .map_err(|_| unreadable("its first line is no line of a journal".to_owned()))?;
+    let word = |path: &str| {
+        line.pointer(path)
+            .and_then(Value::as_str)
+            .unwrap_or_default()
+            .to_owned()
+    };
+    Ok(Started {
+        run: word("/data/origin")
+            .rsplit('/')
+            .next()
+            .unwrap_or_default()
+            .to_owned(),
+        incident: word("/data/incident"),
+        profile: word("/data/profile_name"),
+        cloud: word("/data/cloud"),
+        time: word("/time"),
+        of: Some(word("/data/of/run")).filter(|of| !of.is_empty()),
+    })
 }
 
 /// Returns the writes of a run whose effect nobody knows.
@@ -302,12 +368,18 @@ impl Fold {
     }
 
     /// A write without an answer makes its step unknown, whatever else it says.
-    fn unknown(&mut self, open: &[OpenIntent]) {
-        for intent in open.iter().filter(|intent| intent.effect != "read") {
-            for ((_, id), step) in &mut self.steps {
-                if *id == intent.step && step.status != StepStatus::Done {
-                    step.status = StepStatus::Unknown;
-                }
+    fn unknown(&mut self, lines: &[Line]) {
+        let open: BTreeSet<u64> = open_intents(lines)
+            .into_iter()
+            .filter(|intent| intent.effect != "read")
+            .map(|intent| intent.seq)
+            .collect();
+        for line in lines.iter().filter(|line| open.contains(&line.seq)) {
+            if let Some(step) = self
+                .at(&line.data)
+                .filter(|step| step.status != StepStatus::Done)
+            {
+                step.status = StepStatus::Unknown;
             }
         }
     }
@@ -323,17 +395,14 @@ impl Fold {
             .flatten()
             .map(|entry| entry.path())
         {
+            // Only the first line of each tells; the others of a case are not read to their end.
+            if started(&sibling).ok().and_then(|start| start.of).as_ref() != Some(&self.report.run)
+            {
+                continue;
+            }
             let Ok(log) = read(&sibling) else {
                 continue;
             };
-            let of = log.lines[0]
-                .data
-                .get("of")
-                .and_then(|of| of.get("run"))
-                .and_then(Value::as_str);
-            if of != Some(&self.report.run) {
-                continue;
-            }
             for line in &log.lines {
                 let done = line.kind == "step"
                     && line.data.get("undoes") == Some(&Value::Bool(true))
@@ -385,15 +454,13 @@ impl Fold {
             None
         };
         if let (Some(deadline), true) = (&mut report.deadline, self.ended) {
-            let seconds = |time: &Option<String>| {
-                time.as_ref()
-                    .and_then(|time| chrono::DateTime::parse_from_rfc3339(time).ok())
+            let time = |text: &Option<String>| {
+                text.as_ref()
+                    .and_then(|text| chrono::DateTime::parse_from_rfc3339(text).ok())
             };
-            deadline.kept = match (seconds(&report.started_at), seconds(&report.contained_at)) {
-                (Some(start), Some(end)) => Some(
-                    (end - start).num_seconds()
-                        <= i64::try_from(deadline.seconds).unwrap_or(i64::MAX),
-                ),
+            let allowed = i64::try_from(deadline.seconds.saturating_mul(1_000)).unwrap_or(i64::MAX);
+            deadline.kept = match (time(&report.started_at), time(&report.contained_at)) {
+                (Some(start), Some(end)) => Some((end - start).num_milliseconds() <= allowed),
                 _ => Some(false),
             };
         }

@@ -1,0 +1,150 @@
+//! Which command it is: the words of this process to the function that does what they say.
+
+use std::ffi::OsString;
+use std::path::Path;
+use std::sync::Arc;
+
+use clap::ArgMatches;
+
+use super::home::Home;
+use super::refusal::Refusal;
+use super::{Output, args, doctor, execute, globals, out, record, shelf, tenant, usage};
+use crate::runbook::catalogue::Catalogue;
+
+/// Runs the command line of this process; returns its exit code.
+pub(super) fn main() -> u8 {
+    let home = Home::find();
+    let (catalogue, left_out) = catalogue(home.as_ref().ok());
+    let catalogue = Arc::new(catalogue);
+    let completed = Arc::clone(&catalogue);
+    clap_complete::CompleteEnv::with_factory(move || args::root(&completed)).complete();
+    for why in left_out {
+        out::line(&format!("azir: {why}"));
+    }
+    let words: Vec<OsString> = std::env::args_os().collect();
+    let matches = match args::root(&catalogue).try_get_matches_from(&words) {
+        Ok(matches) => matches,
+        Err(error) => return usage::show(&error, &words),
+    };
+    let output = usage::output(&words);
+    match matches.subcommand() {
+        Some(("run", own)) => {
+            run_named(own, &catalogue, home).unwrap_or_else(|refusal| refusal.show(output))
+        }
+        Some((name, own)) => {
+            speak(own);
+            dispatch(name, own, &catalogue, home).unwrap_or_else(|refusal| refusal.show(output))
+        }
+        None => Refusal::usage("no command was given", "azir --help").show(output),
+    }
+}
+
+fn dispatch(
+    name: &str,
+    own: &ArgMatches,
+    catalogue: &Arc<Catalogue>,
+    home: Result<Home, Refusal>,
+) -> Result<u8, Refusal> {
+    match (name, own.subcommand()) {
+        ("undo", _) => execute::undo(own, catalogue, &home?),
+        ("list", _) => record::list(own, &home?),
+        ("show", _) => record::show(own, &home?),
+        ("journal", Some(("show", inner))) => record::journal_show(inner, &home?),
+        ("journal", Some(("verify", inner))) => record::journal_verify(inner, home),
+        ("journal", Some((_, inner))) => record::journal_export(inner, &home?),
+        ("runbook", Some(("list", inner))) => Ok(shelf::list(inner, inner, catalogue)),
+        ("runbook", Some(("show", inner))) => shelf::show(inner, catalogue),
+        ("runbook", Some(("lint", inner))) => shelf::check(inner, inner, catalogue),
+        ("runbook", Some(("new", inner))) => shelf::new(inner),
+        ("runbook", _) => Ok(shelf::print_schema()),
+        ("lab", Some((_, inner))) => tenant::serve(inner),
+        ("init", _) => doctor::init(&home?),
+        ("doctor", _) => doctor::doctor(own, &home?),
+        ("schema", _) => Ok(doctor::schema(own)),
+        ("completions", _) => Ok(doctor::completions(own)),
+        (runbook, _) => {
+            let chosen = shelf::find(catalogue, runbook)?;
+            execute::run(own, &chosen, catalogue, &home?)
+        }
+    }
+}
+
+/// `azir run NAME|FILE ARGUMENTS`: the arguments are the runbook's own, and what was said before its
+/// name counts as if it had been said behind it.
+fn run_named(
+    own: &ArgMatches,
+    catalogue: &Arc<Catalogue>,
+    home: Result<Home, Refusal>,
+) -> Result<u8, Refusal> {
+    let name = own.get_one::<String>("runbook").map_or("", String::as_str);
+    let chosen = shelf::find(catalogue, name)?;
+    let mut words = globals::typed(own);
+    words.extend(
+        own.get_raw("rest")
+            .into_iter()
+            .flatten()
+            .map(ToOwned::to_owned),
+    );
+    let command = args::for_runbook(&chosen.runbook)
+        .no_binary_name(true)
+        .bin_name(format!("azir run {name}"));
+    let inner = match command.try_get_matches_from(&words) {
+        Ok(inner) => inner,
+        Err(error) => return Ok(usage::show(&error, &words)),
+    };
+    speak(&inner);
+    execute::run(&inner, &chosen, catalogue, &home?)
+}
+
+/// Returns the shipped runbooks and those in the home folder, and which of these were left out and why.
+///
+/// A file that cannot be loaded costs its own command and no other: the rest must work at night.
+fn catalogue(home: Option<&Home>) -> (Catalogue, Vec<String>) {
+    let mut catalogue = Catalogue::shipped();
+    let mut left_out = Vec::new();
+    let Some(folder) = home.map(|home| home.0.join("runbooks")) else {
+        return (catalogue, left_out);
+    };
+    let mut paths: Vec<_> = std::fs::read_dir(folder)
+        .into_iter()
+        .flatten()
+        .flatten()
+        .map(|entry| entry.path())
+        .filter(|path| path.extension().is_some_and(|end| end == "yaml") && path.is_file())
+        .collect();
+    paths.sort();
+    for path in paths {
+        if let Err(why) = add(&mut catalogue, &path) {
+            left_out.push(why);
+        }
+    }
+    (catalogue, left_out)
+}
+
+fn add(catalogue: &mut Catalogue, path: &Path) -> Result<(), String> {
+    let shown = path.display().to_string();
+    let name = path
+        .file_stem()
+        .map(|name| name.to_string_lossy().into_owned())
+        .unwrap_or_default();
+    let text = std::fs::read_to_string(path)
+        .map_err(|error| format!("{shown} is left out: {error}"))?;
+    catalogue
+        .add(&name, &shown, &text)
+        .map_err(|error| format!("{error}; it is left out"))
+}
+
+/// Lets `-v` speak: azir's own events only, which hold no secret.
+fn speak(matches: &ArgMatches) {
+    let level = match matches.get_count("verbose") {
+        0 => return,
+        1 => "azir=info",
+        _ => "azir=debug",
+    };
+    let filter = tracing_subscriber::EnvFilter::new(level);
+    // A second subscriber cannot be set, and there is none.
+    let _ = tracing_subscriber::fmt()
+        .with_env_filter(filter)
+        .with_writer(std::io::stderr)
+        .try_init();
+}

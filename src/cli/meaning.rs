@@ -1,0 +1,335 @@
+//! What is meant by what was typed: arguments by the runbook's types, targets, choices, the incident.
+//!
+//! Nothing is reached or written here, so that a slip of the keyboard costs nothing.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::io::Read;
+
+use chrono::{DateTime, TimeDelta, Utc};
+use clap::ArgMatches;
+use indexmap::IndexMap;
+use serde_json::Value;
+
+use super::refusal::Refusal;
+use crate::clock::{Clock, SystemClock};
+use crate::engine::profile::Profile;
+use crate::engine::{Responder, Selection};
+use crate::ids::IncidentId;
+use crate::random::{Random, SystemRandom};
+use crate::report::run::Started;
+use crate::runbook::catalogue::Catalogue;
+use crate::runbook::model::{Action, Param, ParamKind, Runbook};
+use crate::runbook::problem::nearest;
+
+/// What a run was asked for.
+pub(super) struct Asked {
+    pub(super) arguments: IndexMap<String, Value>,
+    pub(super) targets: Vec<String>,
+    pub(super) incident: IncidentId,
+    pub(super) choices: BTreeMap<String, Selection>,
+    pub(super) detected_at: Option<DateTime<Utc>>,
+}
+
+/// Understands the words of a runbook's command.
+pub(super) fn run(
+    own: &ArgMatches,
+    runbook: &Runbook,
+    catalogue: &Catalogue,
+) -> Result<Asked, Refusal> {
+    let choices = choices(own)?;
+    let mut known = BTreeSet::new();
+    steps(runbook, catalogue, "", 0, &mut known);
+    let accepted = accepted(own);
+    for (option, step) in choices
+        .keys()
+        .map(|step| ("--choose", step))
+        .chain(accepted.iter().map(|step| ("--accept", step)))
+    {
+        known_step(option, step, &known, runbook)?;
+    }
+    let detected_at = detected_at(own)?;
+    let incident = incident(own)?;
+    let (arguments, targets) = arguments(own, runbook)?;
+    Ok(Asked {
+        arguments,
+        targets,
+        incident,
+        choices,
+        detected_at,
+    })
+}
+
+/// Collects the ids of a runbook's steps and of those that it calls, as the engine names them.
+fn steps(
+    runbook: &Runbook,
+    catalogue: &Catalogue,
+    prefix: &str,
+    depth: usize,
+    known: &mut BTreeSet<String>,
+) {
+    // Runbooks that call each other are refused by the engine; here it is enough to come to an end.
+    if depth > 8 {
+        return;
+    }
+    for step in &runbook.steps {
+        let id = format!("{prefix}{}", step.id.value);
+        if let Action::Run(other) = &step.action
+            && let Ok((called, _)) = catalogue.load(&other.runbook.value)
+        {
+            steps(&called, catalogue, &format!("{id}."), depth + 1, known);
+        }
+        known.insert(id);
+    }
+}
+
+/// A choice for a step that is not there would be passed over, and its default taken, in silence.
+fn known_step(
+    option: &str,
+    step: &str,
+    known: &BTreeSet<String>,
+    runbook: &Runbook,
+) -> Result<(), Refusal> {
+    if known.contains(step) {
+        return Ok(());
+    }
+    let near = nearest(step, known.iter().map(String::as_str))
+        .map(|near| format!("; did you mean {near}?"))
+        .unwrap_or_default();
+    Err(Refusal::usage(
+        format!("{option} {step}: {} has no such step{near}", runbook.name.value),
+        format!("azir runbook show {}", runbook.name.value),
+    ))
+}
+
+/// Returns what `--choose` says, by step.
+pub(super) fn choices(own: &ArgMatches) -> Result<BTreeMap<String, Selection>, Refusal> {
+    let mut choices = BTreeMap::new();
+    for text in own.get_many::<String>("choose").into_iter().flatten() {
+        let refuse = |why: &str| {
+            Refusal::usage(
+                format!("--choose {text} {why}"),
+                "--choose STEP=all, STEP=none or STEP=ID,...",
+            )
+        };
+        let (step, choice) = text
+            .split_once('=')
+            .ok_or_else(|| refuse("says no choice"))?;
+        let selection = match choice {
+            "all" => Selection::All,
+            "none" => Selection::None,
+            ids => {
+                let ids: Vec<String> = ids
+                    .split(',')
+                    .map(|id| id.trim().to_owned())
+                    .filter(|id| !id.is_empty())
+                    .collect();
+                if ids.is_empty() {
+                    return Err(refuse("says no choice"));
+                }
+                Selection::Ids(ids)
+            }
+        };
+        if choices.insert(step.to_owned(), selection).is_some() {
+            return Err(refuse("chooses for a step a second time"));
+        }
+    }
+    Ok(choices)
+}
+
+/// Returns the steps whose consent `--accept` gives.
+pub(super) fn accepted(own: &ArgMatches) -> BTreeSet<String> {
+    own.get_many::<String>("accept")
+        .into_iter()
+        .flatten()
+        .cloned()
+        .collect()
+}
+
+fn detected_at(own: &ArgMatches) -> Result<Option<DateTime<Utc>>, Refusal> {
+    let Some(text) = own.get_one::<String>("detected-at") else {
+        return Ok(None);
+    };
+    let hint = "write it as 2026-05-23T10:00:00Z";
+    let time = DateTime::parse_from_rfc3339(text)
+        .map_err(|_| Refusal::usage(format!("--detected-at {text} is no time"), hint))?
+        .with_timezone(&Utc);
+    // Clocks differ; by more than this it is a slip, and would make every duration in the report false.
+    if time > SystemClock.now() + TimeDelta::minutes(5) {
+        return Err(Refusal::usage(
+            format!("--detected-at {text} is still to come"),
+            hint,
+        ));
+    }
+    Ok(Some(time))
+}
+
+/// Who answers: the flag, the profile, else the person at this machine.
+pub(super) fn responder(own: &ArgMatches, profile: &Profile) -> Responder {
+    let named = own
+        .get_one::<String>("responder")
+        .cloned()
+        .or_else(|| profile.responder.clone());
+    let upn = named.unwrap_or_else(|| {
+        let user = std::env::var("USER")
+            .or_else(|_| std::env::var("LOGNAME"))
+            .unwrap_or_else(|_| "unknown".to_owned());
+        format!("{user}@{}", hostname())
+    });
+    Responder {
+        upn,
+        name: None,
+        oid: None,
+    }
+}
+
+/// Returns the name of this machine.
+pub(super) fn hostname() -> String {
+    rustix::system::uname()
+        .nodename()
+        .to_string_lossy()
+        .into_owned()
+}
+
+/// Returns the incident that was named, or a new one: `IR-<date>-<4 hex>`.
+fn incident(own: &ArgMatches) -> Result<IncidentId, Refusal> {
+    let text = own
+        .get_one::<String>("incident")
+        .cloned()
+        .unwrap_or_else(|| {
+            let mut bytes = [0; 2];
+            SystemRandom.fill(&mut bytes);
+            format!(
+                "IR-{}-{}",
+                SystemClock.now().format("%Y%m%d"),
+                hex::encode(bytes)
+            )
+        });
+    text.parse().map_err(|error: crate::ids::NotAnIncidentId| {
+        Refusal::usage(error.to_string(), "--incident IR-2026-0042")
+    })
+}
+
+/// Refuses an `--incident` that is not the one of the run; one from the environment may differ.
+pub(super) fn same_incident(own: &ArgMatches, start: &Started) -> Result<(), Refusal> {
+    let typed = own.value_source("incident") == Some(clap::parser::ValueSource::CommandLine);
+    match own.get_one::<String>("incident") {
+        Some(incident) if typed && *incident != start.incident => Err(Refusal::usage(
+            format!(
+                "run {} belongs to incident {}, not to {incident}",
+                start.run, start.incident
+            ),
+            format!("azir undo {}", start.run),
+        )),
+        _ => Ok(()),
+    }
+}
+
+/// Types what was typed, by the runbook's parameters; separates the targets.
+fn arguments(
+    own: &ArgMatches,
+    runbook: &Runbook,
+) -> Result<(IndexMap<String, Value>, Vec<String>), Refusal> {
+    let mut arguments = IndexMap::new();
+    let mut targets = Vec::new();
+    for (name, param) in &runbook.params {
+        let refuse = |why: String| {
+            Refusal::usage(
+                format!("{name}: {why}"),
+                format!("azir {} --help", runbook.name.value),
+            )
+        };
+        if param.kind == ParamKind::Bool {
+            if own.get_flag(name) {
+                arguments.insert(name.clone(), Value::Bool(true));
+            }
+            continue;
+        }
+        let given: Vec<String> = own
+            .get_many::<String>(name)
+            .into_iter()
+            .flatten()
+            .cloned()
+            .collect();
+        if param.many && param.position.is_some() {
+            targets = expand(given, own.get_many::<String>("from"))?;
+            for target in &targets {
+                param.kind.parse(target).map_err(&refuse)?;
+            }
+        } else if let Some(value) = typed(param, &given).map_err(&refuse)? {
+            arguments.insert(name.clone(), value);
+        }
+    }
+    Ok((arguments, targets))
+}
+
+/// Types the values of one parameter; nothing if none was given and none must be.
+fn typed(param: &Param, given: &[String]) -> Result<Option<Value>, String> {
+    match (&param.kind, given) {
+        (_, []) if param.required => Err("it must be given".to_owned()),
+        (_, []) => Ok(None),
+        (ParamKind::List(of), many) => many
+            .iter()
+            .flat_map(|text| text.split(','))
+            .map(|text| of.parse(text.trim()))
+            .collect::<Result<_, _>>()
+            .map(|items| Some(Value::Array(items))),
+        (kind, [text, ..]) => kind.parse(text).map(Some),
+    }
+}
+
+/// Reads targets from stdin for `-`, and from the files of `--from`.
+fn expand<'a>(
+    given: Vec<String>,
+    from: Option<impl Iterator<Item = &'a String>>,
+) -> Result<Vec<String>, Refusal> {
+    let mut targets = Vec::new();
+    for text in given {
+        if text == "-" {
+            targets.extend(lines("stdin", std::io::stdin().lock())?);
+        } else {
+            targets.push(text);
+        }
+    }
+    for path in from.into_iter().flatten() {
+        let file = std::fs::File::open(path).map_err(|error| unreadable(path, &error))?;
+        targets.extend(lines(path, file)?);
+    }
+    Ok(targets)
+}
+
+/// Reads one target a line. A file that cannot be read to its end gives none: half a list of machines
+/// to isolate looks like the whole of it.
+fn lines(name: &str, mut reader: impl Read) -> Result<Vec<String>, Refusal> {
+    let mut text = String::new();
+    reader
+        .read_to_string(&mut text)
+        .map_err(|error| unreadable(name, &error))?;
+    Ok(text
+        .trim_start_matches('\u{feff}')
+        .lines()
+        .map(str::trim)
+        .filter(|line| !line.is_empty() && !line.starts_with('#'))
+        .map(str::to_owned)
+        .collect())
+}
+
+fn unreadable(name: &str, error: &std::io::Error) -> Refusal {
+    Refusal::usage(
+        format!("cannot read targets from {name}: {error}"),
+        "give UTF-8 text with one target a line",
+    )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn half_a_list_of_targets_is_none() {
+        assert_eq!(
+            lines("x", &b"\xef\xbb\xbf# two\r\nvm-a\r\n\n vm-b \n"[..]).unwrap(),
+            ["vm-a", "vm-b"]
+        );
+        assert!(lines("x", &b"vm-a\n\xff\nvm-b\n"[..]).is_err());
+    }
+}
