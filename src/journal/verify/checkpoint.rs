@@ -200,8 +200,8 @@ mod tests {
         assert!(parses(&good));
         for (from, to) in [
             ("\n3\n", "\n03\n"), ("\n3\n", "\n0\n"), ("\n3\n", "\n+3\n"), ("\n3\n", "\n\n"), ("chain ", "chain  "), (" 10 ", " 010 "), (" 10 ", "  10 "),
-            ("time ", "extra x\ntime "), ("05Z\n", "05Z"), ("05Z\n", "05Z\n\n"), ("05Z", "60Z"), ("01-02", "02-30"), ("=\n", "\n"), ("=\n", "==\n"),
-            ("seg-000002", "seg-000003"), ("file", "File"), ("\n", "\r\n"), ("20 ", "20  "),
+            ("time ", "extra x\ntime "), ("05Z\n", "05Z"), ("05Z\n", "05Z\n\n"), ("05Z", "60Z"), ("05Z\n", "05Z\r\n"), ("01-02", "02-30"), ("=\n", "\n"), ("=\n", "==\n"),
+            ("seg-000002", "seg-000003"), ("file", "File"), ("20 ", "20  "),
         ] {
             assert!(!parses(&good.replacen(from, to, 1)), "{from:?} {to:?}");
         }

@@ -307,7 +307,7 @@ mod tests {
         let pushed = [b"x", &framed[..]].concat();
         assert!(matches!(read(&pushed), Taken::Broken { holds: true }));
         let mut flipped = framed.clone();
-        flipped[90] ^= 1;
+        flipped[77] ^= 1;
         assert!(matches!(read(&flipped), Taken::Broken { holds: false }));
         assert!(matches!(read(&framed[..framed.len() - 1]), Taken::Broken { holds: false }));
     }

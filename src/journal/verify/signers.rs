@@ -112,7 +112,7 @@ fn bound(text: &str) -> Option<DateTime<Utc>> {
 mod tests {
     use super::*;
 
-    const KEY: &str = "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIJ1hsZ3v/VpguoRK9JLsLMREScVpezJpGXA7rAMcrn9g";
+    const KEY: &str = "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIBI1Utrot+uyS1djLVDU2XEhL3ek1AVYhRwUFQqt7k/H";
 
     fn reads(text: &str) -> Result<usize, u64> {
         parse(text.as_bytes(), &[]).map(|signers| signers.lines.len())
