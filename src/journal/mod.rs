@@ -23,6 +23,6 @@ pub mod writer;
 #[doc = include_str!("FORMAT.md")]
 pub mod spec {}
 
-pub use entry::{Actor, Entry};
+pub use entry::{Actor, BadEntry, Entry};
 pub use reader::{Line, Log, head, read};
 pub use writer::{Head, JournalError, RunStart, SessionOpen, Writer, WriterDeps};
