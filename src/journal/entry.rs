@@ -57,7 +57,9 @@ pub enum BadEntry {
     #[error("a journal line is nested more than {MAX_DEPTH} deep")]
     Depth,
     /// A name that cannot be a person's (FORMAT.md, "signers").
-    #[error("{0:?} cannot name a person: no white space, control characters, quotes, commas, * or ?, and it does not begin with # or !")]
+    #[error(
+        "{0:?} cannot name a person: no white space, control characters, quotes, commas, * or ?, and it does not begin with # or !"
+    )]
     Person(String),
     /// It cannot follow what the journal has about its intent.
     #[error("a journal line cannot say this of intent {intent}: {why}")]
@@ -106,17 +108,24 @@ pub(crate) fn line(entry: &Entry, place: Place<'_>) -> Result<(Vec<u8>, Digest),
         "time": place.time,
         "type": entry.kind,
     });
-    let body = crate::json::canonical(&body).map_err(|error| BadEntry::Number(error.to_string()))?;
+    let body =
+        crate::json::canonical(&body).map_err(|error| BadEntry::Number(error.to_string()))?;
     let hash = Digest::of(body.as_bytes());
     let line = format!("{{\"_hash\":\"{hash}\",{}\n", &body[1..]).into_bytes();
-    if line.len() > MAX_LINE { Err(BadEntry::Long(line.len())) } else { Ok((line, hash)) }
+    if line.len() > MAX_LINE {
+        Err(BadEntry::Long(line.len()))
+    } else {
+        Ok((line, hash))
+    }
 }
 
 /// Returns whether a name can stand in a signers file, and so can be a person's.
 pub(crate) fn is_person(upn: &str) -> bool {
     !upn.is_empty()
         && !upn.starts_with(['#', '!'])
-        && !upn.chars().any(|c| c.is_whitespace() || c.is_control() || matches!(c, '"' | ',' | '*' | '?'))
+        && !upn
+            .chars()
+            .any(|c| c.is_whitespace() || c.is_control() || matches!(c, '"' | ',' | '*' | '?'))
 }
 
 /// Returns the chain value of a whole line, LF included, if its hash is right.
@@ -148,7 +157,10 @@ fn allowed(value: &Value, depth: usize) -> Result<(), BadEntry> {
 }
 
 fn is_key(name: &str) -> bool {
-    name.starts_with(|c: char| c.is_ascii_lowercase()) && name.bytes().all(|byte| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'_')
+    name.starts_with(|c: char| c.is_ascii_lowercase())
+        && name
+            .bytes()
+            .all(|byte| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'_')
 }
 
 #[cfg(test)]
@@ -167,8 +179,17 @@ mod tests {
     }
 
     fn form(data: Value) -> Result<(Vec<u8>, Digest), BadEntry> {
-        let Value::Object(data) = data else { panic!("an object") };
-        line(&Entry { kind: "note", actor: Actor::Azir, data }, place())
+        let Value::Object(data) = data else {
+            panic!("an object")
+        };
+        line(
+            &Entry {
+                kind: "note",
+                actor: Actor::Azir,
+                data,
+            },
+            place(),
+        )
     }
 
     #[test]
@@ -176,22 +197,53 @@ mod tests {
         let (line, hash) = form(json!({"b": 1, "a": "x"})).unwrap();
         assert_eq!(chain_of(&line), Some(hash));
         assert_eq!(chain_of(&line[..line.len() - 1]), None);
-        assert!(String::from_utf8(line).unwrap().contains("\"data\":{\"a\":\"x\",\"b\":1}"));
+        assert!(
+            String::from_utf8(line)
+                .unwrap()
+                .contains("\"data\":{\"a\":\"x\",\"b\":1}")
+        );
     }
 
     #[test]
     fn what_the_format_does_not_allow_is_refused() {
-        assert!(matches!(form(json!({"a": {"B": 1}})), Err(BadEntry::Key(_))));
+        assert!(matches!(
+            form(json!({"a": {"B": 1}})),
+            Err(BadEntry::Key(_))
+        ));
         assert!(matches!(form(json!({"a": 1.5})), Err(BadEntry::Number(_))));
-        assert!(matches!(form(json!({"a": 1_u64 << 53})), Err(BadEntry::Number(_))));
-        assert!(matches!(form(json!({"a": "x".repeat(MAX_LINE)})), Err(BadEntry::Long(_))));
+        assert!(matches!(
+            form(json!({"a": 1_u64 << 53})),
+            Err(BadEntry::Number(_))
+        ));
+        assert!(matches!(
+            form(json!({"a": "x".repeat(MAX_LINE)})),
+            Err(BadEntry::Long(_))
+        ));
         let deep = (0..31).fold(json!([]), |inner, _| json!([inner]));
         assert_eq!(form(json!({"a": [deep]})).unwrap_err(), BadEntry::Depth);
         let just = (0..30).fold(json!([]), |inner, _| json!([inner]));
         assert!(form(json!({"a": just})).is_ok());
-        let human = Actor::Human { upn: "a b".to_owned(), name: None, oid: None };
-        let entry = Entry { kind: "note", actor: human, data: Map::new() };
+        let human = Actor::Human {
+            upn: "a b".to_owned(),
+            name: None,
+            oid: None,
+        };
+        let entry = Entry {
+            kind: "note",
+            actor: human,
+            data: Map::new(),
+        };
         assert!(matches!(line(&entry, place()), Err(BadEntry::Person(_))));
-        assert!(matches!(line(&Entry { kind: "No.te", actor: Actor::Azir, data: Map::new() }, place()), Err(BadEntry::Kind(_))));
+        assert!(matches!(
+            line(
+                &Entry {
+                    kind: "No.te",
+                    actor: Actor::Azir,
+                    data: Map::new()
+                },
+                place()
+            ),
+            Err(BadEntry::Kind(_))
+        ));
     }
 }

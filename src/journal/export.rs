@@ -27,7 +27,9 @@ pub fn jsonl(run_dir: &Path, to: &mut impl Write) -> Result<u64, ExportError> {
     let mut lines = reader::Lines::open(run_dir)?;
     let mut count = 0;
     while let Some(text) = lines.next_text()? {
-        to.write_all(text.as_bytes()).and_then(|()| to.write_all(b"\n")).map_err(ExportError::Write)?;
+        to.write_all(text.as_bytes())
+            .and_then(|()| to.write_all(b"\n"))
+            .map_err(ExportError::Write)?;
         count += 1;
     }
     to.flush().map_err(ExportError::Write)?;

@@ -27,20 +27,35 @@ impl Intents {
     /// Refuses a line that could not follow those before it.
     pub(crate) fn allow(&self, kind: &str, data: &Map<String, Value>) -> Result<(), BadEntry> {
         let refuse = |intent, why| Err(BadEntry::Order { intent, why });
-        let seq = data.get("intent").and_then(Value::as_u64).unwrap_or(u64::MAX);
+        let seq = data
+            .get("intent")
+            .and_then(Value::as_u64)
+            .unwrap_or(u64::MAX);
         let state = self.states.get(&seq);
         match kind {
             "action.intent" => match data.get("client_request_id").and_then(Value::as_str) {
-                Some(id) if !is_uuid(id) => refuse(seq, "its client_request_id is no UUID in lower case"),
-                Some(id) if self.request_ids.contains(id) => refuse(seq, "its client_request_id was used before"),
+                Some(id) if !is_uuid(id) => {
+                    refuse(seq, "its client_request_id is no UUID in lower case")
+                }
+                Some(id) if self.request_ids.contains(id) => {
+                    refuse(seq, "its client_request_id was used before")
+                }
                 Some(_) => Ok(()),
                 None => refuse(seq, "it has no client_request_id"),
             },
             "action.result" | "action.reconcile" => match state {
                 None => refuse(seq, "there is no such intent"),
-                Some(state) if kind == "action.result" && (state.has_result || state.reconciled) => refuse(seq, "it has its answer"),
-                Some(state) if kind == "action.reconcile" && state.settled_by_result => refuse(seq, "a result settled it"),
-                Some(_) if settles(kind, data).is_none() => refuse(seq, "the answer is none of those that there are"),
+                Some(state)
+                    if kind == "action.result" && (state.has_result || state.reconciled) =>
+                {
+                    refuse(seq, "it has its answer")
+                }
+                Some(state) if kind == "action.reconcile" && state.settled_by_result => {
+                    refuse(seq, "a result settled it")
+                }
+                Some(_) if settles(kind, data).is_none() => {
+                    refuse(seq, "the answer is none of those that there are")
+                }
                 Some(_) => Ok(()),
             },
             _ => Ok(()),
@@ -53,10 +68,17 @@ impl Intents {
         if kind == "action.intent" {
             self.states.insert(seq, State::default());
             self.open.insert(seq);
-            self.request_ids.extend(data.get("client_request_id").and_then(Value::as_str).map(str::to_owned));
+            self.request_ids.extend(
+                data.get("client_request_id")
+                    .and_then(Value::as_str)
+                    .map(str::to_owned),
+            );
             return;
         }
-        let (Some(settled), Some(intent)) = (settles(kind, data), data.get("intent").and_then(Value::as_u64)) else {
+        let (Some(settled), Some(intent)) = (
+            settles(kind, data),
+            data.get("intent").and_then(Value::as_u64),
+        ) else {
             return;
         };
         let Some(state) = self.states.get_mut(&intent) else {
@@ -88,7 +110,10 @@ impl Intents {
     pub(crate) fn with_seal(&self) -> Value {
         let mut kinds = self.kinds.clone();
         *kinds.entry("seal".to_owned()).or_default() += 1;
-        kinds.into_iter().map(|(kind, n)| serde_json::json!({"type": kind, "n": n})).collect()
+        kinds
+            .into_iter()
+            .map(|(kind, n)| serde_json::json!({"type": kind, "n": n}))
+            .collect()
     }
 
     /// Returns whether a seal is among the lines.
@@ -105,8 +130,11 @@ fn is_uuid(text: &str) -> bool {
 fn settles(kind: &str, data: &Map<String, Value>) -> Option<bool> {
     let word = |name: &str| data.get(name).and_then(Value::as_str);
     match (kind, word("outcome"), word("found")) {
-        ("action.result", Some("ok" | "failed"), _) | ("action.reconcile", _, Some("yes" | "no")) => Some(true),
-        ("action.result", Some("unknown"), _) | ("action.reconcile", _, Some("undecidable")) => Some(false),
+        ("action.result", Some("ok" | "failed"), _)
+        | ("action.reconcile", _, Some("yes" | "no")) => Some(true),
+        ("action.result", Some("unknown"), _) | ("action.reconcile", _, Some("undecidable")) => {
+            Some(false)
+        }
         _ => None,
     }
 }
@@ -134,10 +162,22 @@ mod tests {
         intents.take(4, "action.result", &result("unknown"));
         assert_eq!(intents.open(), json!([3]));
         assert!(intents.allow("action.result", &result("ok")).is_err());
-        intents.allow("action.reconcile", &found("undecidable")).unwrap();
+        intents
+            .allow("action.reconcile", &found("undecidable"))
+            .unwrap();
         intents.take(5, "action.reconcile", &found("yes"));
         assert_eq!(intents.open(), json!([]));
-        assert!(intents.allow("action.result", &object(json!({"intent": 9, "outcome": "ok"}))).is_err());
-        assert_eq!(intents.with_seal()[2], json!({"type": "action.result", "n": 1}));
+        assert!(
+            intents
+                .allow(
+                    "action.result",
+                    &object(json!({"intent": 9, "outcome": "ok"}))
+                )
+                .is_err()
+        );
+        assert_eq!(
+            intents.with_seal()[2],
+            json!({"type": "action.result", "n": 1})
+        );
     }
 }

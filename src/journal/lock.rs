@@ -22,11 +22,17 @@ pub(crate) fn lock(run_dir: &Path) -> Result<Lock, JournalError> {
     let mut file = options.open(&path).map_err(disk("open", &path))?;
     match file.try_lock() {
         Ok(()) => {}
-        Err(TryLockError::WouldBlock) => return Err(JournalError::Locked { holder: holder(run_dir) }),
+        Err(TryLockError::WouldBlock) => {
+            return Err(JournalError::Locked {
+                holder: holder(run_dir),
+            });
+        }
         Err(TryLockError::Error(error)) => return Err(disk("lock", &path)(error)),
     }
     // Who holds it is said for people; a disk too full to say it must not keep a run from being continued.
-    let _ = file.set_len(0).and_then(|()| file.write_all(us().as_bytes()));
+    let _ = file
+        .set_len(0)
+        .and_then(|()| file.write_all(us().as_bytes()));
     Ok(Lock { _file: file })
 }
 
@@ -35,7 +41,11 @@ fn us() -> String {
     #[cfg(unix)]
     {
         let host = rustix::system::uname();
-        format!("process {process} of user {} on {}", rustix::process::getuid().as_raw(), host.nodename().to_string_lossy())
+        format!(
+            "process {process} of user {} on {}",
+            rustix::process::getuid().as_raw(),
+            host.nodename().to_string_lossy()
+        )
     }
     #[cfg(not(unix))]
     format!("process {process}")
@@ -43,12 +53,15 @@ fn us() -> String {
 
 /// Returns who holds a run's lock, as its file says.
 pub fn holder(run_dir: &Path) -> String {
-    let said = std::fs::read_to_string(run_dir.join("lock")).ok().filter(|text| !text.is_empty());
+    let said = std::fs::read_to_string(run_dir.join("lock"))
+        .ok()
+        .filter(|text| !text.is_empty());
     said.unwrap_or_else(|| "another process".to_owned())
 }
 
 /// Returns whether a writer holds the run.
 pub fn is_held(run_dir: &Path) -> bool {
     // Asking takes a shared lock for a moment, so that two who ask do not see each other as a writer.
-    File::open(run_dir.join("lock")).is_ok_and(|file| matches!(file.try_lock_shared(), Err(TryLockError::WouldBlock)))
+    File::open(run_dir.join("lock"))
+        .is_ok_and(|file| matches!(file.try_lock_shared(), Err(TryLockError::WouldBlock)))
 }

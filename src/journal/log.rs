@@ -24,9 +24,18 @@ use crate::digest::Digest;
 
 /// What the thread is asked.
 pub(crate) enum Job {
-    Append { entry: Entry, durable: bool, done: oneshot::Sender<Result<u64, JournalError>> },
-    Checkpoint { done: oneshot::Sender<Result<u64, JournalError>> },
-    Close { seal: Option<Map<String, Value>>, done: oneshot::Sender<Result<Head, JournalError>> },
+    Append {
+        entry: Entry,
+        durable: bool,
+        done: oneshot::Sender<Result<u64, JournalError>>,
+    },
+    Checkpoint {
+        done: oneshot::Sender<Result<u64, JournalError>>,
+    },
+    Close {
+        seal: Option<Map<String, Value>>,
+        done: oneshot::Sender<Result<Head, JournalError>>,
+    },
 }
 
 /// The log.
@@ -58,7 +67,10 @@ pub(crate) struct Log {
 }
 
 /// Answers that wait for the group's write, or its flush.
-type Waiting = Vec<(oneshot::Sender<Result<u64, JournalError>>, Result<u64, JournalError>)>;
+type Waiting = Vec<(
+    oneshot::Sender<Result<u64, JournalError>>,
+    Result<u64, JournalError>,
+)>;
 
 /// Disk that is kept free beyond what is promised, so that not every intent asks for more.
 const AHEAD: u64 = 256 * 1024;
@@ -71,7 +83,15 @@ const GROUP: usize = 64;
 
 impl Log {
     /// Writes the first line into a file without a name, makes it durable, names it, signs a checkpoint over it.
-    pub(crate) fn begin(run_dir: &Path, session: Uuid, past: Past, key: SessionKey, first: &Entry, lock: Lock, deps: WriterDeps) -> Result<Self, JournalError> {
+    pub(crate) fn begin(
+        run_dir: &Path,
+        session: Uuid,
+        past: Past,
+        key: SessionKey,
+        first: &Entry,
+        lock: Lock,
+        deps: WriterDeps,
+    ) -> Result<Self, JournalError> {
         let name = format::segment_name(past.files.len() as u64 + 1);
         let named = run_dir.join(&name);
         let unnamed = run_dir.join(format!("tmp-{session}"));
@@ -81,7 +101,14 @@ impl Log {
         let mut log = Self {
             run_dir: run_dir.to_path_buf(),
             session,
-            checkpoints: Checkpoints::after(run_dir, key, past.origin, session.to_string(), number, size),
+            checkpoints: Checkpoints::after(
+                run_dir,
+                key,
+                past.origin,
+                session.to_string(),
+                number,
+                size,
+            ),
             lock: Some(lock),
             file,
             name,
@@ -104,10 +131,21 @@ impl Log {
             deps,
         };
         log.form(first)?;
-        log.write().and_then(|()| log.sync()).map_err(|error| disk("write", &unnamed)(error))?;
-        log.deps.disk.link(&unnamed, &named).map_err(disk("name", &named))?;
-        log.deps.disk.sync_folder(run_dir).map_err(disk("sync", run_dir))?;
-        log.deps.disk.remove(&unnamed).map_err(disk("remove", &unnamed))?;
+        log.write()
+            .and_then(|()| log.sync())
+            .map_err(|error| disk("write", &unnamed)(error))?;
+        log.deps
+            .disk
+            .link(&unnamed, &named)
+            .map_err(disk("name", &named))?;
+        log.deps
+            .disk
+            .sync_folder(run_dir)
+            .map_err(disk("sync", run_dir))?;
+        log.deps
+            .disk
+            .remove(&unnamed)
+            .map_err(disk("remove", &unnamed))?;
         log.checkpoints.put_aside_lone_signature(&*log.deps.disk)?;
         log.checkpoint()?;
         Ok(log)
@@ -115,7 +153,10 @@ impl Log {
 
     pub(crate) fn head(&self) -> Head {
         // The chain is always 64 hex digits: the writer wrote them itself.
-        Head { entries: self.entries, chain: self.chain.parse().unwrap_or(Digest([0; 32])) }
+        Head {
+            entries: self.entries,
+            chain: self.chain.parse().unwrap_or(Digest([0; 32])),
+        }
     }
 
     pub(crate) fn flushes(&self) -> u64 {
@@ -127,12 +168,16 @@ impl Log {
         loop {
             match queue.recv_timeout(CHECKPOINT_AFTER) {
                 Ok(first) => {
-                    let group: Vec<Job> = std::iter::once(first).chain(queue.try_iter().take(GROUP - 1)).collect();
+                    let group: Vec<Job> = std::iter::once(first)
+                        .chain(queue.try_iter().take(GROUP - 1))
+                        .collect();
                     if self.group(group, shared) {
                         return;
                     }
                 }
-                Err(mpsc::RecvTimeoutError::Timeout) => self.settle(shared, Self::checkpoint_if_grown),
+                Err(mpsc::RecvTimeoutError::Timeout) => {
+                    self.settle(shared, Self::checkpoint_if_grown);
+                }
                 Err(mpsc::RecvTimeoutError::Disconnected) => {
                     // There is nobody left to tell; a reader sees what is there.
                     self.settle(shared, Self::checkpoint_if_grown);
@@ -148,8 +193,14 @@ impl Log {
         let (mut flush, mut checkpoints, mut close) = (false, Vec::new(), None);
         for job in group {
             match job {
-                Job::Append { done, .. } if close.is_some() => waiting.push((done, Err(JournalError::Closed))),
-                Job::Append { entry, durable, done } => {
+                Job::Append { done, .. } if close.is_some() => {
+                    waiting.push((done, Err(JournalError::Closed)));
+                }
+                Job::Append {
+                    entry,
+                    durable,
+                    done,
+                } => {
                     let answer = self.append(&entry, shared);
                     flush |= durable && answer.is_ok();
                     waiting.push((done, answer));
@@ -162,7 +213,8 @@ impl Log {
             }
         }
         self.settle(shared, |log| {
-            log.write().map_err(|error| JournalError::Poisoned(format!("write: {error}")))?;
+            log.write()
+                .map_err(|error| JournalError::Poisoned(format!("write: {error}")))?;
             if flush { log.flush() } else { Ok(()) }
         });
         for (done, answer) in waiting {
@@ -200,7 +252,8 @@ impl Log {
         }
         self.form(entry)?;
         let seq = self.entries - 1;
-        let due = matches!(entry.kind, "decision" | "transfer" | "seal") || self.since_checkpoint() >= CHECKPOINT_EVERY;
+        let due = matches!(entry.kind, "decision" | "transfer" | "seal")
+            || self.since_checkpoint() >= CHECKPOINT_EVERY;
         if due || self.minutes_passed() {
             self.settle(shared, Self::checkpoint_if_grown);
         }
@@ -210,7 +263,15 @@ impl Log {
     fn seal(&mut self, mut data: Map<String, Value>, shared: &Shared) -> Result<(), JournalError> {
         data.insert("open_intents".to_owned(), self.intents.open());
         data.insert("entries".to_owned(), self.intents.with_seal());
-        self.append(&Entry { kind: "seal", actor: Actor::Azir, data }, shared).map(|_| ())
+        self.append(
+            &Entry {
+                kind: "seal",
+                actor: Actor::Azir,
+                data,
+            },
+            shared,
+        )
+        .map(|_| ())
     }
 
     /// Keeps room for an intent, the worst result of every intent that waits for one, and a line that says why not.
@@ -236,11 +297,19 @@ impl Log {
         if std::mem::replace(&mut self.halted, true) {
             return;
         }
-        let data = Map::from_iter([("why".to_owned(), json!(format!("no room on the disk for another intent: {error}")))]);
-        let halt = Entry { kind: "run.halt", actor: Actor::Azir, data };
+        let data = Map::from_iter([(
+            "why".to_owned(),
+            json!(format!("no room on the disk for another intent: {error}")),
+        )]);
+        let halt = Entry {
+            kind: "run.halt",
+            actor: Actor::Azir,
+            data,
+        };
         if self.form(&halt).is_ok() {
             self.settle(shared, |log| {
-                log.write().map_err(|error| JournalError::Poisoned(format!("write: {error}")))?;
+                log.write()
+                    .map_err(|error| JournalError::Poisoned(format!("write: {error}")))?;
                 log.flush()
             });
         }
@@ -248,7 +317,12 @@ impl Log {
 
     /// Forms a line and takes it into the chain, the tree and the prefix hash.
     fn form(&mut self, entry: &Entry) -> Result<(), JournalError> {
-        let mono_us = self.deps.clock.mono_us().saturating_sub(self.began_us).max(self.last_mono);
+        let mono_us = self
+            .deps
+            .clock
+            .mono_us()
+            .saturating_sub(self.began_us)
+            .max(self.last_mono);
         let mut nonce = [0; 16];
         self.deps.random.fill(&mut nonce);
         let place = Place {
@@ -281,9 +355,17 @@ impl Log {
             }
         }
         if self.failed.is_some() {
-            let lost = [std::mem::take(&mut self.unsynced), std::mem::take(&mut self.pending)].concat();
+            let lost = [
+                std::mem::take(&mut self.unsynced),
+                std::mem::take(&mut self.pending),
+            ]
+            .concat();
             let lost = String::from_utf8_lossy(&lost);
-            shared.unwritten.lock().unwrap_or_else(PoisonError::into_inner).extend(lost.lines().map(str::to_owned));
+            shared
+                .unwritten
+                .lock()
+                .unwrap_or_else(PoisonError::into_inner)
+                .extend(lost.lines().map(str::to_owned));
         }
         shared.flushes.store(self.flushes, Ordering::SeqCst);
     }
@@ -316,8 +398,13 @@ impl Log {
 
     /// Makes the segment durable; a checkpoint that is nearly due is made on the same occasion.
     fn flush(&mut self) -> Result<(), JournalError> {
-        self.sync().map_err(|error| JournalError::Poisoned(format!("sync: {error}")))?;
-        if self.since_checkpoint() >= CHECKPOINT_EARLY { self.checkpoint() } else { Ok(()) }
+        self.sync()
+            .map_err(|error| JournalError::Poisoned(format!("sync: {error}")))?;
+        if self.since_checkpoint() >= CHECKPOINT_EARLY {
+            self.checkpoint()
+        } else {
+            Ok(())
+        }
     }
 
     fn since_checkpoint(&self) -> u64 {
@@ -325,21 +412,41 @@ impl Log {
     }
 
     fn minutes_passed(&self) -> bool {
-        let passed = self.deps.clock.mono_us().saturating_sub(self.last_checkpoint_us);
+        let passed = self
+            .deps
+            .clock
+            .mono_us()
+            .saturating_sub(self.last_checkpoint_us);
         Duration::from_micros(passed) >= CHECKPOINT_AFTER
     }
 
     fn checkpoint_if_grown(&mut self) -> Result<(), JournalError> {
-        if self.since_checkpoint() > 0 { self.checkpoint() } else { Ok(()) }
+        if self.since_checkpoint() > 0 {
+            self.checkpoint()
+        } else {
+            Ok(())
+        }
     }
 
     /// Makes the segment durable, then signs and names a checkpoint over it.
     fn checkpoint(&mut self) -> Result<(), JournalError> {
-        self.write().and_then(|()| self.sync()).map_err(|error| JournalError::Poisoned(format!("sync: {error}")))?;
+        self.write()
+            .and_then(|()| self.sync())
+            .map_err(|error| JournalError::Poisoned(format!("sync: {error}")))?;
         let mut files = self.earlier.clone();
-        files.push((self.name.clone(), self.bytes, Digest(self.hasher.clone().finalize().into())));
+        files.push((
+            self.name.clone(),
+            self.bytes,
+            Digest(self.hasher.clone().finalize().into()),
+        ));
         let now = crate::clock::seconds(self.deps.clock.now());
-        self.checkpoints.write(&*self.deps.disk, self.head(), self.tree.root(), &files, &now)?;
+        self.checkpoints.write(
+            &*self.deps.disk,
+            self.head(),
+            self.tree.root(),
+            &files,
+            &now,
+        )?;
         self.last_checkpoint_us = self.deps.clock.mono_us();
         Ok(())
     }
@@ -347,6 +454,9 @@ impl Log {
 
 impl std::fmt::Debug for Log {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Log").field("run_dir", &self.run_dir).field("entries", &self.entries).finish_non_exhaustive()
+        f.debug_struct("Log")
+            .field("run_dir", &self.run_dir)
+            .field("entries", &self.entries)
+            .finish_non_exhaustive()
     }
 }

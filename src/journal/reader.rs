@@ -11,8 +11,8 @@ use serde_json::{Map, Value};
 
 use super::entry::chain_of;
 use super::format;
-use super::writer::{Head, JournalError};
 pub use super::lock::{holder, is_held};
+use super::writer::{Head, JournalError};
 use crate::digest::Digest;
 
 /// One line.
@@ -56,7 +56,10 @@ pub fn read(run_dir: &Path) -> Result<Log, JournalError> {
     if lines.is_empty() {
         return Err(unreadable(run_dir, "its first line is missing".to_owned()));
     }
-    Ok(Log { lines, head: reader.head })
+    Ok(Log {
+        lines,
+        head: reader.head,
+    })
 }
 
 /// Returns where a log ends.
@@ -101,9 +104,19 @@ impl Lines {
     /// # Errors
     /// No segment, or one that cannot be read.
     pub fn open(run_dir: &Path) -> Result<Self, JournalError> {
-        let file = File::open(run_dir.join(format::segment_name(1))).map_err(|error| unreadable(run_dir, error.to_string()))?;
-        let head = Head { entries: 0, chain: Digest([0; 32]) };
-        Ok(Self { run_dir: run_dir.to_path_buf(), segment: 1, file: BufReader::new(file), bytes: Vec::new(), head })
+        let file = File::open(run_dir.join(format::segment_name(1)))
+            .map_err(|error| unreadable(run_dir, error.to_string()))?;
+        let head = Head {
+            entries: 0,
+            chain: Digest([0; 32]),
+        };
+        Ok(Self {
+            run_dir: run_dir.to_path_buf(),
+            segment: 1,
+            file: BufReader::new(file),
+            bytes: Vec::new(),
+            head,
+        })
     }
 
     /// Returns where the lines read so far end.
@@ -120,8 +133,13 @@ impl Lines {
             self.bytes.clear();
             let read = self.file.read_until(b'\n', &mut self.bytes);
             read.map_err(|error| unreadable(&self.run_dir, error.to_string()))?;
-            if let Some(chain) = chain_of(&self.bytes).filter(|_| std::str::from_utf8(&self.bytes).is_ok()) {
-                self.head = Head { entries: self.head.entries + 1, chain };
+            if let Some(chain) =
+                chain_of(&self.bytes).filter(|_| std::str::from_utf8(&self.bytes).is_ok())
+            {
+                self.head = Head {
+                    entries: self.head.entries + 1,
+                    chain,
+                };
                 break;
             }
             self.segment += 1;
@@ -150,12 +168,21 @@ impl Lines {
     }
 
     fn foreign(&self) -> JournalError {
-        unreadable(&self.run_dir, format!("line {} has a right hash and is not of this format", self.head.entries))
+        unreadable(
+            &self.run_dir,
+            format!(
+                "line {} has a right hash and is not of this format",
+                self.head.entries
+            ),
+        )
     }
 }
 
 fn unreadable(run_dir: &Path, message: String) -> JournalError {
-    JournalError::Unreadable { path: run_dir.to_path_buf(), message }
+    JournalError::Unreadable {
+        path: run_dir.to_path_buf(),
+        message,
+    }
 }
 
 fn parse(text: &str) -> Option<Line> {
@@ -203,7 +230,10 @@ pub fn unsigned(run_dir: &Path, ending: &str) -> Result<Vec<Unsigned>, JournalEr
             Err(error) if error.kind() == std::io::ErrorKind::NotFound => break,
             Err(error) => return Err(unreadable(run_dir, error.to_string())),
         };
-        if !folder.join(format::checkpoint_name(number, ending)).exists() {
+        if !folder
+            .join(format::checkpoint_name(number, ending))
+            .exists()
+        {
             unsigned.push(Unsigned { number, text });
         }
     }

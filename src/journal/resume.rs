@@ -34,7 +34,11 @@ pub(crate) struct Past {
 impl Past {
     /// Returns what a first segment follows: nothing.
     pub(crate) fn none(origin: String) -> Self {
-        Self { chain: ZERO_CHAIN.to_owned(), origin, ..Self::default() }
+        Self {
+            chain: ZERO_CHAIN.to_owned(),
+            origin,
+            ..Self::default()
+        }
     }
 
     /// Reads a run.
@@ -53,7 +57,10 @@ impl Past {
         }
         past.checkpoint = last_checkpoint(run_dir)?;
         if past.checkpoint.1 > past.entries {
-            return Err(corrupt(run_dir, "its last checkpoint covers more than the log has"));
+            return Err(corrupt(
+                run_dir,
+                "its last checkpoint covers more than the log has",
+            ));
         }
         Ok(past)
     }
@@ -63,14 +70,23 @@ impl Past {
         self.previous.clone()
     }
 
-    fn segment(&mut self, number: u64, mut file: impl BufRead, run_dir: &Path) -> Result<(), JournalError> {
+    fn segment(
+        &mut self,
+        number: u64,
+        mut file: impl BufRead,
+        run_dir: &Path,
+    ) -> Result<(), JournalError> {
         let name = format::segment_name(number);
         let path = run_dir.join(&name);
         let mut whole = Sha256::new();
         let mut tail = Sha256::new();
         let (mut valid, mut torn, mut lines) = (0_u64, 0_u64, 0_u64);
         let mut line = Vec::new();
-        while file.read_until(b'\n', &mut line).map_err(disk("read", &path))? > 0 {
+        while file
+            .read_until(b'\n', &mut line)
+            .map_err(disk("read", &path))?
+            > 0
+        {
             whole.update(&line);
             match chain_of(&line).filter(|_| torn == 0) {
                 Some(hash) => {
@@ -78,7 +94,9 @@ impl Past {
                     valid += line.len() as u64;
                     lines += 1;
                 }
-                None if holds_frame(&line) => return Err(corrupt(run_dir, "whole lines stand behind a broken place")),
+                None if holds_frame(&line) => {
+                    return Err(corrupt(run_dir, "whole lines stand behind a broken place"));
+                }
                 None => {
                     tail.update(&line);
                     torn += line.len() as u64;
@@ -87,7 +105,10 @@ impl Past {
             line.clear();
         }
         if lines == 0 {
-            return Err(corrupt(run_dir, "a segment does not begin with a valid line"));
+            return Err(corrupt(
+                run_dir,
+                "a segment does not begin with a valid line",
+            ));
         }
         self.previous = json!({
             "file": name,
@@ -96,22 +117,33 @@ impl Past {
             "tail_sha256": Digest(tail.finalize().into()).to_string(),
             "verdict": if torn == 0 { "clean" } else { "torn" },
         });
-        self.files.push((name, valid + torn, Digest(whole.finalize().into())));
+        self.files
+            .push((name, valid + torn, Digest(whole.finalize().into())));
         Ok(())
     }
 
     fn line(&mut self, line: &[u8], hash: Digest, run_dir: &Path) -> Result<(), JournalError> {
-        let value: Value = serde_json::from_slice(line).map_err(|_| corrupt(run_dir, "a line with a right hash is no JSON"))?;
-        let follows = value["prev"].as_str() == Some(&self.chain) && value["seq"].as_u64() == Some(self.entries);
+        let value: Value = serde_json::from_slice(line)
+            .map_err(|_| corrupt(run_dir, "a line with a right hash is no JSON"))?;
+        let follows = value["prev"].as_str() == Some(&self.chain)
+            && value["seq"].as_u64() == Some(self.entries);
         if !follows {
             return Err(corrupt(run_dir, "a line does not follow the one before it"));
         }
         let empty = Map::new();
         let data = value["data"].as_object().unwrap_or(&empty);
         if self.entries == 0 {
-            self.origin = data.get("origin").and_then(Value::as_str).unwrap_or_default().to_owned();
+            self.origin = data
+                .get("origin")
+                .and_then(Value::as_str)
+                .unwrap_or_default()
+                .to_owned();
         }
-        self.intents.take(self.entries, value["type"].as_str().unwrap_or_default(), data);
+        self.intents.take(
+            self.entries,
+            value["type"].as_str().unwrap_or_default(),
+            data,
+        );
         self.chain = hash.to_string();
         self.tree.push(hash);
         self.entries += 1;
@@ -120,27 +152,40 @@ impl Past {
 }
 
 fn corrupt(run_dir: &Path, why: &'static str) -> JournalError {
-    JournalError::Corrupt { path: run_dir.to_path_buf(), why }
+    JournalError::Corrupt {
+        path: run_dir.to_path_buf(),
+        why,
+    }
 }
 
 /// Returns whether a frame with a right hash begins anywhere in a line.
 fn holds_frame(line: &[u8]) -> bool {
-    let starts = line.windows(FRAME_START.len()).enumerate().filter(|(_, window)| *window == FRAME_START);
-    starts.into_iter().any(|(at, _)| chain_of(&line[at..]).is_some())
+    let starts = line
+        .windows(FRAME_START.len())
+        .enumerate()
+        .filter(|(_, window)| *window == FRAME_START);
+    starts
+        .into_iter()
+        .any(|(at, _)| chain_of(&line[at..]).is_some())
 }
 
 /// Returns number and size of the last checkpoint.
 fn last_checkpoint(run_dir: &Path) -> Result<(u64, u64), JournalError> {
     let mut last = (0, 0);
     for number in 1.. {
-        let path = run_dir.join("cp").join(format::checkpoint_name(number, "cp"));
+        let path = run_dir
+            .join("cp")
+            .join(format::checkpoint_name(number, "cp"));
         let text = match std::fs::read_to_string(&path) {
             Ok(text) => text,
             Err(error) if error.kind() == std::io::ErrorKind::NotFound => break,
             Err(error) => return Err(disk("read", &path)(error)),
         };
         let size = text.split('\n').nth(1).and_then(|size| size.parse().ok());
-        last = (number, size.ok_or_else(|| corrupt(run_dir, "a checkpoint cannot be read"))?);
+        last = (
+            number,
+            size.ok_or_else(|| corrupt(run_dir, "a checkpoint cannot be read"))?,
+        );
     }
     Ok(last)
 }

@@ -64,7 +64,9 @@ pub enum JournalError {
     #[error("the journal cannot be written any more: {0}")]
     Poisoned(String),
     /// The responder's name cannot be one (FORMAT.md, "signers").
-    #[error("{0:?} cannot name a responder: no white space, control characters, quotes, commas, * or ?, and it does not begin with # or !")]
+    #[error(
+        "{0:?} cannot name a responder: no white space, control characters, quotes, commas, * or ?, and it does not begin with # or !"
+    )]
     Responder(String),
     /// The run is sealed: nothing follows a seal.
     #[error("the run is sealed")]
@@ -93,7 +95,11 @@ pub struct WriterDeps {
 impl WriterDeps {
     /// Uses this machine's file system.
     pub fn real(clock: Arc<dyn Clock>, random: Arc<dyn Random>) -> Self {
-        Self { clock, random, disk: Arc::new(RealDisk) }
+        Self {
+            clock,
+            random,
+            disk: Arc::new(RealDisk),
+        }
     }
 }
 
@@ -157,8 +163,14 @@ impl Writer {
     /// A folder that cannot be written; a run that exists; a responder that cannot be named.
     pub fn create(run_dir: &Path, start: RunStart, deps: WriterDeps) -> Result<Self, JournalError> {
         responder(&start.responder)?;
-        for folder in [run_dir.to_path_buf(), run_dir.join("cp"), run_dir.join("evidence")] {
-            deps.disk.create_folders(&folder).map_err(disk("make", &folder))?;
+        for folder in [
+            run_dir.to_path_buf(),
+            run_dir.join("cp"),
+            run_dir.join("evidence"),
+        ] {
+            deps.disk
+                .create_folders(&folder)
+                .map_err(disk("make", &folder))?;
         }
         if let Some(case) = run_dir.parent() {
             deps.disk.sync_folder(case).map_err(disk("sync", case))?;
@@ -167,8 +179,16 @@ impl Writer {
         let past = Past::none(format!("azir/{}/{}", start.incident, start.run));
         let key = SessionKey::new(&*deps.random);
         let mut person = Map::from_iter([("upn".to_owned(), json!(start.responder))]);
-        person.extend(start.responder_name.map(|name| ("name".to_owned(), json!(name))));
-        person.extend(start.responder_oid.map(|oid| ("oid".to_owned(), json!(oid))));
+        person.extend(
+            start
+                .responder_name
+                .map(|name| ("name".to_owned(), json!(name))),
+        );
+        person.extend(
+            start
+                .responder_oid
+                .map(|oid| ("oid".to_owned(), json!(oid))),
+        );
         let mut data = start.data;
         data.extend([
             ("format".to_owned(), json!(FORMAT)),
@@ -178,7 +198,11 @@ impl Writer {
             ("responder".to_owned(), Value::Object(person)),
             ("session_key".to_owned(), json!(key.public())),
         ]);
-        let first = Entry { kind: "run.start", actor: Actor::Azir, data };
+        let first = Entry {
+            kind: "run.start",
+            actor: Actor::Azir,
+            data,
+        };
         Self::begin(run_dir, past, key, &first, lock, deps)
     }
 
@@ -186,7 +210,11 @@ impl Writer {
     ///
     /// # Errors
     /// A run that another process writes, that is sealed, or that holds what a crash does not leave.
-    pub fn open_session(run_dir: &Path, open: SessionOpen, deps: WriterDeps) -> Result<Self, JournalError> {
+    pub fn open_session(
+        run_dir: &Path,
+        open: SessionOpen,
+        deps: WriterDeps,
+    ) -> Result<Self, JournalError> {
         responder(&open.responder)?;
         let lock = lock(run_dir)?;
         let past = Past::read(run_dir)?;
@@ -198,11 +226,22 @@ impl Writer {
             ("responder".to_owned(), json!({"upn": open.responder})),
             ("session_key".to_owned(), json!(key.public())),
         ]);
-        let first = Entry { kind: "session.open", actor: Actor::Azir, data };
+        let first = Entry {
+            kind: "session.open",
+            actor: Actor::Azir,
+            data,
+        };
         Self::begin(run_dir, past, key, &first, lock, deps)
     }
 
-    fn begin(run_dir: &Path, past: Past, key: SessionKey, first: &Entry, lock: Lock, deps: WriterDeps) -> Result<Self, JournalError> {
+    fn begin(
+        run_dir: &Path,
+        past: Past,
+        key: SessionKey,
+        first: &Entry,
+        lock: Lock,
+        deps: WriterDeps,
+    ) -> Result<Self, JournalError> {
         let session = deps.random.uuid();
         let mut log = Log::begin(run_dir, session, past, key, first, lock, deps)?;
         let shared = Arc::new(Shared {
@@ -226,7 +265,12 @@ impl Writer {
     /// # Errors
     /// An entry that breaks the format; no room for an intent; a disk that failed, now or before.
     pub async fn append(&self, entry: Entry) -> Result<u64, JournalError> {
-        self.ask(|done| Job::Append { entry, durable: false, done }).await
+        self.ask(|done| Job::Append {
+            entry,
+            durable: false,
+            done,
+        })
+        .await
     }
 
     /// Appends a line; returns its number when it and all before it are durable.
@@ -234,7 +278,12 @@ impl Writer {
     /// # Errors
     /// As [`Self::append`].
     pub async fn append_durable(&self, entry: Entry) -> Result<u64, JournalError> {
-        self.ask(|done| Job::Append { entry, durable: true, done }).await
+        self.ask(|done| Job::Append {
+            entry,
+            durable: true,
+            done,
+        })
+        .await
     }
 
     /// Makes everything durable and signs a checkpoint over it; returns its size.
@@ -258,18 +307,31 @@ impl Writer {
     /// # Errors
     /// As [`Self::append`].
     pub async fn seal(&self, data: Map<String, Value>) -> Result<Head, JournalError> {
-        self.ask(|done| Job::Close { seal: Some(data), done }).await
+        self.ask(|done| Job::Close {
+            seal: Some(data),
+            done,
+        })
+        .await
     }
 
-    async fn ask<T>(&self, job: impl FnOnce(oneshot::Sender<Result<T, JournalError>>) -> Job) -> Result<T, JournalError> {
+    async fn ask<T>(
+        &self,
+        job: impl FnOnce(oneshot::Sender<Result<T, JournalError>>) -> Job,
+    ) -> Result<T, JournalError> {
         let (done, answer) = oneshot::channel();
-        self.jobs.send(job(done)).map_err(|_| JournalError::Closed)?;
+        self.jobs
+            .send(job(done))
+            .map_err(|_| JournalError::Closed)?;
         answer.await.map_err(|_| JournalError::Closed)?
     }
 
     /// Returns where the log ends.
     pub fn head(&self) -> Head {
-        *self.shared.head.lock().unwrap_or_else(PoisonError::into_inner)
+        *self
+            .shared
+            .head
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Returns the session's id.
@@ -289,14 +351,29 @@ impl Writer {
 
     /// Returns the lines that may not be on disk when it failed, to be shown.
     pub fn unwritten(&self) -> Vec<String> {
-        self.shared.unwritten.lock().unwrap_or_else(PoisonError::into_inner).clone()
+        self.shared
+            .unwritten
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .clone()
     }
 }
 
 fn responder(upn: &str) -> Result<(), JournalError> {
-    if is_person(upn) { Ok(()) } else { Err(JournalError::Responder(upn.chars().take(80).collect())) }
+    if is_person(upn) {
+        Ok(())
+    } else {
+        Err(JournalError::Responder(upn.chars().take(80).collect()))
+    }
 }
 
-pub(crate) fn disk<'a>(what: &'static str, path: &'a Path) -> impl Fn(std::io::Error) -> JournalError + 'a {
-    move |error| JournalError::Disk { what, path: path.to_path_buf(), message: error.to_string() }
+pub(crate) fn disk<'a>(
+    what: &'static str,
+    path: &'a Path,
+) -> impl Fn(std::io::Error) -> JournalError + 'a {
+    move |error| JournalError::Disk {
+        what,
+        path: path.to_path_buf(),
+        message: error.to_string(),
+    }
 }

@@ -8,27 +8,47 @@ use super::model::{Action, Runbook, Step, Undo};
 /// Returns the index of the shipped runbooks in Markdown.
 pub fn index(catalogue: &Catalogue) -> String {
     let mut out = String::from(
-        "# Runbooks\n\nEach file is a command of the same name. This index is generated: `azir runbook list --output markdown`.\n\n| command | what it does | file |\n|---|---|---|\n",
+        "# Runbooks\n\nEach file is a command of the same name. This index is generated: `azir runbook list --markdown`.\n\n| command | what it does | file |\n|---|---|---|\n",
     );
     for (name, source) in catalogue.sources().filter(|(_, source)| source.shipped) {
         // Writing to a String cannot fail.
-        let _ = writeln!(out, "| `{name}` | {} | [{}]({}) |", title(&source.text), source.path, source.path);
+        let _ = writeln!(
+            out,
+            "| `{name}` | {} | [{}]({}) |",
+            title(&source.text),
+            source.path,
+            source.path
+        );
     }
     out
 }
 
 /// Returns a runbook as a person reads it aloud.
 pub fn show(runbook: &Runbook) -> String {
-    let mut out = format!("{} {}: {}\n", runbook.name.value, runbook.version, runbook.title);
+    let mut out = format!(
+        "{} {}: {}\n",
+        runbook.name.value, runbook.version, runbook.title
+    );
     if let Some(about) = &runbook.about {
         let _ = write!(out, "\n{}\n", about.trim());
     }
     if let Some(deadline) = runbook.deadline {
-        let _ = write!(out, "\nDeadline: {} s from the start of the run.\n", deadline.as_secs());
+        let _ = write!(
+            out,
+            "\nDeadline: {} s from the start of the run.\n",
+            deadline.as_secs()
+        );
     }
     out.push_str("\nSteps:\n");
     for (number, step) in runbook.steps.iter().enumerate() {
-        let _ = writeln!(out, "{:>3}. {} [{}] {}", number + 1, step.id.value, phase(step), step.title.value);
+        let _ = writeln!(
+            out,
+            "{:>3}. {} [{}] {}",
+            number + 1,
+            step.id.value,
+            phase(step),
+            step.title.value
+        );
         let _ = writeln!(out, "     {}", does(step));
         for check in &step.checks {
             let gate = if check.gate { "gate: " } else { "" };
@@ -45,7 +65,11 @@ pub fn show(runbook: &Runbook) -> String {
         }
     }
     if !runbook.permissions.graph.is_empty() {
-        let _ = write!(out, "\nPermissions on Microsoft Graph: {}\n", runbook.permissions.graph.join(", "));
+        let _ = write!(
+            out,
+            "\nPermissions on Microsoft Graph: {}\n",
+            runbook.permissions.graph.join(", ")
+        );
     }
     out
 }
@@ -55,11 +79,19 @@ fn phase(step: &Step) -> String {
 }
 
 fn does(step: &Step) -> String {
-    let each = if step.for_each.is_some() { " for each item" } else { "" };
+    let each = if step.for_each.is_some() {
+        " for each item"
+    } else {
+        ""
+    };
     match &step.action {
         Action::Read(call) => format!("reads {}{each}", call.line.value),
         Action::Request(request) => format!("sends {}{each}", request.call.line.value),
-        Action::Edit(edit) => format!("changes {} of {}{each}", edit.set.keys().cloned().collect::<Vec<_>>().join(", "), edit.arm.value),
+        Action::Edit(edit) => format!(
+            "changes {} of {}{each}",
+            edit.set.keys().cloned().collect::<Vec<_>>().join(", "),
+            edit.arm.value
+        ),
         Action::Collect(collect) => format!("collects {}{each}", collect.call.line.value),
         Action::Assert(_) => "states what must be so".to_owned(),
         Action::Decide(decide) => format!("asks: {}", decide.question.value),
@@ -72,11 +104,17 @@ fn does(step: &Step) -> String {
 fn undo(step: &Step) -> Option<String> {
     match (&step.undo, &step.lasting) {
         (Some(Undo::Restore), _) => Some("restores the members as they were".to_owned()),
-        (Some(Undo::Ask), _) => Some("restores the members as they were, after a recorded clearance".to_owned()),
-        (Some(Undo::Never(why)), _) => Some(format!("never: {why}")),
-        (Some(Undo::Requests(requests)), _) => {
-            Some(requests.iter().map(|request| request.call.line.value.clone()).collect::<Vec<_>>().join(", then "))
+        (Some(Undo::Ask), _) => {
+            Some("restores the members as they were, after a recorded clearance".to_owned())
         }
+        (Some(Undo::Never(why)), _) => Some(format!("never: {why}")),
+        (Some(Undo::Requests(requests)), _) => Some(
+            requests
+                .iter()
+                .map(|request| request.call.line.value.clone())
+                .collect::<Vec<_>>()
+                .join(", then "),
+        ),
         (None, Some(why)) => Some(format!("lasting: {why}")),
         (None, None) => None,
     }
@@ -120,6 +158,10 @@ mod tests {
     fn the_index_in_the_repository_is_true() {
         let path = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("runbooks/README.md");
         let kept = std::fs::read_to_string(path).unwrap();
-        assert_eq!(kept, index(&Catalogue::shipped()), "regenerate it: azir runbook list --output markdown");
+        assert_eq!(
+            kept,
+            index(&Catalogue::shipped()),
+            "regenerate it: azir runbook list --markdown"
+        );
     }
 }

@@ -10,17 +10,32 @@ use super::problem::{Problem, nearest};
 use super::walk;
 
 /// Names that every template sees.
-const ALWAYS: &[&str] = &["run", "profile", "steps", "now", "item", "true", "false", "none"];
+const ALWAYS: &[&str] = &[
+    "run", "profile", "steps", "now", "item", "true", "false", "none",
+];
 /// Names that the results of an action add.
-const AFTER_ACTION: &[&str] = &["body", "status", "items", "before", "changed", "rows", "sha256", "each", "chosen", "finding"];
+const AFTER_ACTION: &[&str] = &[
+    "body", "status", "items", "before", "changed", "rows", "sha256", "each", "chosen", "finding",
+];
 /// Names that checks and undos add.
 const LATER: &[&str] = &["got", "got_status", "current", "after", "before", "written"];
 /// Ends of paths whose answers hold secrets.
-const SECRET_ANSWERS: &[&str] = &["/listkeys", "/begingetaccess", "/regeneratekey", "/listsecrets", "/addpassword"];
+const SECRET_ANSWERS: &[&str] = &[
+    "/listkeys",
+    "/begingetaccess",
+    "/regeneratekey",
+    "/listsecrets",
+    "/addpassword",
+];
 
 /// Returns what is wrong with a runbook, in the order of the file.
 pub fn lint(file: &str, runbook: &Runbook, catalogue: &Catalogue) -> Vec<Problem> {
-    let mut lint = Lint { file, runbook, found: Vec::new(), expressions: Expressions::new() };
+    let mut lint = Lint {
+        file,
+        runbook,
+        found: Vec::new(),
+        expressions: Expressions::new(),
+    };
     lint.names(catalogue);
     lint.params();
     lint.steps();
@@ -28,7 +43,8 @@ pub fn lint(file: &str, runbook: &Runbook, catalogue: &Catalogue) -> Vec<Problem
     lint.templates();
     lint.permissions();
     lint.calls_others(catalogue);
-    lint.found.sort_by_key(|problem| (problem.place.line, problem.place.column));
+    lint.found
+        .sort_by_key(|problem| (problem.place.line, problem.place.column));
     lint.found
 }
 
@@ -40,7 +56,13 @@ struct Lint<'a> {
 }
 
 impl Lint<'_> {
-    fn add(&mut self, code: &'static str, place: Place, message: impl Into<String>, help: impl Into<String>) {
+    fn add(
+        &mut self,
+        code: &'static str,
+        place: Place,
+        message: impl Into<String>,
+        help: impl Into<String>,
+    ) {
         let help = help.into();
         self.found.push(Problem {
             code,
@@ -54,13 +76,23 @@ impl Lint<'_> {
     fn names(&mut self, catalogue: &Catalogue) {
         let name = &self.runbook.name;
         if RESERVED.contains(&name.value.as_str()) {
-            self.add("reserved-name", name.place, format!("{} is a command of azir", name.value), "choose another name");
+            self.add(
+                "reserved-name",
+                name.place,
+                format!("{} is a command of azir", name.value),
+                "choose another name",
+            );
         }
         if let Some(source) = catalogue.source(&name.value)
             && source.shipped
             && source.path != self.file
         {
-            self.add("shadows-shipped", name.place, format!("azir ships a runbook named {}", name.value), "choose another name");
+            self.add(
+                "shadows-shipped",
+                name.place,
+                format!("azir ships a runbook named {}", name.value),
+                "choose another name",
+            );
         }
     }
 
@@ -70,10 +102,20 @@ impl Lint<'_> {
             if let Some(position) = param.position
                 && !taken.insert(position)
             {
-                self.add("same-position", self.runbook.name.place, format!("two parameters have position {position}; one is {name}"), "");
+                self.add(
+                    "same-position",
+                    self.runbook.name.place,
+                    format!("two parameters have position {position}; one is {name}"),
+                    "",
+                );
             }
             if matches!(param.kind, ParamKind::Resource(_)) && param.position.is_none() {
-                self.add("resource-position", self.runbook.name.place, format!("the resource parameter {name} has no position"), "position: 1");
+                self.add(
+                    "resource-position",
+                    self.runbook.name.place,
+                    format!("the resource parameter {name} has no position"),
+                    "position: 1",
+                );
             }
         }
     }
@@ -83,10 +125,26 @@ impl Lint<'_> {
         for step in &self.runbook.steps {
             let place = step.id.place;
             if !ids.insert(step.id.value.clone()) {
-                self.add("same-id", place, format!("step id {} is used twice", step.id.value), "give each step its own");
+                self.add(
+                    "same-id",
+                    place,
+                    format!("step id {} is used twice", step.id.value),
+                    "give each step its own",
+                );
             }
-            if self.runbook.params.keys().any(|name| name.replace('-', "_") == step.id.value) || ALWAYS.contains(&step.id.value.as_str()) {
-                self.add("hidden-name", place, format!("step {} hides another name", step.id.value), "choose another id");
+            if self
+                .runbook
+                .params
+                .keys()
+                .any(|name| name.replace('-', "_") == step.id.value)
+                || ALWAYS.contains(&step.id.value.as_str())
+            {
+                self.add(
+                    "hidden-name",
+                    place,
+                    format!("step {} hides another name", step.id.value),
+                    "choose another id",
+                );
             }
             self.writes(step);
             self.secrets(step);
@@ -98,21 +156,53 @@ impl Lint<'_> {
         let id = &step.id.value;
         if !matches!(step.action, Action::Request(_) | Action::Edit(_)) {
             if step.undo.is_some() {
-                self.add("undo-of-read", place, format!("step {id} writes nothing and says how to undo it"), "leave out undo");
+                self.add(
+                    "undo-of-read",
+                    place,
+                    format!("step {id} writes nothing and says how to undo it"),
+                    "leave out undo",
+                );
             }
             return;
         }
         if self.runbook.purpose == Purpose::Read {
-            self.add("read-writes", place, format!("step {id} writes, and the runbook's purpose is read"), "");
+            self.add(
+                "read-writes",
+                place,
+                format!("step {id} writes, and the runbook's purpose is read"),
+                "",
+            );
         }
         if step.checks.is_empty() {
-            self.add("no-check", place, format!("step {id} writes and has no check"), "check: {claim, get, that}; a status code proves nothing");
+            self.add(
+                "no-check",
+                place,
+                format!("step {id} writes and has no check"),
+                "check: {claim, get, that}; a status code proves nothing",
+            );
         }
         match (&step.undo, &step.lasting) {
-            (None, None) => self.add("no-undo", place, format!("step {id} does not say how it is undone"), "undo: restore, {request: ...}, {never: why}, or lasting: why"),
-            (Some(_), Some(_)) => self.add("no-undo", place, format!("step {id} is both undone and lasting"), "leave out one of them"),
-            (Some(Undo::Restore | Undo::Ask), None) if matches!(step.action, Action::Request(_)) => {
-                self.add("restore-request", place, format!("step {id} is a request, and restore only knows members of an edit"), "undo: {request: ...}");
+            (None, None) => self.add(
+                "no-undo",
+                place,
+                format!("step {id} does not say how it is undone"),
+                "undo: restore, {request: ...}, {never: why}, or lasting: why",
+            ),
+            (Some(_), Some(_)) => self.add(
+                "no-undo",
+                place,
+                format!("step {id} is both undone and lasting"),
+                "leave out one of them",
+            ),
+            (Some(Undo::Restore | Undo::Ask), None)
+                if matches!(step.action, Action::Request(_)) =>
+            {
+                self.add(
+                    "restore-request",
+                    place,
+                    format!("step {id} is a request, and restore only knows members of an edit"),
+                    "undo: {request: ...}",
+                );
             }
             _ => {}
         }
@@ -123,7 +213,12 @@ impl Lint<'_> {
             let line = call.line.value.to_lowercase();
             let end = SECRET_ANSWERS.iter().find(|end| line.ends_with(*end));
             if let Some(end) = end {
-                self.add("secret-answer", place, format!("the answer of {end} holds a secret that would be stored"), "secrets are rotated by the step kind made for it");
+                self.add(
+                    "secret-answer",
+                    place,
+                    format!("the answer of {end} holds a secret that would be stored"),
+                    "secrets are rotated by the step kind made for it",
+                );
             }
         };
         match &step.action {
@@ -139,7 +234,12 @@ impl Lint<'_> {
         for step in &self.runbook.steps {
             if step.phase < latest {
                 let help = "a run never goes back: inventory, preserve, isolate, identity, tag, export, delete";
-                self.add("phase-back", step.id.place, format!("step {} goes back to an earlier phase", step.id.value), help);
+                self.add(
+                    "phase-back",
+                    step.id.place,
+                    format!("step {} goes back to an earlier phase", step.id.value),
+                    help,
+                );
             }
             latest = latest.max(step.phase);
         }
@@ -148,8 +248,18 @@ impl Lint<'_> {
     /// Compiles every template and looks up every name that it speaks of.
     fn templates(&mut self) {
         let mut known: BTreeSet<String> = ALWAYS.iter().map(|name| (*name).to_owned()).collect();
-        known.extend(self.runbook.params.keys().map(|name| name.replace('-', "_")));
-        let ids: BTreeSet<String> = self.runbook.steps.iter().map(|step| step.id.value.clone()).collect();
+        known.extend(
+            self.runbook
+                .params
+                .keys()
+                .map(|name| name.replace('-', "_")),
+        );
+        let ids: BTreeSet<String> = self
+            .runbook
+            .steps
+            .iter()
+            .map(|step| step.id.value.clone())
+            .collect();
         let runbook = self.runbook;
         for step in &runbook.steps {
             let mut own: BTreeSet<String> = step.lets.keys().cloned().collect();
@@ -163,17 +273,32 @@ impl Lint<'_> {
             walk::later_templates(step, &mut |text, place| self.template(text, place, &all));
             for id in &step.after {
                 if !known.contains(&id.value) {
-                    self.add("unknown-name", id.place, format!("there is no earlier step {}", id.value), near(&id.value, &ids));
+                    self.add(
+                        "unknown-name",
+                        id.place,
+                        format!("there is no earlier step {}", id.value),
+                        near(&id.value, &ids),
+                    );
                 }
             }
             known.insert(step.id.value.clone());
         }
         known.extend(ids);
         for value in runbook.result.values() {
-            walk::inside(&value.value, value.place, &mut |text, place| self.template(text, place, &known));
+            walk::inside(&value.value, value.place, &mut |text, place| {
+                self.template(text, place, &known);
+            });
         }
         for residual in &runbook.residual {
-            for template in [Some(&residual.what), residual.when.as_ref(), residual.until.as_ref(), residual.for_each.as_ref()].into_iter().flatten() {
+            for template in [
+                Some(&residual.what),
+                residual.when.as_ref(),
+                residual.until.as_ref(),
+                residual.for_each.as_ref(),
+            ]
+            .into_iter()
+            .flatten()
+            {
                 self.template(&template.value, template.place, &known);
             }
         }
@@ -181,17 +306,37 @@ impl Lint<'_> {
 
     fn template(&mut self, text: &str, place: Place, known: &BTreeSet<String>) {
         match self.expressions.names(text) {
-            Err(error) => self.add("bad-template", place, error.to_string(), "azir runbook show NAME lists the filters"),
+            Err(error) => self.add(
+                "bad-template",
+                place,
+                error.to_string(),
+                "azir runbook show NAME lists the filters",
+            ),
             Ok(names) => {
                 for name in names.iter().filter(|name| !known.contains(*name)) {
-                    self.add("unknown-name", place, format!("{name} is neither a parameter nor an earlier step"), near(name, known));
+                    self.add(
+                        "unknown-name",
+                        place,
+                        format!("{name} is neither a parameter nor an earlier step"),
+                        near(name, known),
+                    );
                 }
             }
         }
         if let Some(filter) = unknown_filter(text) {
-            let filters: Vec<&str> = super::expr::documented().into_iter().map(|(name, _)| name).collect();
-            let help = nearest(&filter, filters.iter().copied()).map(|near| format!("did you mean {near}?")).unwrap_or_default();
-            self.add("unknown-filter", place, format!("there is no filter {filter}"), help);
+            let filters: Vec<&str> = super::expr::documented()
+                .into_iter()
+                .map(|(name, _)| name)
+                .collect();
+            let help = nearest(&filter, filters.iter().copied())
+                .map(|near| format!("did you mean {near}?"))
+                .unwrap_or_default();
+            self.add(
+                "unknown-filter",
+                place,
+                format!("there is no filter {filter}"),
+                help,
+            );
         }
     }
 
@@ -208,17 +353,55 @@ impl Lint<'_> {
             }
         }
         // Linked actions are asked for by the service, not by the request line.
-        may.extend(self.runbook.permissions.arm.iter().filter(|action| linked(action)).cloned());
+        may.extend(
+            self.runbook
+                .permissions
+                .arm
+                .iter()
+                .filter(|action| linked(action))
+                .cloned(),
+        );
         for action in &needed {
-            if !self.runbook.permissions.arm.iter().any(|known| known.eq_ignore_ascii_case(action)) {
-                self.add("undeclared-permission", self.runbook.name.place, format!("{action} is used and not declared"), "add it to permissions.arm");
+            if !self
+                .runbook
+                .permissions
+                .arm
+                .iter()
+                .any(|known| known.eq_ignore_ascii_case(action))
+            {
+                self.add(
+                    "undeclared-permission",
+                    self.runbook.name.place,
+                    format!("{action} is used and not declared"),
+                    "add it to permissions.arm",
+                );
             }
         }
-        let runs_edits = self.runbook.steps.iter().any(|step| matches!(step.action, Action::Edit(_)));
+        // A path that is all interpolation says nothing of its type; only where every type is known is
+        // a declared action known to be unused.
+        let mut hidden = self
+            .runbook
+            .steps
+            .iter()
+            .any(|step| matches!(step.action, Action::Edit(_)));
+        for step in &self.runbook.steps {
+            each_call(step, &mut |call| {
+                hidden |= call.plane == Plane::Arm && action_of(call).is_none();
+            });
+        }
         for declared in self.runbook.permissions.arm.clone() {
-            let used = needed.iter().any(|action| action.eq_ignore_ascii_case(&declared)) || may.contains(&declared) || runs_edits;
+            let used = needed
+                .iter()
+                .any(|action| action.eq_ignore_ascii_case(&declared))
+                || may.contains(&declared)
+                || hidden;
             if !used {
-                self.add("unused-permission", self.runbook.name.place, format!("{declared} is declared and not used"), "leave it out of permissions.arm");
+                self.add(
+                    "unused-permission",
+                    self.runbook.name.place,
+                    format!("{declared} is declared and not used"),
+                    "leave it out of permissions.arm",
+                );
             }
         }
     }
@@ -229,29 +412,56 @@ impl Lint<'_> {
                 continue;
             };
             if other.runbook.value == self.runbook.name.value {
-                self.add("calls-itself", other.runbook.place, "a runbook cannot call itself", "");
+                self.add(
+                    "calls-itself",
+                    other.runbook.place,
+                    "a runbook cannot call itself",
+                    "",
+                );
                 continue;
             }
             let Ok((called, _)) = catalogue.load(&other.runbook.value) else {
-                let names: BTreeSet<String> = catalogue.sources().map(|(name, _)| name.to_owned()).collect();
-                self.add("unknown-runbook", other.runbook.place, format!("there is no runbook {}", other.runbook.value), near(&other.runbook.value, &names));
+                let names: BTreeSet<String> = catalogue
+                    .sources()
+                    .map(|(name, _)| name.to_owned())
+                    .collect();
+                self.add(
+                    "unknown-runbook",
+                    other.runbook.place,
+                    format!("there is no runbook {}", other.runbook.value),
+                    near(&other.runbook.value, &names),
+                );
                 continue;
             };
-            for name in other.with.keys().filter(|name| !called.params.contains_key(*name)) {
+            for name in other
+                .with
+                .keys()
+                .filter(|name| !called.params.contains_key(*name))
+            {
                 let names: BTreeSet<String> = called.params.keys().cloned().collect();
-                self.add("unknown-name", other.runbook.place, format!("{} has no parameter {name}", other.runbook.value), near(name, &names));
+                self.add(
+                    "unknown-name",
+                    other.runbook.place,
+                    format!("{} has no parameter {name}", other.runbook.value),
+                    near(name, &names),
+                );
             }
         }
     }
 }
 
 fn near(typed: &str, known: &BTreeSet<String>) -> String {
-    nearest(typed, known.iter().map(String::as_str)).map(|near| format!("did you mean {near}?")).unwrap_or_default()
+    nearest(typed, known.iter().map(String::as_str))
+        .map(|near| format!("did you mean {near}?"))
+        .unwrap_or_default()
 }
 
 fn linked(action: &str) -> bool {
     let action = action.to_lowercase();
-    action.ends_with("/join/action") || action.ends_with("/begingetaccess/action") || action.ends_with("/assign/action") || action.ends_with("joinipconfiguration/action")
+    action.ends_with("/join/action")
+        || action.ends_with("/begingetaccess/action")
+        || action.ends_with("/assign/action")
+        || action.ends_with("joinipconfiguration/action")
 }
 
 fn each_call(step: &Step, visit: &mut dyn FnMut(&Call)) {
@@ -287,7 +497,10 @@ fn action_of(call: &Call) -> Option<String> {
 fn arm_action(method: &str, path: &str) -> Option<String> {
     let plain = strip_templates(path);
     let at = plain.to_lowercase().rfind("/providers/")?;
-    let segments: Vec<&str> = plain[at + "/providers/".len()..].split('/').filter(|segment| !segment.is_empty()).collect();
+    let segments: Vec<&str> = plain[at + "/providers/".len()..]
+        .split('/')
+        .filter(|segment| !segment.is_empty())
+        .collect();
     let (namespace, rest) = segments.split_first()?;
     let verb = match method {
         "GET" | "HEAD" => "read",
@@ -298,8 +511,12 @@ fn arm_action(method: &str, path: &str) -> Option<String> {
     let types: Vec<&str> = rest.iter().copied().step_by(2).collect();
     // The type of an action is followed by the action's own name.
     let name = match (verb, *namespace, types.as_slice()) {
-        (_, "Microsoft.Insights", ["eventtypes", ..]) => return Some("Microsoft.Insights/eventtypes/values/read".to_owned()),
-        (_, "Microsoft.ResourceGraph", _) => return Some("Microsoft.ResourceGraph/resources/read".to_owned()),
+        (_, "Microsoft.Insights", ["eventtypes", ..]) => {
+            return Some("Microsoft.Insights/eventtypes/values/read".to_owned());
+        }
+        (_, "Microsoft.ResourceGraph", _) => {
+            return Some("Microsoft.ResourceGraph/resources/read".to_owned());
+        }
         ("action", ..) => return None,
         _ => types.join("/"),
     };
@@ -313,7 +530,9 @@ fn strip_templates(path: &str) -> String {
     while let Some(start) = rest.find("{{") {
         out.push_str(&rest[..start]);
         out.push('x');
-        rest = rest[start..].find("}}").map_or("", |end| &rest[start + end + 2..]);
+        rest = rest[start..]
+            .find("}}")
+            .map_or("", |end| &rest[start + end + 2..]);
     }
     out.push_str(rest);
     out
@@ -321,11 +540,20 @@ fn strip_templates(path: &str) -> String {
 
 /// Finds a filter that the language does not have.
 fn unknown_filter(text: &str) -> Option<String> {
-    const BUILT_IN: &[&str] = &["default", "first", "int", "join", "last", "length", "list", "lower", "max", "min", "replace", "sort", "split", "unique", "upper"];
-    let known: BTreeSet<&str> = super::expr::documented().into_iter().map(|(name, _)| name).chain(BUILT_IN.iter().copied()).collect();
+    const BUILT_IN: &[&str] = &[
+        "default", "first", "int", "join", "last", "length", "list", "lower", "max", "min",
+        "replace", "sort", "split", "unique", "upper",
+    ];
+    let known: BTreeSet<&str> = super::expr::documented()
+        .into_iter()
+        .map(|(name, _)| name)
+        .chain(BUILT_IN.iter().copied())
+        .collect();
     let mut rest = text;
     while let Some(start) = rest.find("{{") {
-        let end = rest[start..].find("}}").map_or(rest.len(), |end| start + end);
+        let end = rest[start..]
+            .find("}}")
+            .map_or(rest.len(), |end| start + end);
         for filter in filters_in(&rest[start..end]) {
             if !known.contains(filter.as_str()) {
                 return Some(filter);
@@ -340,13 +568,17 @@ fn unknown_filter(text: &str) -> Option<String> {
 fn filters_in(expression: &str) -> Vec<String> {
     let mut found = Vec::new();
     let mut quote = None;
-    let mut chars = expression.char_indices();
-    while let Some((at, c)) = chars.next() {
+    let chars = expression.char_indices();
+    for (at, c) in chars {
         match (quote, c) {
             (Some(open), c) if c == open => quote = None,
             (None, '\'' | '"') => quote = Some(c),
             (None, '|') => {
-                let name: String = expression[at + 1..].trim_start().chars().take_while(|c| c.is_ascii_alphanumeric() || *c == '_').collect();
+                let name: String = expression[at + 1..]
+                    .trim_start()
+                    .chars()
+                    .take_while(|c| c.is_ascii_alphanumeric() || *c == '_')
+                    .collect();
                 found.push(name);
             }
             _ => {}
@@ -361,9 +593,14 @@ mod tests {
     use crate::runbook::parse::parse;
 
     fn codes(steps: &str) -> Vec<&'static str> {
-        let text = format!("azir: v1\nname: x\nversion: 1.0.0\ntitle: X\npurpose: contain\nparams:\n  vm: {{type: string, position: 1}}\nsteps:\n{steps}");
+        let text = format!(
+            "azir: v1\nname: x\nversion: 1.0.0\ntitle: X\npurpose: contain\nparams:\n  vm: {{type: string, position: 1}}\nsteps:\n{steps}"
+        );
         let runbook = parse("x.yaml", &text).unwrap_or_else(|problems| panic!("{problems:?}"));
-        let mut codes: Vec<_> = lint("x.yaml", &runbook, &Catalogue::shipped()).into_iter().map(|problem| problem.code).collect();
+        let mut codes: Vec<_> = lint("x.yaml", &runbook, &Catalogue::shipped())
+            .into_iter()
+            .map(|problem| problem.code)
+            .collect();
         codes.dedup();
         codes
     }
@@ -374,34 +611,80 @@ mod tests {
     fn every_shipped_runbook_is_clean() {
         let catalogue = Catalogue::shipped();
         for (name, source) in catalogue.sources() {
-            let (runbook, _) = catalogue.load(name).unwrap_or_else(|error| panic!("{error}"));
+            let (runbook, _) = catalogue
+                .load(name)
+                .unwrap_or_else(|error| panic!("{error}"));
             let found = lint(&source.path, &runbook, &catalogue);
-            assert!(found.is_empty(), "{}", found.iter().map(ToString::to_string).collect::<Vec<_>>().join("\n"));
+            assert!(
+                found.is_empty(),
+                "{}",
+                found
+                    .iter()
+                    .map(ToString::to_string)
+                    .collect::<Vec<_>>()
+                    .join("\n")
+            );
         }
     }
 
     #[test]
     fn a_write_must_be_checked_and_undone_or_lasting() {
         assert_eq!(codes(&format!("{WRITE}}}\n")), ["no-check", "no-undo"]);
-        assert_eq!(codes(&format!("{WRITE}, lasting: why, check: {{claim: c, that: \"{{{{ true }}}}\"}}}}\n")), Vec::<&str>::new());
-        assert_eq!(codes(&format!("{WRITE}, undo: restore, check: {{claim: c, that: \"{{{{ true }}}}\"}}}}\n")), ["restore-request"]);
+        assert_eq!(
+            codes(&format!(
+                "{WRITE}, lasting: why, check: {{claim: c, that: \"{{{{ true }}}}\"}}}}\n"
+            )),
+            Vec::<&str>::new()
+        );
+        assert_eq!(
+            codes(&format!(
+                "{WRITE}, undo: restore, check: {{claim: c, that: \"{{{{ true }}}}\"}}}}\n"
+            )),
+            ["restore-request"]
+        );
     }
 
     #[test]
     fn names_filters_and_phases_are_checked() {
-        let read = |id: &str, phase: &str, text: &str| format!("  - {{id: {id}, phase: {phase}, title: T, read: {{graph: \"GET /v1.0/users/{text}\"}}}}\n");
+        let read = |id: &str, phase: &str, text: &str| {
+            format!(
+                "  - {{id: {id}, phase: {phase}, title: T, read: {{graph: \"GET /v1.0/users/{text}\"}}}}\n"
+            )
+        };
         assert_eq!(codes(&read("a", "tag", "{{ vmm }}")), ["unknown-name"]);
-        assert_eq!(codes(&read("a", "tag", "{{ vm | nofilter }}")), ["unknown-filter"]);
-        assert_eq!(codes(&read("a", "tag", "{{ vm | }}")), ["bad-template", "unknown-filter"]);
-        assert_eq!(codes(&(read("a", "tag", "x") + &read("b", "isolate", "x"))), ["phase-back"]);
-        assert_eq!(codes(&(read("a", "tag", "x") + &read("a", "tag", "x"))), ["same-id"]);
-        assert_eq!(codes("  - {id: a, phase: tag, title: T, run: {runbook: isolate-wm}}\n"), ["unknown-runbook"]);
+        assert_eq!(
+            codes(&read("a", "tag", "{{ vm | nofilter }}")),
+            ["unknown-filter"]
+        );
+        assert_eq!(
+            codes(&read("a", "tag", "{{ vm | }}")),
+            ["bad-template", "unknown-filter"]
+        );
+        assert_eq!(
+            codes(&(read("a", "tag", "x") + &read("b", "isolate", "x"))),
+            ["phase-back"]
+        );
+        assert_eq!(
+            codes(&(read("a", "tag", "x") + &read("a", "tag", "x"))),
+            ["same-id"]
+        );
+        assert_eq!(
+            codes("  - {id: a, phase: tag, title: T, run: {runbook: isolate-wm}}\n"),
+            ["unknown-runbook"]
+        );
     }
 
     #[test]
     fn actions_are_derived_from_the_request_line() {
         assert_eq!(arm_action("PUT", "/subscriptions/{{ s }}/resourceGroups/{{ g }}/providers/Microsoft.Compute/snapshots/{{ n }}").as_deref(), Some("Microsoft.Compute/snapshots/write"));
         assert_eq!(arm_action("GET", "{{ vm.id }}").as_deref(), None);
-        assert_eq!(arm_action("PATCH", "{{ id }}/providers/Microsoft.Resources/tags/default").as_deref(), Some("Microsoft.Resources/tags/write"));
+        assert_eq!(
+            arm_action(
+                "PATCH",
+                "{{ id }}/providers/Microsoft.Resources/tags/default"
+            )
+            .as_deref(),
+            Some("Microsoft.Resources/tags/write")
+        );
     }
 }

@@ -20,7 +20,10 @@ pub struct Problem {
 impl Problem {
     /// Returns the problem as one line: `file:line:column: message`.
     pub fn line(&self) -> String {
-        format!("{}:{}:{}: {}", self.file, self.place.line, self.place.column, self.message)
+        format!(
+            "{}:{}:{}: {}",
+            self.file, self.place.line, self.place.column, self.message
+        )
     }
 }
 
@@ -36,16 +39,34 @@ impl std::fmt::Display for Problem {
 
 /// Returns a problem with the line it concerns, the place underlined and the help below.
 pub fn render(problem: &Problem, text: &str) -> String {
-    let Place { line, column, len, .. } = problem.place;
-    let mut out = format!("error[{}]: {}\n  --> {}:{line}:{column}\n", problem.code, problem.message, problem.file);
-    if let Some(source) = line.checked_sub(1).and_then(|index| text.lines().nth(index)) {
-        let shown: String = source.chars().take(160).map(|c| if c.is_control() { ' ' } else { c }).collect();
-        let room = shown.chars().count().saturating_sub(column.saturating_sub(1)).max(1);
+    let Place {
+        line, column, len, ..
+    } = problem.place;
+    let mut out = format!(
+        "error[{}]: {}\n  --> {}:{line}:{column}\n",
+        problem.code, problem.message, problem.file
+    );
+    if let Some(source) = line
+        .checked_sub(1)
+        .and_then(|index| text.lines().nth(index))
+    {
+        let shown: String = source
+            .chars()
+            .take(160)
+            .map(|c| if c.is_control() { ' ' } else { c })
+            .collect();
+        let room = shown
+            .chars()
+            .count()
+            .saturating_sub(column.saturating_sub(1))
+            .max(1);
         let gutter = line.to_string();
         let pad = " ".repeat(gutter.len());
         let marks = "^".repeat(len.clamp(1, room));
         let before = " ".repeat(column.saturating_sub(1).min(160));
-        out.push_str(&format!("{pad} |\n{gutter} | {shown}\n{pad} | {before}{marks}\n"));
+        out.push_str(&format!(
+            "{pad} |\n{gutter} | {shown}\n{pad} | {before}{marks}\n"
+        ));
     }
     if let Some(help) = &problem.help {
         out.push_str(&format!("  = help: {help}\n"));
@@ -54,11 +75,19 @@ pub fn render(problem: &Problem, text: &str) -> String {
 }
 
 /// Returns the word of `known` that `typed` was probably meant to be.
-pub(crate) fn nearest<'a>(typed: &str, known: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
+pub(crate) fn nearest<'a>(
+    typed: &str,
+    known: impl IntoIterator<Item = &'a str>,
+) -> Option<&'a str> {
     let limit = (typed.chars().count() / 3).max(1) + 1;
     known
         .into_iter()
-        .map(|word| (strsim::damerau_levenshtein(&typed.to_lowercase(), word), word))
+        .map(|word| {
+            (
+                strsim::damerau_levenshtein(&typed.to_lowercase(), word),
+                word,
+            )
+        })
         .filter(|(distance, _)| *distance <= limit)
         .min()
         .map(|(_, word)| word)
@@ -73,7 +102,12 @@ mod tests {
         let problem = Problem {
             code: "unknown-key",
             file: "x.yaml".into(),
-            place: Place { line: 2, column: 3, offset: 9, len: 4 },
+            place: Place {
+                line: 2,
+                column: 3,
+                offset: 9,
+                len: 4,
+            },
             message: "unknown key nmae".into(),
             help: Some("did you mean name?".into()),
         };
@@ -82,7 +116,15 @@ mod tests {
             "error[unknown-key]: unknown key nmae\n  --> x.yaml:2:3\n  |\n2 |   nmae: x\n  |   ^^^^\n  = help: did you mean name?\n"
         );
         // A place beyond the text is no reason to fail.
-        let far = Problem { place: Place { line: 99, column: 99, offset: 0, len: 7 }, ..problem };
+        let far = Problem {
+            place: Place {
+                line: 99,
+                column: 99,
+                offset: 0,
+                len: 7,
+            },
+            ..problem
+        };
         assert!(render(&far, "azir: v1").contains("x.yaml:99:99"));
     }
 

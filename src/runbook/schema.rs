@@ -8,7 +8,10 @@ use super::keys::{self, KeyInfo, Shape};
 pub fn schema() -> Value {
     let mut schema = table(keys::TOP);
     if let Some(members) = schema.as_object_mut() {
-        members.insert("$schema".to_owned(), json!("https://json-schema.org/draft/2020-12/schema"));
+        members.insert(
+            "$schema".to_owned(),
+            json!("https://json-schema.org/draft/2020-12/schema"),
+        );
         members.insert("title".to_owned(), json!("azir runbook v1"));
     }
     schema
@@ -25,7 +28,11 @@ fn table(keys: &[KeyInfo]) -> Value {
             (key.name.to_owned(), property)
         })
         .collect();
-    let required: Vec<&str> = keys.iter().filter(|key| key.required).map(|key| key.name).collect();
+    let required: Vec<&str> = keys
+        .iter()
+        .filter(|key| key.required)
+        .map(|key| key.name)
+        .collect();
     json!({"type": "object", "additionalProperties": false, "properties": properties, "required": required})
 }
 
@@ -35,10 +42,14 @@ fn shape(shape: Shape) -> Value {
         Shape::Scalar => json!({"type": ["string", "integer", "boolean"]}),
         Shape::Bool => json!({"type": "boolean"}),
         Shape::Int => json!({"type": "integer"}),
-        Shape::Texts => json!({"anyOf": [{"type": "string"}, {"type": "array", "items": {"type": "string"}}]}),
+        Shape::Texts => {
+            json!({"anyOf": [{"type": "string"}, {"type": "array", "items": {"type": "string"}}]})
+        }
         Shape::Words(words) => json!({"enum": words}),
         Shape::TextMap => json!({"type": "object", "additionalProperties": {"type": "string"}}),
-        Shape::TextsMap => json!({"type": "object", "additionalProperties": {"anyOf": [{"type": "string"}, {"type": "array", "items": {"type": "string"}}]}}),
+        Shape::TextsMap => {
+            json!({"type": "object", "additionalProperties": {"anyOf": [{"type": "string"}, {"type": "array", "items": {"type": "string"}}]}})
+        }
         Shape::Any => json!({}),
         Shape::AnyMap => json!({"type": "object"}),
         Shape::Table(keys) => table(keys),
@@ -64,7 +75,9 @@ mod tests {
         let Ok(node) = tree::read("x", text) else {
             return false;
         };
-        jsonschema::validator_for(&schema()).unwrap().is_valid(&node.json())
+        jsonschema::validator_for(&schema())
+            .unwrap()
+            .is_valid(&node.json())
     }
 
     #[test]

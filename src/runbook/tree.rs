@@ -61,9 +61,12 @@ impl Node {
             Kind::Float(value) => Value::from(*value),
             Kind::Text(text) => Value::String(text.clone()),
             Kind::List(items) => items.iter().map(Self::json).collect(),
-            Kind::Map(members) => {
-                Value::Object(members.iter().map(|(key, node)| (key.name.clone(), node.json())).collect::<Map<_, _>>())
-            }
+            Kind::Map(members) => Value::Object(
+                members
+                    .iter()
+                    .map(|(key, node)| (key.name.clone(), node.json()))
+                    .collect::<Map<_, _>>(),
+            ),
         }
     }
 }
@@ -77,18 +80,37 @@ pub(crate) fn read(file: &str, text: &str) -> Result<Node, Problem> {
         message,
         help: help.map(str::to_owned),
     };
-    let start = Place { line: 1, column: 1, offset: 0, len: 1 };
+    let start = Place {
+        line: 1,
+        column: 1,
+        offset: 0,
+        len: 1,
+    };
     if text.len() > MAX_BYTES {
-        let message = format!("the file has {} bytes; a runbook has at most {MAX_BYTES}", text.len());
-        return Err(problem(start, message, Some("split it into runbooks that call each other with run")));
+        let message = format!(
+            "the file has {} bytes; a runbook has at most {MAX_BYTES}",
+            text.len()
+        );
+        return Err(problem(
+            start,
+            message,
+            Some("split it into runbooks that call each other with run"),
+        ));
     }
     if let Some(offset) = text.find('\0') {
         let before = &text[..offset];
-        let place = Place { line: before.lines().count().max(1), column: 1, offset, len: 1 };
+        let place = Place {
+            line: before.lines().count().max(1),
+            column: 1,
+            offset,
+            len: 1,
+        };
         return Err(problem(place, "a NUL character".to_owned(), None));
     }
     serde_saphyr::from_str_with_options::<Node>(text, options()).map_err(|error| {
-        let place = error.location().map_or(start, |location| place_of(&location));
+        let place = error
+            .location()
+            .map_or(start, |location| place_of(&location));
         problem(place, words(&error), None)
     })
 }
@@ -137,7 +159,10 @@ fn place_of(location: &serde_saphyr::Location) -> Place {
 impl<'de> Deserialize<'de> for Node {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         let spanned = serde_saphyr::Spanned::<Kind>::deserialize(deserializer)?;
-        Ok(Self { place: place_of(&spanned.referenced), kind: spanned.value })
+        Ok(Self {
+            place: place_of(&spanned.referenced),
+            kind: spanned.value,
+        })
     }
 }
 
@@ -177,7 +202,9 @@ impl<'de> Visitor<'de> for KindVisitor {
     }
 
     fn visit_u64<E: serde::de::Error>(self, value: u64) -> Result<Kind, E> {
-        i64::try_from(value).map(Kind::Int).map_err(|_| E::custom(format!("the number {value} is too large")))
+        i64::try_from(value)
+            .map(Kind::Int)
+            .map_err(|_| E::custom(format!("the number {value} is too large")))
     }
 
     fn visit_f64<E>(self, value: f64) -> Result<Kind, E> {
@@ -207,7 +234,13 @@ impl<'de> Visitor<'de> for KindVisitor {
             if members.iter().any(|(known, _)| known.name == key.value) {
                 return Err(A::Error::custom(format!("duplicate key {}", key.value)));
             }
-            members.push((Key { name: key.value, place }, access.next_value()?));
+            members.push((
+                Key {
+                    name: key.value,
+                    place,
+                },
+                access.next_value()?,
+            ));
         }
         Ok(Kind::Map(members))
     }

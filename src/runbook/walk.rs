@@ -10,7 +10,16 @@ use super::place::Place;
 
 /// Calls `visit` with every template that a run of the step evaluates, and where it stands.
 pub fn templates(step: &Step, visit: &mut dyn FnMut(&str, Place)) {
-    for template in [&step.when, &step.skip_reason, &step.for_each, &step.say, &step.shared].into_iter().flatten() {
+    for template in [
+        &step.when,
+        &step.skip_reason,
+        &step.for_each,
+        &step.say,
+        &step.shared,
+    ]
+    .into_iter()
+    .flatten()
+    {
         visit(&template.value, template.place);
     }
     visit(&step.title.value, step.title.place);
@@ -40,7 +49,10 @@ pub fn later_templates(step: &Step, visit: &mut dyn FnMut(&str, Place)) {
 }
 
 fn undo_request(request: &UndoRequest, visit: &mut dyn FnMut(&str, Place)) {
-    for template in [&request.unless, &request.drift, &request.that].into_iter().flatten() {
+    for template in [&request.unless, &request.drift, &request.that]
+        .into_iter()
+        .flatten()
+    {
         visit(&template.value, template.place);
     }
     call(&request.call, visit);
@@ -106,7 +118,9 @@ pub fn inside(value: &Value, place: Place, visit: &mut dyn FnMut(&str, Place)) {
     match value {
         Value::String(text) => visit(text, place),
         Value::Array(items) => items.iter().for_each(|item| inside(item, place, visit)),
-        Value::Object(members) => members.values().for_each(|member| inside(member, place, visit)),
+        Value::Object(members) => members
+            .values()
+            .for_each(|member| inside(member, place, visit)),
         _ => {}
     }
 }
@@ -115,7 +129,9 @@ pub fn inside(value: &Value, place: Place, visit: &mut dyn FnMut(&str, Place)) {
 pub fn names(step: &Step) -> BTreeSet<String> {
     let expressions = Expressions::new();
     let mut names = BTreeSet::new();
-    templates(step, &mut |text, _| names.extend(expressions.names(text).unwrap_or_default()));
+    templates(step, &mut |text, _| {
+        names.extend(expressions.names(text).unwrap_or_default());
+    });
     names
 }
 
@@ -124,7 +140,9 @@ pub fn result_names(runbook: &Runbook) -> BTreeSet<String> {
     let expressions = Expressions::new();
     let mut names = BTreeSet::new();
     for value in runbook.result.values() {
-        inside(&value.value, value.place, &mut |text, _| names.extend(expressions.names(text).unwrap_or_default()));
+        inside(&value.value, value.place, &mut |text, _| {
+            names.extend(expressions.names(text).unwrap_or_default());
+        });
     }
     names
 }

@@ -29,7 +29,11 @@ impl<'a> Der<'a> {
 
     /// Takes the next value if it has this tag and there is one.
     pub(super) fn optional(&mut self, tag: u8) -> Option<Option<&'a [u8]>> {
-        if self.0.first() == Some(&tag) { self.take(tag).map(Some) } else { Some(None) }
+        if self.0.first() == Some(&tag) {
+            self.take(tag).map(Some)
+        } else {
+            Some(None)
+        }
     }
 
     /// Returns whether nothing is left.
@@ -48,9 +52,17 @@ fn value(bytes: &[u8], tag: u8) -> Option<(&[u8], &[u8])> {
         return rest.split_at_checked(usize::from(*length));
     }
     let count = usize::from(*length & 0x7f);
-    let (digits, rest) = rest.split_at_checked(count).filter(|_| (1..=4).contains(&count))?;
-    let length = digits.iter().fold(0_usize, |length, digit| (length << 8) | usize::from(*digit));
+    let (digits, rest) = rest
+        .split_at_checked(count)
+        .filter(|_| (1..=4).contains(&count))?;
+    let length = digits
+        .iter()
+        .fold(0_usize, |length, digit| (length << 8) | usize::from(*digit));
     // The shortest form is the only one.
     let shortest = digits[0] != 0 && length >= 0x80;
-    if shortest { rest.split_at_checked(length) } else { None }
+    if shortest {
+        rest.split_at_checked(length)
+    } else {
+        None
+    }
 }

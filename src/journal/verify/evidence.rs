@@ -34,7 +34,15 @@ impl Citations {
     pub(super) fn take(&mut self, place: &Place<'_>, cites: &[Cite], findings: &mut Findings) {
         for cite in cites {
             match *cite {
-                Cite::Good { digest, size, stored } => self.cited.push(Cited { digest, size, stored }),
+                Cite::Good {
+                    digest,
+                    size,
+                    stored,
+                } => self.cited.push(Cited {
+                    digest,
+                    size,
+                    stored,
+                }),
                 Cite::Bad => {
                     let text = "it has sha256 and size together, which cite evidence, and they are no digest and size";
                     findings.error(place.file, Some(place.line), "bad-citation", text);
@@ -59,19 +67,38 @@ impl Citations {
     }
 
     /// Compares what is cited with what is there, and hashes every object.
-    pub(super) fn check(&mut self, run_dir: &Path, present: &BTreeSet<[u8; 32]>, findings: &mut Findings) -> Result<(), CannotRead> {
+    pub(super) fn check(
+        &mut self,
+        run_dir: &Path,
+        present: &BTreeSet<[u8; 32]>,
+        findings: &mut Findings,
+    ) -> Result<(), CannotRead> {
         self.merge();
         for pair in self.cited.windows(2) {
             if pair[0].digest == pair[1].digest {
-                findings.error(&name(&pair[0].digest), None, "two-sizes", "it is cited with two sizes");
+                findings.error(
+                    &name(&pair[0].digest),
+                    None,
+                    "two-sizes",
+                    "it is cited with two sizes",
+                );
             }
         }
-        for cited in self.cited.iter().filter(|cited| !present.contains(&cited.digest)) {
+        for cited in self
+            .cited
+            .iter()
+            .filter(|cited| !present.contains(&cited.digest))
+        {
             let file = name(&cited.digest);
             if self.redacted.contains(&cited.digest) {
                 findings.note(&file, None, "redacted", "it was taken out on record");
             } else if !cited.stored {
-                findings.error(&file, None, "missing-evidence", "it is cited and is not there");
+                findings.error(
+                    &file,
+                    None,
+                    "missing-evidence",
+                    "it is cited and is not there",
+                );
             }
         }
         for digest in present {
@@ -80,17 +107,32 @@ impl Citations {
         Ok(())
     }
 
-    fn object(&self, run_dir: &Path, digest: &[u8; 32], findings: &mut Findings) -> Result<(), CannotRead> {
+    fn object(
+        &self,
+        run_dir: &Path,
+        digest: &[u8; 32],
+        findings: &mut Findings,
+    ) -> Result<(), CannotRead> {
         let file = name(digest);
         let open = File::open(run_dir.join(&file)).map_err(CannotRead::file(&file))?;
         let (found, size) = Digest::of_reader(open).map_err(CannotRead::file(&file))?;
         if found.0 != *digest {
-            findings.error(&file, None, "changed-evidence", "its content is not what its name says");
+            findings.error(
+                &file,
+                None,
+                "changed-evidence",
+                "its content is not what its name says",
+            );
         }
         let at = self.cited.partition_point(|cited| cited.digest < *digest);
         match self.cited.get(at).filter(|cited| cited.digest == *digest) {
             None => findings.note(&file, None, "uncited", "no line cites it"),
-            Some(cited) if cited.size != size => findings.error(&file, None, "other-size", format!("it has {size} bytes and is cited with {}", cited.size)),
+            Some(cited) if cited.size != size => findings.error(
+                &file,
+                None,
+                "other-size",
+                format!("it has {size} bytes and is cited with {}", cited.size),
+            ),
             Some(_) => {}
         }
         Ok(())

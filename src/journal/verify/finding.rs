@@ -43,20 +43,45 @@ pub(super) struct Findings {
 }
 
 impl Findings {
-    pub(super) fn add(&mut self, level: Level, file: &str, line: Option<u64>, code: &str, text: impl Into<String>) {
+    pub(super) fn add(
+        &mut self,
+        level: Level,
+        file: &str,
+        line: Option<u64>,
+        code: &str,
+        text: impl Into<String>,
+    ) {
         self.errors += u64::from(level == Level::Error);
         if self.list.len() >= LISTED {
             self.left_out += 1;
             return;
         }
-        self.list.push(Finding { level, file: file.to_owned(), line, code: code.to_owned(), text: text.into() });
+        self.list.push(Finding {
+            level,
+            file: file.to_owned(),
+            line,
+            code: code.to_owned(),
+            text: text.into(),
+        });
     }
 
-    pub(super) fn error(&mut self, file: &str, line: Option<u64>, code: &str, text: impl Into<String>) {
+    pub(super) fn error(
+        &mut self,
+        file: &str,
+        line: Option<u64>,
+        code: &str,
+        text: impl Into<String>,
+    ) {
         self.add(Level::Error, file, line, code, text);
     }
 
-    pub(super) fn note(&mut self, file: &str, line: Option<u64>, code: &str, text: impl Into<String>) {
+    pub(super) fn note(
+        &mut self,
+        file: &str,
+        line: Option<u64>,
+        code: &str,
+        text: impl Into<String>,
+    ) {
         self.add(Level::Note, file, line, code, text);
     }
 
@@ -72,9 +97,19 @@ impl Findings {
     /// Returns the findings in the order they were made, and how many were left out.
     pub(super) fn into_list(mut self) -> Vec<Finding> {
         if self.left_out > 0 {
-            let level = if self.errors > 0 { Level::Error } else { Level::Note };
+            let level = if self.errors > 0 {
+                Level::Error
+            } else {
+                Level::Note
+            };
             let text = format!("{} further findings are not listed", self.left_out);
-            self.list.push(Finding { level, file: String::new(), line: None, code: "more".to_owned(), text });
+            self.list.push(Finding {
+                level,
+                file: String::new(),
+                line: None,
+                code: "more".to_owned(),
+                text,
+            });
         }
         self.list
     }

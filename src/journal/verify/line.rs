@@ -44,8 +44,14 @@ pub(super) enum Said {
     SessionOpen,
     /// `client_request_id`, where it is a UUID.
     Intent(Option<u128>),
-    Result { intent: Option<u64>, outcome: Option<Outcome> },
-    Reconcile { intent: Option<u64>, found: Option<Outcome> },
+    Result {
+        intent: Option<u64>,
+        outcome: Option<Outcome>,
+    },
+    Reconcile {
+        intent: Option<u64>,
+        found: Option<Outcome>,
+    },
     Decision,
     Transfer,
     Redact(Option<[u8; 32]>),
@@ -66,13 +72,21 @@ pub(super) enum Outcome {
 /// Reads one line of a file, its LF included.
 pub(super) fn read(line: &[u8]) -> Taken {
     let Some((named, rest)) = frame(line) else {
-        return Taken::Broken { holds: holds_frame(line) };
+        return Taken::Broken {
+            holds: holds_frame(line),
+        };
     };
     let hash = hash_of(rest);
     if named != hash {
-        return Taken::Broken { holds: holds_frame(line) };
+        return Taken::Broken {
+            holds: holds_frame(line),
+        };
     }
-    let form = if line.len() > MAX_LINE { Err("is longer than a line may be") } else { parse(line).map(Box::new) };
+    let form = if line.len() > MAX_LINE {
+        Err("is longer than a line may be")
+    } else {
+        parse(line).map(Box::new)
+    };
     Taken::Frame { hash, form }
 }
 
@@ -84,13 +98,20 @@ fn frame(line: &[u8]) -> Option<([u8; 32], &[u8])> {
 }
 
 fn hash_of(rest: &[u8]) -> [u8; 32] {
-    Sha256::new().chain_update(b"{").chain_update(rest).finalize().into()
+    Sha256::new()
+        .chain_update(b"{")
+        .chain_update(rest)
+        .finalize()
+        .into()
 }
 
 /// Returns whether a frame with a right hash begins after the first byte of `line`, which holds one LF at most, at its end.
 fn holds_frame(line: &[u8]) -> bool {
     let mut from = 1;
-    while let Some(found) = line.get(from..).and_then(|rest| rest.windows(FRAME_START.len()).position(|window| window == FRAME_START)) {
+    while let Some(found) = line.get(from..).and_then(|rest| {
+        rest.windows(FRAME_START.len())
+            .position(|window| window == FRAME_START)
+    }) {
         let at = from + found;
         if frame(&line[at..]).is_some_and(|(named, rest)| named == hash_of(rest)) {
             return true;
@@ -123,13 +144,22 @@ fn parse(line: &[u8]) -> Result<Line, Why> {
     }
     scanner.object(1, true, Some(&mut data))?;
     let end = scanner.at;
-    let mono_us = scanned_whole(&mut scanner, b",\"mono_us\":", "has a mono_us that is no whole number from 0")?;
+    let mono_us = scanned_whole(
+        &mut scanner,
+        b",\"mono_us\":",
+        "has a mono_us that is no whole number from 0",
+    )?;
     let nonce = scanned_word(&mut scanner, b",\"nonce\":")?;
     if !scan::hex(nonce, &mut [0; 16]) {
         return Err("has a nonce that is not 32 hex digits");
     }
-    let prev = scan::digest(scanned_word(&mut scanner, b",\"prev\":")?).ok_or("has a prev that is not 64 hex digits")?;
-    let seq = scanned_whole(&mut scanner, b",\"seq\":", "has a seq that is no whole number from 0")?;
+    let prev = scan::digest(scanned_word(&mut scanner, b",\"prev\":")?)
+        .ok_or("has a prev that is not 64 hex digits")?;
+    let seq = scanned_whole(
+        &mut scanner,
+        b",\"seq\":",
+        "has a seq that is no whole number from 0",
+    )?;
     let session = scanned_word(&mut scanner, b",\"session\":")?;
     let session_id = uuid(session).ok_or("has a session that is no UUID")?;
     let time = scanned_word(&mut scanner, b",\"time\":")?;
@@ -190,7 +220,10 @@ fn is_person(value: &serde_json::Value) -> bool {
     };
     let upn = members.get("upn").and_then(serde_json::Value::as_str);
     let known = |name: &str| matches!(name, "upn" | "name" | "oid");
-    upn.is_some_and(is_upn) && members.iter().all(|(name, value)| known(name) && value.is_string())
+    upn.is_some_and(is_upn)
+        && members
+            .iter()
+            .all(|(name, value)| known(name) && value.is_string())
 }
 
 /// Returns whether a name can stand in a signers file and so can be a person's.
@@ -200,22 +233,41 @@ pub(super) fn is_upn(upn: &str) -> bool {
 }
 
 fn said(line: &[u8], kind: &[u8], data: &[Member]) -> Said {
-    let member = |name: &[u8]| data.iter().find(|member| &line[member.key.clone()] == name).map(|member| &line[member.value.clone()]);
-    let intent = || member(b"intent").and_then(scan::whole);
-    let outcome = |name: &[u8], settled: [&[u8]; 2], open: &[u8]| match member(name).and_then(scan::word) {
-        Some(word) if settled.contains(&word) => Some(Outcome::Settled),
-        Some(word) if word == open => Some(Outcome::Open),
-        _ => None,
+    let member = |name: &[u8]| {
+        data.iter()
+            .find(|member| &line[member.key.clone()] == name)
+            .map(|member| &line[member.value.clone()])
     };
+    let intent = || member(b"intent").and_then(scan::whole);
+    let outcome =
+        |name: &[u8], settled: [&[u8]; 2], open: &[u8]| match member(name).and_then(scan::word) {
+            Some(word) if settled.contains(&word) => Some(Outcome::Settled),
+            Some(word) if word == open => Some(Outcome::Open),
+            _ => None,
+        };
     match kind {
         b"run.start" => Said::RunStart,
         b"session.open" => Said::SessionOpen,
-        b"action.intent" => Said::Intent(member(b"client_request_id").and_then(scan::word).and_then(uuid)),
-        b"action.result" => Said::Result { intent: intent(), outcome: outcome(b"outcome", [b"ok", b"failed"], b"unknown") },
-        b"action.reconcile" => Said::Reconcile { intent: intent(), found: outcome(b"found", [b"yes", b"no"], b"undecidable") },
+        b"action.intent" => Said::Intent(
+            member(b"client_request_id")
+                .and_then(scan::word)
+                .and_then(uuid),
+        ),
+        b"action.result" => Said::Result {
+            intent: intent(),
+            outcome: outcome(b"outcome", [b"ok", b"failed"], b"unknown"),
+        },
+        b"action.reconcile" => Said::Reconcile {
+            intent: intent(),
+            found: outcome(b"found", [b"yes", b"no"], b"undecidable"),
+        },
         b"decision" => Said::Decision,
         b"transfer" => Said::Transfer,
-        b"redact" => Said::Redact(member(b"sha256").and_then(scan::word).and_then(scan::digest)),
+        b"redact" => Said::Redact(
+            member(b"sha256")
+                .and_then(scan::word)
+                .and_then(scan::digest),
+        ),
         b"seal" => Said::Seal,
         _ => Said::Else,
     }
@@ -238,13 +290,15 @@ pub(super) fn uuid(text: &[u8]) -> Option<u128> {
 
 fn is_type(text: &[u8]) -> bool {
     let rest = |byte: &u8| byte.is_ascii_lowercase() || byte.is_ascii_digit() || *byte == b'_';
-    text.split(|byte| *byte == b'.').all(|word| word.first().is_some_and(u8::is_ascii_lowercase) && word.iter().all(rest))
+    text.split(|byte| *byte == b'.')
+        .all(|word| word.first().is_some_and(u8::is_ascii_lowercase) && word.iter().all(rest))
 }
 
 /// Accepts `YYYY-MM-DDThh:mm:ss.ffffffZ`.
 fn is_time(text: &[u8]) -> Option<[u8; 27]> {
     let fixed: [u8; 27] = text.try_into().ok()?;
-    let fraction = fixed[19] == b'.' && fixed[20..26].iter().all(u8::is_ascii_digit) && fixed[26] == b'Z';
+    let fraction =
+        fixed[19] == b'.' && fixed[20..26].iter().all(u8::is_ascii_digit) && fixed[26] == b'Z';
     (fraction && is_date_and_time(&fixed[..19])).then_some(fixed)
 }
 
@@ -259,7 +313,11 @@ pub(super) fn is_date_and_time(text: &[u8]) -> bool {
     if text.len() != 19 || !text.iter().enumerate().all(shape) {
         return false;
     }
-    let number = |range: Range<usize>| text[range].iter().fold(0_u32, |value, byte| value * 10 + u32::from(byte - b'0'));
+    let number = |range: Range<usize>| {
+        text[range]
+            .iter()
+            .fold(0_u32, |value, byte| value * 10 + u32::from(byte - b'0'))
+    };
     let (year, month, day) = (number(0..4), number(5..7), number(8..10));
     let leap = year % 4 == 0 && (year % 100 != 0 || year % 400 == 0);
     let days = match month {
@@ -268,7 +326,11 @@ pub(super) fn is_date_and_time(text: &[u8]) -> bool {
         1..=12 => 31,
         _ => 0,
     };
-    year > 0 && (1..=days).contains(&day) && number(11..13) < 24 && number(14..16) < 60 && number(17..19) < 60
+    year > 0
+        && (1..=days).contains(&day)
+        && number(11..13) < 24
+        && number(14..16) < 60
+        && number(17..19) < 60
 }
 
 #[cfg(test)]
@@ -278,7 +340,14 @@ mod tests {
     #[test]
     fn dates_are_real_ones() {
         assert!(is_date_and_time(b"2024-02-29T23:59:59"));
-        for bad in ["2023-02-29T00:00:00", "2026-00-01T00:00:00", "2026-01-32T00:00:00", "2026-01-01T24:00:00", "2026-01-01T00:00:60", "2026-01-01 00:00:00"] {
+        for bad in [
+            "2023-02-29T00:00:00",
+            "2026-00-01T00:00:00",
+            "2026-01-32T00:00:00",
+            "2026-01-01T24:00:00",
+            "2026-01-01T00:00:60",
+            "2026-01-01 00:00:00",
+        ] {
             assert!(!is_date_and_time(bad.as_bytes()), "{bad}");
         }
     }
@@ -294,7 +363,9 @@ mod tests {
     #[test]
     fn names_of_persons_can_stand_in_a_signers_file() {
         assert!(is_upn("alice@contoso.example"));
-        for bad in ["", "a b", "a\u{a0}b", "a,b", "*", "#a", "!a", "a\"", "a\u{7}"] {
+        for bad in [
+            "", "a b", "a\u{a0}b", "a,b", "*", "#a", "!a", "a\"", "a\u{7}",
+        ] {
             assert!(!is_upn(bad), "{bad}");
         }
     }
@@ -302,13 +373,23 @@ mod tests {
     #[test]
     fn a_frame_is_found_behind_a_byte_that_does_not_belong() {
         let rest = b"\"x\":1}";
-        let framed = [&FRAME_START[..], hex::encode(hash_of(rest)).as_bytes(), b"\",", rest, b"\n"].concat();
+        let framed = [
+            &FRAME_START[..],
+            hex::encode(hash_of(rest)).as_bytes(),
+            b"\",",
+            rest,
+            b"\n",
+        ]
+        .concat();
         assert!(matches!(read(&framed), Taken::Frame { form: Err(_), .. }));
         let pushed = [b"x", &framed[..]].concat();
         assert!(matches!(read(&pushed), Taken::Broken { holds: true }));
         let mut flipped = framed.clone();
         flipped[77] ^= 1;
         assert!(matches!(read(&flipped), Taken::Broken { holds: false }));
-        assert!(matches!(read(&framed[..framed.len() - 1]), Taken::Broken { holds: false }));
+        assert!(matches!(
+            read(&framed[..framed.len() - 1]),
+            Taken::Broken { holds: false }
+        ));
     }
 }

@@ -63,7 +63,13 @@ const RECONCILED: u8 = 8;
 
 impl Meaning {
     /// Takes the next line.
-    pub(super) fn take(&mut self, place: &Place<'_>, line: &Line, data: &[u8], findings: &mut Findings) {
+    pub(super) fn take(
+        &mut self,
+        place: &Place<'_>,
+        line: &Line,
+        data: &[u8],
+        findings: &mut Findings,
+    ) {
         let at = Some(place.line);
         if self.sealed {
             findings.error(place.file, at, "after-seal", "it stands after the seal");
@@ -77,7 +83,8 @@ impl Meaning {
         }
         self.last_mono = line.mono_us;
         self.last_time = Some(line.time);
-        self.intents.resize(usize::try_from(place.seq).unwrap_or(usize::MAX), 0);
+        self.intents
+            .resize(usize::try_from(place.seq).unwrap_or(usize::MAX), 0);
         let mut known = 0;
         match &line.said {
             Said::Intent(id) => {
@@ -96,7 +103,9 @@ impl Meaning {
                 self.answered_for.push(place.seq);
                 self.transfers.push(place.seq);
             }
-            Said::RunStart | Said::SessionOpen | Said::Decision => self.answered_for.push(place.seq),
+            Said::RunStart | Said::SessionOpen | Said::Decision => {
+                self.answered_for.push(place.seq);
+            }
             Said::Else => {}
         }
         self.intents.push(known);
@@ -105,11 +114,16 @@ impl Meaning {
 
     /// Takes notice of a line that cannot be read, so that numbers and sessions stay in step.
     pub(super) fn unreadable(&mut self, place: &Place<'_>) {
-        self.intents.resize(usize::try_from(place.seq + 1).unwrap_or(usize::MAX), 0);
+        self.intents
+            .resize(usize::try_from(place.seq + 1).unwrap_or(usize::MAX), 0);
         if place.line == 1 {
             self.last_mono = 0;
             self.session = 0;
-            self.sessions.push(Session { first_seq: place.seq, responder: String::new(), key: None });
+            self.sessions.push(Session {
+                first_seq: place.seq,
+                responder: String::new(),
+                key: None,
+            });
         }
     }
 
@@ -120,19 +134,32 @@ impl Meaning {
             _ => None,
         };
         let opens = matches!(line.said, Said::RunStart | Said::SessionOpen);
-        if expected.as_ref().map_or(opens, |expected| *expected != line.said) {
+        if expected
+            .as_ref()
+            .map_or(opens, |expected| *expected != line.said)
+        {
             let text = "run.start is the first line of segment 1, session.open of every later one, and neither stands elsewhere";
             findings.error(place.file, Some(place.line), "wrong-opening", text);
         }
         if place.line > 1 {
             if line.session != self.session {
-                findings.error(place.file, Some(place.line), "other-session", "the session changes inside a segment");
+                findings.error(
+                    place.file,
+                    Some(place.line),
+                    "other-session",
+                    "the session changes inside a segment",
+                );
             }
             return;
         }
         self.session = line.session;
         if !self.session_ids.insert(line.session) {
-            findings.error(place.file, Some(1), "session-again", "its session was used by an earlier segment");
+            findings.error(
+                place.file,
+                Some(1),
+                "session-again",
+                "its session was used by an earlier segment",
+            );
         }
         let data: Value = serde_json::from_slice(data).unwrap_or_default();
         if line.said == Said::RunStart {
@@ -142,16 +169,27 @@ impl Meaning {
             run_start::check_previous(&data, place, findings);
             self.check_list(place, &data, findings);
         }
-        self.sessions.push(run_start::session(&data, place, findings));
+        self.sessions
+            .push(run_start::session(&data, place, findings));
     }
 
     fn intent(&mut self, place: &Place<'_>, id: Option<u128>, findings: &mut Findings) {
         self.open.insert(place.seq);
         match id {
-            None => findings.error(place.file, Some(place.line), "bad-intent", "its client_request_id is missing or no UUID"),
+            None => findings.error(
+                place.file,
+                Some(place.line),
+                "bad-intent",
+                "its client_request_id is missing or no UUID",
+            ),
             Some(id) => {
                 if !self.request_ids.insert(id) {
-                    findings.error(place.file, Some(place.line), "request-id-again", "its client_request_id was used before");
+                    findings.error(
+                        place.file,
+                        Some(place.line),
+                        "request-id-again",
+                        "its client_request_id was used before",
+                    );
                 }
             }
         }
@@ -163,18 +201,39 @@ impl Meaning {
         (*known & INTENT != 0).then_some((seq, known))
     }
 
-    fn result(&mut self, place: &Place<'_>, intent: Option<u64>, outcome: Option<Outcome>, findings: &mut Findings) {
+    fn result(
+        &mut self,
+        place: &Place<'_>,
+        intent: Option<u64>,
+        outcome: Option<Outcome>,
+        findings: &mut Findings,
+    ) {
         let at = Some(place.line);
         let Some(outcome) = outcome else {
-            findings.error(place.file, at, "bad-outcome", "its outcome is neither ok, failed nor unknown");
+            findings.error(
+                place.file,
+                at,
+                "bad-outcome",
+                "its outcome is neither ok, failed nor unknown",
+            );
             return;
         };
         let Some((seq, known)) = self.known(intent) else {
-            findings.error(place.file, at, "no-intent", "it answers an intent that is not there");
+            findings.error(
+                place.file,
+                at,
+                "no-intent",
+                "it answers an intent that is not there",
+            );
             return;
         };
         if *known & (HAS_RESULT | RECONCILED) != 0 {
-            findings.error(place.file, at, "answered-again", "its intent has a result or a reconcile already");
+            findings.error(
+                place.file,
+                at,
+                "answered-again",
+                "its intent has a result or a reconcile already",
+            );
         }
         *known |= HAS_RESULT;
         if outcome == Outcome::Settled {
@@ -183,18 +242,39 @@ impl Meaning {
         }
     }
 
-    fn reconcile(&mut self, place: &Place<'_>, intent: Option<u64>, found: Option<Outcome>, findings: &mut Findings) {
+    fn reconcile(
+        &mut self,
+        place: &Place<'_>,
+        intent: Option<u64>,
+        found: Option<Outcome>,
+        findings: &mut Findings,
+    ) {
         let at = Some(place.line);
         let Some(found) = found else {
-            findings.error(place.file, at, "bad-found", "what it found is neither yes, no nor undecidable");
+            findings.error(
+                place.file,
+                at,
+                "bad-found",
+                "what it found is neither yes, no nor undecidable",
+            );
             return;
         };
         let Some((seq, known)) = self.known(intent) else {
-            findings.error(place.file, at, "no-intent", "it answers an intent that is not there");
+            findings.error(
+                place.file,
+                at,
+                "no-intent",
+                "it answers an intent that is not there",
+            );
             return;
         };
         if *known & SETTLED_BY_RESULT != 0 {
-            findings.error(place.file, at, "answered-again", "a result settled its intent already");
+            findings.error(
+                place.file,
+                at,
+                "answered-again",
+                "a result settled its intent already",
+            );
         }
         *known |= RECONCILED;
         if found == Outcome::Settled {
@@ -203,14 +283,25 @@ impl Meaning {
     }
 
     fn open_intents(&self, place: &Place<'_>, data: &[u8], findings: &mut Findings) {
-        self.check_list(place, &serde_json::from_slice(data).unwrap_or_default(), findings);
+        self.check_list(
+            place,
+            &serde_json::from_slice(data).unwrap_or_default(),
+            findings,
+        );
     }
 
     fn check_list(&self, place: &Place<'_>, data: &Value, findings: &mut Findings) {
         let said = data.get("open_intents").and_then(Value::as_array);
-        let exact = said.is_some_and(|said| said.len() == self.open.len() && said.iter().zip(&self.open).all(|(said, seq)| said.as_u64() == Some(*seq)));
+        let exact = said.is_some_and(|said| {
+            said.len() == self.open.len()
+                && said
+                    .iter()
+                    .zip(&self.open)
+                    .all(|(said, seq)| said.as_u64() == Some(*seq))
+        });
         if !exact {
-            let text = "its open_intents is not the ascending, exact list of the intents that are open";
+            let text =
+                "its open_intents is not the ascending, exact list of the intents that are open";
             findings.error(place.file, Some(place.line), "wrong-open-intents", text);
         }
     }
@@ -227,7 +318,9 @@ impl Meaning {
 
     /// Returns the session that holds an entry.
     pub(super) fn session_of(&self, seq: u64) -> Option<&Session> {
-        let after = self.sessions.partition_point(|session| session.first_seq <= seq);
+        let after = self
+            .sessions
+            .partition_point(|session| session.first_seq <= seq);
         after.checked_sub(1).and_then(|at| self.sessions.get(at))
     }
 }

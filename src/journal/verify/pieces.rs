@@ -23,8 +23,13 @@ pub(super) type Prefixes = BTreeMap<u64, [u8; 32]>;
 /// Reads all of `file`; hands each line, its LF included where it has one, to `each` in order.
 ///
 /// Returns the hashes of the prefixes in `cuts` (ascending) and of the whole, and the length.
-pub(super) fn read(file: impl Read, cuts: &[u64], mut each: impl FnMut(&[u8], Taken)) -> std::io::Result<(Prefixes, u64)> {
-    let judges = std::thread::available_parallelism().map_or(1, |cores| cores.get().saturating_sub(1).clamp(1, 4));
+pub(super) fn read(
+    file: impl Read,
+    cuts: &[u64],
+    mut each: impl FnMut(&[u8], Taken),
+) -> std::io::Result<(Prefixes, u64)> {
+    let judges = std::thread::available_parallelism()
+        .map_or(1, |cores| cores.get().saturating_sub(1).clamp(1, 4));
     std::thread::scope(|scope| {
         let (to_hasher, pieces) = sync_channel::<Arc<Vec<u8>>>(AHEAD * judges);
         let hasher = scope.spawn(move || prefixes(&pieces, cuts));
@@ -35,7 +40,10 @@ pub(super) fn read(file: impl Read, cuts: &[u64], mut each: impl FnMut(&[u8], Ta
             scope.spawn(move || judge(&pieces, &to_us));
             lanes.push((to_judge, judged));
         }
-        let mut source = Source { file, rest: Vec::new() };
+        let mut source = Source {
+            file,
+            rest: Vec::new(),
+        };
         let mut waiting: VecDeque<(usize, Arc<Vec<u8>>)> = VecDeque::new();
         let mut lane = 0;
         loop {
@@ -50,7 +58,9 @@ pub(super) fn read(file: impl Read, cuts: &[u64], mut each: impl FnMut(&[u8], Ta
                 lane = (lane + 1) % judges;
             }
             while waiting.len() > if ended { 0 } else { judges } {
-                let Some((from, piece)) = waiting.pop_front() else { break };
+                let Some((from, piece)) = waiting.pop_front() else {
+                    break;
+                };
                 for (end, start, taken) in lanes[from].1.recv().unwrap_or_default() {
                     each(&piece[start..end], taken);
                 }
@@ -61,7 +71,9 @@ pub(super) fn read(file: impl Read, cuts: &[u64], mut each: impl FnMut(&[u8], Ta
         }
         drop(lanes);
         drop(to_hasher);
-        hasher.join().map_err(|_| std::io::Error::other("the hashing thread ended early"))
+        hasher
+            .join()
+            .map_err(|_| std::io::Error::other("the hashing thread ended early"))
     })
 }
 
@@ -90,7 +102,12 @@ fn prefixes(pieces: &Receiver<Arc<Vec<u8>>>, cuts: &[u64]) -> (Prefixes, u64) {
     for piece in pieces {
         let mut from = 0;
         while let Some(cut) = cuts.next_if(|cut| *cut <= length + piece.len() as u64) {
-            let Some(to) = cut.checked_sub(length).and_then(|to| usize::try_from(to).ok()) else { continue };
+            let Some(to) = cut
+                .checked_sub(length)
+                .and_then(|to| usize::try_from(to).ok())
+            else {
+                continue;
+            };
             hasher.update(&piece[from..to]);
             from = to;
             found.insert(cut, hasher.clone().finalize().into());
@@ -114,7 +131,11 @@ impl<R: Read> Source<R> {
         let mut piece = std::mem::take(&mut self.rest);
         loop {
             let before = piece.len();
-            let read = self.file.by_ref().take(PIECE as u64).read_to_end(&mut piece)?;
+            let read = self
+                .file
+                .by_ref()
+                .take(PIECE as u64)
+                .read_to_end(&mut piece)?;
             if read == 0 {
                 return Ok(piece);
             }
@@ -137,13 +158,23 @@ mod tests {
             bytes.extend(format!("line {n} {}\n", "x".repeat((n % 97) as usize)).bytes());
         }
         bytes.extend(b"no end");
-        let cuts = [0, 1, 7, PIECE as u64, PIECE as u64 + 1, bytes.len() as u64, u64::MAX];
+        let cuts = [
+            0,
+            1,
+            7,
+            PIECE as u64,
+            PIECE as u64 + 1,
+            bytes.len() as u64,
+            u64::MAX,
+        ];
         let mut seen = Vec::new();
-        let (prefixes, length) = read(&bytes[..], &cuts, |line, _| seen.extend_from_slice(line)).unwrap();
+        let (prefixes, length) =
+            read(&bytes[..], &cuts, |line, _| seen.extend_from_slice(line)).unwrap();
         assert!(seen == bytes);
         assert_eq!(length, bytes.len() as u64);
         for cut in &cuts[..6] {
-            let expected: [u8; 32] = Sha256::digest(&bytes[..usize::try_from(*cut).unwrap()]).into();
+            let expected: [u8; 32] =
+                Sha256::digest(&bytes[..usize::try_from(*cut).unwrap()]).into();
             assert_eq!(prefixes[cut], expected, "{cut}");
         }
         assert_eq!(read(&b""[..], &[], |_, _| ()).unwrap().1, 0);

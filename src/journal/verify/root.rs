@@ -12,15 +12,17 @@ pub(super) struct Root {
 impl Root {
     /// Adds the entry whose chain value is `chain`.
     pub(super) fn push(&mut self, chain: &[u8; 32]) {
-        let mut node: [u8; 32] = Sha256::new().chain_update([0]).chain_update(chain).finalize().into();
+        let mut node: [u8; 32] = Sha256::new()
+            .chain_update([0])
+            .chain_update(chain)
+            .finalize()
+            .into();
         for level in &mut self.levels {
-            match level.take() {
-                Some(left) => node = join(&left, &node),
-                None => {
-                    *level = Some(node);
-                    return;
-                }
-            }
+            let Some(left) = level.take() else {
+                *level = Some(node);
+                return;
+            };
+            node = join(&left, &node);
         }
         self.levels.push(Some(node));
     }
@@ -36,7 +38,12 @@ impl Root {
 }
 
 fn join(left: &[u8; 32], right: &[u8; 32]) -> [u8; 32] {
-    Sha256::new().chain_update([1]).chain_update(left).chain_update(right).finalize().into()
+    Sha256::new()
+        .chain_update([1])
+        .chain_update(left)
+        .chain_update(right)
+        .finalize()
+        .into()
 }
 
 #[cfg(test)]
@@ -47,10 +54,17 @@ mod tests {
     fn by_definition(leaves: &[[u8; 32]]) -> [u8; 32] {
         match leaves {
             [] => Sha256::digest(b"").into(),
-            [one] => Sha256::new().chain_update([0]).chain_update(one).finalize().into(),
+            [one] => Sha256::new()
+                .chain_update([0])
+                .chain_update(one)
+                .finalize()
+                .into(),
             _ => {
                 let split = leaves.len().next_power_of_two() / 2;
-                join(&by_definition(&leaves[..split]), &by_definition(&leaves[split..]))
+                join(
+                    &by_definition(&leaves[..split]),
+                    &by_definition(&leaves[split..]),
+                )
             }
         }
     }

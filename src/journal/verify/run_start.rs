@@ -14,7 +14,9 @@ fn text<'a>(data: &'a Value, name: &str) -> Option<&'a str> {
 
 /// Returns the format that a run names, where it is another one than this verifier reads.
 pub(super) fn foreign_format(data: &Value) -> Option<String> {
-    text(data, "format").filter(|name| *name != format::FORMAT).map(str::to_owned)
+    text(data, "format")
+        .filter(|name| *name != format::FORMAT)
+        .map(str::to_owned)
 }
 
 /// Checks a `run.start`; returns its origin.
@@ -25,17 +27,28 @@ pub(super) fn check(data: &Value, file: &str, findings: &mut Findings) -> Option
     }
     let incident = text(data, "incident").filter(|incident| is_incident(incident));
     if incident.is_none() {
-        error("bad-incident", "its incident is not of the form that an incident has");
+        error(
+            "bad-incident",
+            "its incident is not of the form that an incident has",
+        );
     }
     let origin = text(data, "origin");
-    let run = origin.zip(incident).and_then(|(origin, incident)| origin.strip_prefix("azir/")?.strip_prefix(incident)?.strip_prefix('/'));
+    let run = origin.zip(incident).and_then(|(origin, incident)| {
+        origin
+            .strip_prefix("azir/")?
+            .strip_prefix(incident)?
+            .strip_prefix('/')
+    });
     if run.and_then(|run| uuid(run.as_bytes())).is_none() {
         error("bad-origin", "its origin is not azir/<incident>/<run>");
     }
     match text(data, "mode") {
         Some("execute" | "drill") => {}
         Some("undo") if data.get("of").is_some_and(is_head) => {}
-        Some("undo") => error("bad-undo", "an undo does not say which run it undoes, and how that ended"),
+        Some("undo") => error(
+            "bad-undo",
+            "an undo does not say which run it undoes, and how that ended",
+        ),
         _ => error("bad-mode", "its mode is neither execute, drill nor undo"),
     }
     origin.map(str::to_owned)
@@ -43,7 +56,11 @@ pub(super) fn check(data: &Value, file: &str, findings: &mut Findings) -> Option
 
 fn is_incident(name: &str) -> bool {
     let first = name.starts_with(|c: char| c.is_ascii_alphanumeric());
-    first && name.len() <= 64 && name.bytes().all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'.' | b'_' | b'-'))
+    first
+        && name.len() <= 64
+        && name
+            .bytes()
+            .all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'.' | b'_' | b'-'))
 }
 
 /// `{run, size, chain}`
@@ -55,18 +72,35 @@ fn is_head(of: &Value) -> bool {
 
 /// Reads who answers for a session, and its key.
 pub(super) fn session(data: &Value, place: &Place<'_>, findings: &mut Findings) -> Session {
-    let responder = data.get("responder").and_then(|responder| text(responder, "upn")).filter(|upn| is_upn(upn));
+    let responder = data
+        .get("responder")
+        .and_then(|responder| text(responder, "upn"))
+        .filter(|upn| is_upn(upn));
     if responder.is_none() {
-        findings.error(place.file, Some(1), "bad-responder", "its responder is missing or cannot be one");
+        findings.error(
+            place.file,
+            Some(1),
+            "bad-responder",
+            "its responder is missing or cannot be one",
+        );
     }
     let key = text(data, "session_key").and_then(|key| {
         let (kind, base64) = key.split_once(' ')?;
         PublicKey::parse(kind, base64).filter(|key| key.kind == "ssh-ed25519")
     });
     if key.is_none() {
-        findings.error(place.file, Some(1), "bad-session-key", "its session_key is no ssh-ed25519 key");
+        findings.error(
+            place.file,
+            Some(1),
+            "bad-session-key",
+            "its session_key is no ssh-ed25519 key",
+        );
     }
-    Session { first_seq: place.seq, responder: responder.unwrap_or_default().to_owned(), key }
+    Session {
+        first_seq: place.seq,
+        responder: responder.unwrap_or_default().to_owned(),
+        key,
+    }
 }
 
 /// Checks that a `session.open` declares the end of the segment before it exactly.
@@ -79,7 +113,12 @@ pub(super) fn check_previous(data: &Value, place: &Place<'_>, findings: &mut Fin
         && previous.get("valid_bytes").and_then(Value::as_u64) == Some(segment.valid_bytes)
         && previous.get("tail_bytes").and_then(Value::as_u64) == Some(segment.tail_bytes)
         && text(previous, "tail_sha256") == Some(&hex::encode(segment.tail_sha256))
-        && text(previous, "verdict") == Some(if segment.tail_bytes == 0 { "clean" } else { "torn" });
+        && text(previous, "verdict")
+            == Some(if segment.tail_bytes == 0 {
+                "clean"
+            } else {
+                "torn"
+            });
     if !same {
         let text = format!("it does not declare the end of {} as it is", segment.name);
         findings.error(place.file, Some(1), "wrong-previous", text);

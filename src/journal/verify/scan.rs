@@ -21,7 +21,11 @@ pub(super) struct Member {
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub(super) enum Cite {
     /// It names a digest and a size, and says whether an object `stored` stands beside them.
-    Good { digest: [u8; 32], size: u64, stored: bool },
+    Good {
+        digest: [u8; 32],
+        size: u64,
+        stored: bool,
+    },
     /// One of them is not of its form.
     Bad,
 }
@@ -36,7 +40,11 @@ pub(super) struct Scanner<'a> {
 
 impl<'a> Scanner<'a> {
     pub(super) fn new(bytes: &'a [u8]) -> Self {
-        Self { bytes, at: 0, cites: Vec::new() }
+        Self {
+            bytes,
+            at: 0,
+            cites: Vec::new(),
+        }
     }
 
     pub(super) fn peek(&self) -> u8 {
@@ -70,7 +78,12 @@ impl<'a> Scanner<'a> {
     }
 
     /// Steps over an object; its own members go to `members`.
-    pub(super) fn object(&mut self, level: usize, citing: bool, mut members: Option<&mut Vec<Member>>) -> Result<(), Why> {
+    pub(super) fn object(
+        &mut self,
+        level: usize,
+        citing: bool,
+        mut members: Option<&mut Vec<Member>>,
+    ) -> Result<(), Why> {
         if level > format::MAX_DEPTH {
             return Err("is nested too deeply");
         }
@@ -108,7 +121,8 @@ impl<'a> Scanner<'a> {
         }
         self.at += 1;
         if let (Some(digest), Some(size)) = (digest, size) {
-            self.cites.push(cite(&self.bytes[digest], &self.bytes[size], stored));
+            self.cites
+                .push(cite(&self.bytes[digest], &self.bytes[size], stored));
         }
         Ok(())
     }
@@ -172,7 +186,10 @@ impl<'a> Scanner<'a> {
             Some(b'"' | b'\\' | b'b' | b'f' | b'n' | b'r' | b't') => self.at += 2,
             Some(b'u') => {
                 match self.bytes.get(self.at + 2..self.at + 6) {
-                    Some([b'0', b'0', b'0', b'0'..=b'7' | b'b' | b'e' | b'f'] | [b'0', b'0', b'1', b'0'..=b'9' | b'a'..=b'f']) => {}
+                    Some(
+                        [b'0', b'0', b'0', b'0'..=b'7' | b'b' | b'e' | b'f']
+                        | [b'0', b'0', b'1', b'0'..=b'9' | b'a'..=b'f'],
+                    ) => {}
                     _ => return Err(WHY),
                 }
                 self.at += 6;
@@ -208,7 +225,10 @@ fn magnitude(digits: &[u8]) -> Option<u64> {
     if digits.is_empty() || digits.len() > 16 {
         return None;
     }
-    let value = digits.iter().try_fold(0, |value: u64, byte| byte.is_ascii_digit().then(|| value * 10 + u64::from(byte - b'0')))?;
+    let value = digits.iter().try_fold(0, |value: u64, byte| {
+        byte.is_ascii_digit()
+            .then(|| value * 10 + u64::from(byte - b'0'))
+    })?;
     (value <= MAX_EXACT).then_some(value)
 }
 
@@ -256,7 +276,11 @@ const NIBBLES: [u8; 256] = {
 
 fn cite(sha256: &[u8], size: &[u8], stored: bool) -> Cite {
     match (word(sha256).and_then(digest), whole(size)) {
-        (Some(digest), Some(size)) => Cite::Good { digest, size, stored },
+        (Some(digest), Some(size)) => Cite::Good {
+            digest,
+            size,
+            stored,
+        },
         _ => Cite::Bad,
     }
 }
@@ -279,7 +303,9 @@ fn plain(bytes: &[u8]) -> usize {
         }
         at += 8;
     }
-    let rest = bytes[at..].iter().position(|byte| matches!(byte, b'"' | b'\\' | 0..=0x1f));
+    let rest = bytes[at..]
+        .iter()
+        .position(|byte| matches!(byte, b'"' | b'\\' | 0..=0x1f));
     rest.map_or(bytes.len(), |rest| at + rest)
 }
 
@@ -290,14 +316,28 @@ mod tests {
     fn scan(text: &str) -> Result<Vec<Cite>, Why> {
         let mut scanner = Scanner::new(text.as_bytes());
         scanner.value(1, true)?;
-        if scanner.at == text.len() { Ok(scanner.cites) } else { Err("has more") }
+        if scanner.at == text.len() {
+            Ok(scanner.cites)
+        } else {
+            Err("has more")
+        }
     }
 
     #[test]
     fn canonical_values_pass() {
         for good in [
-            "{}", "[]", "0", "-1", "9007199254740991", "-9007199254740991", "null", "true", "false", "\"\"",
-            "\"\\u0000\\u001f\\b\\t\\n\\f\\r\\\"\\\\/ \u{7f}\u{2028}ä😀\"", "{\"a\":[1,{\"b\":null}],\"a1\":2,\"a_\":3,\"aa\":4}",
+            "{}",
+            "[]",
+            "0",
+            "-1",
+            "9007199254740991",
+            "-9007199254740991",
+            "null",
+            "true",
+            "false",
+            "\"\"",
+            "\"\\u0000\\u001f\\b\\t\\n\\f\\r\\\"\\\\/ \u{7f}\u{2028}ä😀\"",
+            "{\"a\":[1,{\"b\":null}],\"a1\":2,\"a_\":3,\"aa\":4}",
             "\"a text longer than eight bytes, with \\\"quotes\\\"\"",
         ] {
             assert!(scan(good).is_ok(), "{good}: {:?}", scan(good));
@@ -307,10 +347,47 @@ mod tests {
     #[test]
     fn every_other_spelling_is_refused() {
         for bad in [
-            "", "{", "[", "\"", " 1", "1 ", "-", "-0", "00", "01", "1.0", "1e3", "9007199254740992", "-9007199254740992", "99999999999999999999",
-            "\"\\/\"", "\"\\u0008\"", "\"\\u001F\"", "\"\\u0041\"", "\"\\ud800\"", "\"\\x\"", "\"\n\"", "\"\u{1}\"", "tru", "nul", "NaN",
-            "{\"b\":1,\"a\":2}", "{\"a\":1,\"a\":1}", "{\"A\":1}", "{\"\":1}", "{\"1a\":1}", "{\"a b\":1}", "{\"a\" :1}", "{\"a\": 1}",
-            "{\"a\":1,}", "[1,]", "[1 ,2]", "{\"\\u0061\":1}", "{a:1}", "[1}", "{\"a\":1]",
+            "",
+            "{",
+            "[",
+            "\"",
+            " 1",
+            "1 ",
+            "-",
+            "-0",
+            "00",
+            "01",
+            "1.0",
+            "1e3",
+            "9007199254740992",
+            "-9007199254740992",
+            "99999999999999999999",
+            "\"\\/\"",
+            "\"\\u0008\"",
+            "\"\\u001F\"",
+            "\"\\u0041\"",
+            "\"\\ud800\"",
+            "\"\\x\"",
+            "\"\n\"",
+            "\"\u{1}\"",
+            "tru",
+            "nul",
+            "NaN",
+            "{\"b\":1,\"a\":2}",
+            "{\"a\":1,\"a\":1}",
+            "{\"A\":1}",
+            "{\"\":1}",
+            "{\"1a\":1}",
+            "{\"a b\":1}",
+            "{\"a\" :1}",
+            "{\"a\": 1}",
+            "{\"a\":1,}",
+            "[1,]",
+            "[1 ,2]",
+            "{\"\\u0061\":1}",
+            "{a:1}",
+            "[1}",
+            "{\"a\":1]",
         ] {
             assert!(scan(bad).is_err(), "{bad}");
         }
@@ -327,9 +404,23 @@ mod tests {
     #[test]
     fn citations_are_found_at_any_depth() {
         let hex = "ab".repeat(32);
-        let text = format!("{{\"x\":[{{\"sha256\":\"{hex}\",\"size\":3}}],\"y\":{{\"sha256\":\"{hex}\",\"size\":4,\"stored\":{{}}}},\"z\":{{\"sha256\":1,\"size\":2}}}}");
+        let text = format!(
+            "{{\"x\":[{{\"sha256\":\"{hex}\",\"size\":3}}],\"y\":{{\"sha256\":\"{hex}\",\"size\":4,\"stored\":{{}}}},\"z\":{{\"sha256\":1,\"size\":2}}}}"
+        );
         let digest = [0xab; 32];
-        let expected = [Cite::Good { digest, size: 3, stored: false }, Cite::Good { digest, size: 4, stored: true }, Cite::Bad];
+        let expected = [
+            Cite::Good {
+                digest,
+                size: 3,
+                stored: false,
+            },
+            Cite::Good {
+                digest,
+                size: 4,
+                stored: true,
+            },
+            Cite::Bad,
+        ];
         assert_eq!(scan(&text).unwrap(), expected);
     }
 

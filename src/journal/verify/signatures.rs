@@ -37,7 +37,11 @@ const STAMP_DELAY: i64 = 120;
 
 impl Judge<'_> {
     /// Judges everything beside the checkpoints.
-    pub(super) fn all(&self, checkpoints: &[Checkpoint], findings: &mut Findings) -> Result<Vouched, CannotRead> {
+    pub(super) fn all(
+        &self,
+        checkpoints: &[Checkpoint],
+        findings: &mut Findings,
+    ) -> Result<Vouched, CannotRead> {
         let mut vouched = Vouched::default();
         let mut persons = false;
         for checkpoint in checkpoints {
@@ -52,15 +56,28 @@ impl Judge<'_> {
             }
         }
         if persons && !self.signers.known {
-            findings.note("signers", None, "no-signers", "without a signers file persons' signatures are read and do not count");
+            findings.note(
+                "signers",
+                None,
+                "no-signers",
+                "without a signers file persons' signatures are read and do not count",
+            );
         }
         self.unsigned(&vouched, findings);
         Ok(vouched)
     }
 
     /// Reads a file beside a checkpoint, where there is one.
-    fn beside(&self, checkpoint: &Checkpoint, end: &str) -> Result<Option<(String, Vec<u8>)>, CannotRead> {
-        if !self.folder.beside.contains(&(checkpoint.number, end.to_owned())) {
+    fn beside(
+        &self,
+        checkpoint: &Checkpoint,
+        end: &str,
+    ) -> Result<Option<(String, Vec<u8>)>, CannotRead> {
+        if !self
+            .folder
+            .beside
+            .contains(&(checkpoint.number, end.to_owned()))
+        {
             return Ok(None);
         }
         let file = format!("cp/{:06}.{end}", checkpoint.number);
@@ -70,21 +87,40 @@ impl Judge<'_> {
 
     fn session(&self, checkpoint: &Checkpoint, findings: &mut Findings) -> Result<(), CannotRead> {
         let Some((file, bytes)) = self.beside(checkpoint, "session.sig")? else {
-            findings.error(&checkpoint.file, None, "no-session-signature", "the session's signature is missing");
+            findings.error(
+                &checkpoint.file,
+                None,
+                "no-session-signature",
+                "the session's signature is missing",
+            );
             return Ok(());
         };
         let session = self.meaning.session_of(checkpoint.size - 1);
         match sshsig::check(&bytes, &checkpoint.text) {
             Ok(key) if session.is_some_and(|session| session.key.as_ref() == Some(&key)) => {}
-            Ok(_) => findings.error(&file, None, "other-key", "another key than that of the session made it"),
+            Ok(_) => findings.error(
+                &file,
+                None,
+                "other-key",
+                "another key than that of the session made it",
+            ),
             Err(why) => findings.error(&file, None, "bad-signature", why),
         }
         Ok(())
     }
 
     /// Judges a person's signature; returns whether there is one.
-    fn person(&self, checkpoint: &Checkpoint, second: bool, at: DateTime<Utc>, vouched: &mut Vouched, findings: &mut Findings) -> Result<bool, CannotRead> {
-        let Some((file, bytes)) = self.beside(checkpoint, if second { "second.sig" } else { "human.sig" })? else {
+    fn person(
+        &self,
+        checkpoint: &Checkpoint,
+        second: bool,
+        at: DateTime<Utc>,
+        vouched: &mut Vouched,
+        findings: &mut Findings,
+    ) -> Result<bool, CannotRead> {
+        let Some((file, bytes)) =
+            self.beside(checkpoint, if second { "second.sig" } else { "human.sig" })?
+        else {
             return Ok(false);
         };
         let key = match sshsig::check(&bytes, &checkpoint.text) {
@@ -97,11 +133,23 @@ impl Judge<'_> {
         if !self.signers.known {
             return Ok(true);
         }
-        let responder = self.meaning.session_of(checkpoint.size - 1).map(|session| session.responder.as_str());
+        let responder = self
+            .meaning
+            .session_of(checkpoint.size - 1)
+            .map(|session| session.responder.as_str());
         match self.signers.person(&key, at) {
-            None => findings.error(&file, None, "unknown-key", "its key is nobody's in the signers file at that time"),
+            None => findings.error(
+                &file,
+                None,
+                "unknown-key",
+                "its key is nobody's in the signers file at that time",
+            ),
             Some(person) if second == (Some(person) == responder) => {
-                let text = if second { "the responder made it, and the second person must be another" } else { "not the responder of that session made it" };
+                let text = if second {
+                    "the responder made it, and the second person must be another"
+                } else {
+                    "not the responder of that session made it"
+                };
                 findings.error(&file, None, "other-person", text);
             }
             Some(_) if !checkpoint.holds => {}
@@ -116,18 +164,35 @@ impl Judge<'_> {
     }
 
     /// Judges the stamps; returns the earliest time of those that verified under outside roots.
-    fn stamps(&self, checkpoint: &Checkpoint, findings: &mut Findings) -> Result<Option<DateTime<Utc>>, CannotRead> {
+    fn stamps(
+        &self,
+        checkpoint: &Checkpoint,
+        findings: &mut Findings,
+    ) -> Result<Option<DateTime<Utc>>, CannotRead> {
         let mut earliest: Option<DateTime<Utc>> = None;
         for end in ["tsr", "tsr2"] {
             let Some((file, bytes)) = self.beside(checkpoint, end)? else {
                 continue;
             };
             let Some(made) = stamp::read(&bytes, &checkpoint.text) else {
-                findings.error(&file, None, "bad-stamp", "it is malformed, was refused, or stamps other bytes");
+                findings.error(
+                    &file,
+                    None,
+                    "bad-stamp",
+                    "it is malformed, was refused, or stamps other bytes",
+                );
                 continue;
             };
             if (made - checkpoint.time).abs() > chrono::Duration::seconds(STAMP_DELAY) {
-                findings.note(&file, None, "stamp-delay", format!("it was made {} s from the checkpoint's own time", (made - checkpoint.time).num_seconds()));
+                findings.note(
+                    &file,
+                    None,
+                    "stamp-delay",
+                    format!(
+                        "it was made {} s from the checkpoint's own time",
+                        (made - checkpoint.time).num_seconds()
+                    ),
+                );
             }
             let Some(roots) = self.roots else {
                 continue;
@@ -135,7 +200,12 @@ impl Judge<'_> {
             if stamp::verifies(&self.run_dir.join(&file), &checkpoint.text, roots, made)? {
                 earliest = Some(earliest.map_or(made, |earliest| earliest.min(made)));
             } else {
-                findings.error(&file, None, "bad-stamp", "it does not verify under the roots given");
+                findings.error(
+                    &file,
+                    None,
+                    "bad-stamp",
+                    "it does not verify under the roots given",
+                );
             }
         }
         Ok(earliest)
@@ -149,10 +219,18 @@ impl Judge<'_> {
         if unsigned > 0 {
             findings.gap("cp", "unsigned", format!("{unsigned} lines that the responder answers for lie under no checkpoint that the responder signed"));
         }
-        let both = vouched.by_responder.intersection(&vouched.by_second).copied().collect();
+        let both = vouched
+            .by_responder
+            .intersection(&vouched.by_second)
+            .copied()
+            .collect();
         let pending = above(&self.meaning.transfers, last(&both));
         if pending > 0 {
-            findings.gap("cp", "transfer-pending", format!("{pending} transfers lie under no checkpoint that both persons signed"));
+            findings.gap(
+                "cp",
+                "transfer-pending",
+                format!("{pending} transfers lie under no checkpoint that both persons signed"),
+            );
         }
     }
 }

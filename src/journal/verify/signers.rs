@@ -30,38 +30,69 @@ struct Signer {
 impl Signers {
     /// Returns the person whose key this is at a time, both bounds included.
     pub(super) fn person(&self, key: &PublicKey, at: DateTime<Utc>) -> Option<&str> {
-        let valid = |line: &&Signer| line.key == *key && line.after.is_none_or(|after| after <= at) && line.before.is_none_or(|before| at <= before);
-        self.lines.iter().find(valid).map(|line| line.principal.as_str())
+        let valid = |line: &&Signer| {
+            line.key == *key
+                && line.after.is_none_or(|after| after <= at)
+                && line.before.is_none_or(|before| at <= before)
+        };
+        self.lines
+            .iter()
+            .find(valid)
+            .map(|line| line.principal.as_str())
     }
 }
 
 /// Loads the file from outside, else the run folder's own, whose faults are findings.
-pub(super) fn load(run_dir: &Path, folder: &Folder, outside: Option<&Path>, sessions: &[Session], findings: &mut Findings) -> Result<Signers, CannotRead> {
+pub(super) fn load(
+    run_dir: &Path,
+    folder: &Folder,
+    outside: Option<&Path>,
+    sessions: &[Session],
+    findings: &mut Findings,
+) -> Result<Signers, CannotRead> {
     if let Some(path) = outside {
         let bytes = std::fs::read(path).map_err(CannotRead::file(path.display()))?;
-        return parse(&bytes, sessions).map_err(|line| CannotRead(format!("{}: line {line} is not of the form of a signers file", path.display())));
+        return parse(&bytes, sessions).map_err(|line| {
+            CannotRead(format!(
+                "{}: line {line} is not of the form of a signers file",
+                path.display()
+            ))
+        });
     }
     if !folder.signers {
         return Ok(Signers::default());
     }
     let bytes = std::fs::read(run_dir.join("signers")).map_err(CannotRead::file("signers"))?;
     Ok(parse(&bytes, sessions).unwrap_or_else(|line| {
-        findings.error("signers", Some(line), "bad-signers", "this line is not of the form of a signers file");
+        findings.error(
+            "signers",
+            Some(line),
+            "bad-signers",
+            "this line is not of the form of a signers file",
+        );
         Signers::default()
     }))
 }
 
 /// Reads the file; an error is the line that is not of its form.
 fn parse(bytes: &[u8], sessions: &[Session]) -> Result<Signers, u64> {
-    let text = std::str::from_utf8(bytes).map_err(|error| 1 + bytes[..error.valid_up_to()].iter().filter(|byte| **byte == b'\n').count() as u64)?;
+    let text = std::str::from_utf8(bytes).map_err(|error| {
+        bytes[..error.valid_up_to()]
+            .split(|byte| *byte == b'\n')
+            .count() as u64
+    })?;
     let mut lines: Vec<Signer> = Vec::new();
     for (number, line) in (1..).zip(text.split('\n')) {
         if line.trim_matches([' ', '\t']).is_empty() || line.starts_with('#') {
             continue;
         }
         let signer = parse_line(line).ok_or(number)?;
-        let shared = lines.iter().any(|other| other.key == signer.key && other.principal != signer.principal);
-        let of_session = sessions.iter().any(|session| session.key.as_ref() == Some(&signer.key));
+        let shared = lines
+            .iter()
+            .any(|other| other.key == signer.key && other.principal != signer.principal);
+        let of_session = sessions
+            .iter()
+            .any(|session| session.key.as_ref() == Some(&signer.key));
         if shared || of_session {
             return Err(number);
         }
@@ -72,18 +103,27 @@ fn parse(bytes: &[u8], sessions: &[Session]) -> Result<Signers, u64> {
 
 fn parse_line(line: &str) -> Option<Signer> {
     let mut words = line.splitn(5, ' ');
-    let (principal, options, kind, base64) = (words.next()?, words.next()?, words.next()?, words.next()?);
+    let (principal, options, kind, base64) =
+        (words.next()?, words.next()?, words.next()?, words.next()?);
     let comment = words.next();
     if !is_upn(principal) || comment.is_some_and(|comment| comment.contains('\r')) {
         return None;
     }
-    let mut rest = options.strip_prefix("namespaces=\"")?.strip_prefix(format::NAMESPACE)?.strip_prefix('"')?;
+    let mut rest = options
+        .strip_prefix("namespaces=\"")?
+        .strip_prefix(format::NAMESPACE)?
+        .strip_prefix('"')?;
     let after = take_bound(&mut rest, ",valid-after=\"")?;
     let before = take_bound(&mut rest, ",valid-before=\"")?;
     if !rest.is_empty() {
         return None;
     }
-    Some(Signer { principal: principal.to_owned(), key: PublicKey::parse(kind, base64)?, after, before })
+    Some(Signer {
+        principal: principal.to_owned(),
+        key: PublicKey::parse(kind, base64)?,
+        after,
+        before,
+    })
 }
 
 /// Takes an option off the front where it stands there; `None` if it is malformed.
@@ -103,16 +143,28 @@ fn bound(text: &str) -> Option<DateTime<Utc>> {
         return None;
     }
     let full = format!("{digits:0<14}");
-    let shaped = format!("{}-{}-{}T{}:{}:{}", &full[..4], &full[4..6], &full[6..8], &full[8..10], &full[10..12], &full[12..]);
+    let shaped = format!(
+        "{}-{}-{}T{}:{}:{}",
+        &full[..4],
+        &full[4..6],
+        &full[6..8],
+        &full[8..10],
+        &full[10..12],
+        &full[12..]
+    );
     let real = is_date_and_time(shaped.as_bytes());
-    NaiveDateTime::parse_from_str(&shaped, "%Y-%m-%dT%H:%M:%S").ok().filter(|_| real).map(|time| time.and_utc())
+    NaiveDateTime::parse_from_str(&shaped, "%Y-%m-%dT%H:%M:%S")
+        .ok()
+        .filter(|_| real)
+        .map(|time| time.and_utc())
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
-    const KEY: &str = "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIBI1Utrot+uyS1djLVDU2XEhL3ek1AVYhRwUFQqt7k/H";
+    const KEY: &str =
+        "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIBI1Utrot+uyS1djLVDU2XEhL3ek1AVYhRwUFQqt7k/H";
 
     fn reads(text: &str) -> Result<usize, u64> {
         parse(text.as_bytes(), &[]).map(|signers| signers.lines.len())
@@ -144,7 +196,10 @@ mod tests {
             good.replace(" ssh", "  ssh"),
             good.replace("\" ", "\",valid-after=\"2026Z\" "),
             good.replace("\" ", "\",valid-before=\"20260230Z\" "),
-            good.replace("\" ", "\",valid-before=\"20260101Z\",valid-after=\"20260101Z\" "),
+            good.replace(
+                "\" ",
+                "\",valid-before=\"20260101Z\",valid-after=\"20260101Z\" ",
+            ),
             format!("{good}\r"),
             format!(" {good}"),
             "a@b".to_owned(),

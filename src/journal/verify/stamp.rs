@@ -12,7 +12,9 @@ use super::line::is_date_and_time;
 use crate::digest::Digest;
 
 const ID_SIGNED_DATA: &[u8] = &[0x2a, 0x86, 0x48, 0x86, 0xf7, 0x0d, 0x01, 0x07, 0x02];
-const ID_TST_INFO: &[u8] = &[0x2a, 0x86, 0x48, 0x86, 0xf7, 0x0d, 0x01, 0x09, 0x10, 0x01, 0x04];
+const ID_TST_INFO: &[u8] = &[
+    0x2a, 0x86, 0x48, 0x86, 0xf7, 0x0d, 0x01, 0x09, 0x10, 0x01, 0x04,
+];
 const ID_SHA256: &[u8] = &[0x60, 0x86, 0x48, 0x01, 0x65, 0x03, 0x04, 0x02, 0x01];
 
 /// Reads a reply; returns when it was made, if it is well-formed, grants, and stamps exactly `message`.
@@ -61,7 +63,11 @@ fn info(bytes: &[u8], message: &[u8]) -> Option<DateTime<Utc>> {
     let is_sha256 = algorithm.take(der::OBJECT_ID)? == ID_SHA256;
     let plain = algorithm.optional(der::NULL)?.is_none_or(<[u8]>::is_empty);
     let digest = imprint.take(der::OCTET_STRING)?;
-    let right = is_sha256 && plain && algorithm.ended() && imprint.ended() && digest == Digest::of(message).0;
+    let right = is_sha256
+        && plain
+        && algorithm.ended()
+        && imprint.ended()
+        && digest == Digest::of(message).0;
     info.take(der::INTEGER)?;
     let time = time(info.take(der::GENERALIZED_TIME)?)?;
     info.optional(der::SEQUENCE)?;
@@ -79,16 +85,28 @@ fn time(bytes: &[u8]) -> Option<DateTime<Utc>> {
         Some((whole, fraction)) => (whole, fraction),
         None => (text, "0"),
     };
-    let bad_fraction = fraction.is_empty() || !fraction.bytes().all(|byte| byte.is_ascii_digit()) || (text.contains('.') && fraction.ends_with('0'));
+    let bad_fraction = fraction.is_empty()
+        || !fraction.bytes().all(|byte| byte.is_ascii_digit())
+        || (text.contains('.') && fraction.ends_with('0'));
     if whole.len() != 14 || !whole.is_ascii() || bad_fraction {
         return None;
     }
-    let shaped = format!("{}-{}-{}T{}:{}:{}", &whole[..4], &whole[4..6], &whole[6..8], &whole[8..10], &whole[10..12], &whole[12..]);
+    let shaped = format!(
+        "{}-{}-{}T{}:{}:{}",
+        &whole[..4],
+        &whole[4..6],
+        &whole[6..8],
+        &whole[8..10],
+        &whole[10..12],
+        &whole[12..]
+    );
     if !is_date_and_time(shaped.as_bytes()) {
         return None;
     }
     let nanos: i64 = format!("{fraction:0<9}")[..9].parse().ok()?;
-    let seconds = NaiveDateTime::parse_from_str(&shaped, "%Y-%m-%dT%H:%M:%S").ok()?.and_utc();
+    let seconds = NaiveDateTime::parse_from_str(&shaped, "%Y-%m-%dT%H:%M:%S")
+        .ok()?
+        .and_utc();
     seconds.checked_add_signed(chrono::Duration::nanoseconds(nanos))
 }
 
@@ -98,27 +116,51 @@ pub(super) fn check_roots(path: &Path) -> Result<(), CannotRead> {
     let text = std::fs::read_to_string(path).map_err(CannotRead::file(&name))?;
     let mut certificates = 0;
     for block in text.split("-----BEGIN CERTIFICATE-----").skip(1) {
-        let body = block.split_once("-----END CERTIFICATE-----").map(|(body, _)| body.split_whitespace().collect::<String>());
-        let bytes = body.and_then(|body| base64::engine::general_purpose::STANDARD.decode(body).ok());
+        let body = block
+            .split_once("-----END CERTIFICATE-----")
+            .map(|(body, _)| body.split_whitespace().collect::<String>());
+        let bytes =
+            body.and_then(|body| base64::engine::general_purpose::STANDARD.decode(body).ok());
         let whole = bytes.is_some_and(|bytes| {
             let mut certificate = Der(&bytes);
             certificate.take(der::SEQUENCE).is_some_and(|content| {
                 let mut parts = Der(content);
-                parts.take(der::SEQUENCE).is_some() && parts.take(der::SEQUENCE).is_some() && parts.take(der::BIT_STRING).is_some()
+                parts.take(der::SEQUENCE).is_some()
+                    && parts.take(der::SEQUENCE).is_some()
+                    && parts.take(der::BIT_STRING).is_some()
             }) && certificate.ended()
         });
         if !whole {
-            return Err(CannotRead(format!("{name} holds a certificate that cannot be read")));
+            return Err(CannotRead(format!(
+                "{name} holds a certificate that cannot be read"
+            )));
         }
         certificates += 1;
     }
-    if certificates == 0 { Err(CannotRead(format!("{name} holds no certificate"))) } else { Ok(()) }
+    if certificates == 0 {
+        Err(CannotRead(format!("{name} holds no certificate")))
+    } else {
+        Ok(())
+    }
 }
 
 /// Returns whether a reply over `message` verifies under the roots in a PEM file, its chain judged at `made`.
-pub(super) fn verifies(reply: &Path, message: &[u8], roots: &Path, made: DateTime<Utc>) -> Result<bool, CannotRead> {
+pub(super) fn verifies(
+    reply: &Path,
+    message: &[u8],
+    roots: &Path,
+    made: DateTime<Utc>,
+) -> Result<bool, CannotRead> {
     let status = Command::new("openssl")
-        .args(["ts", "-verify", "-digest", &Digest::of(message).to_string(), "-attime", &made.timestamp().to_string(), "-in"])
+        .args([
+            "ts",
+            "-verify",
+            "-digest",
+            &Digest::of(message).to_string(),
+            "-attime",
+            &made.timestamp().to_string(),
+            "-in",
+        ])
         .arg(reply)
         .arg("-CAfile")
         .arg(roots)
@@ -126,7 +168,11 @@ pub(super) fn verifies(reply: &Path, message: &[u8], roots: &Path, made: DateTim
         .stdout(Stdio::null())
         .stderr(Stdio::null())
         .status()
-        .map_err(|error| CannotRead(format!("openssl, which judges time stamps, cannot be run: {error}")))?;
+        .map_err(|error| {
+            CannotRead(format!(
+                "openssl, which judges time stamps, cannot be run: {error}"
+            ))
+        })?;
     Ok(status.success())
 }
 
@@ -137,8 +183,21 @@ mod tests {
     #[test]
     fn times_are_in_der_form() {
         assert_eq!(time(b"20260102030405Z").unwrap().timestamp(), 1_767_323_045);
-        assert_eq!(time(b"20260102030405.25Z").unwrap().timestamp_subsec_millis(), 250);
-        for bad in ["20260102030405", "20260102030405.Z", "20260102030405.50Z", "20260102030460Z", "2026010203040Z", "20260230030405Z", "x0260102030405Z"] {
+        assert_eq!(
+            time(b"20260102030405.25Z")
+                .unwrap()
+                .timestamp_subsec_millis(),
+            250
+        );
+        for bad in [
+            "20260102030405",
+            "20260102030405.Z",
+            "20260102030405.50Z",
+            "20260102030460Z",
+            "2026010203040Z",
+            "20260230030405Z",
+            "x0260102030405Z",
+        ] {
             assert!(time(bad.as_bytes()).is_none(), "{bad}");
         }
     }

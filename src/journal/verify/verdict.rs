@@ -48,10 +48,20 @@ pub struct Report {
 pub fn verify(run_dir: &Path, outside: &Outside) -> Report {
     let mut findings = Findings::default();
     match judge(run_dir, outside, &mut findings) {
-        Ok(verdict) => Report { findings: findings.into_list(), ..verdict },
+        Ok(verdict) => Report {
+            findings: findings.into_list(),
+            ..verdict
+        },
         Err(CannotRead(text)) => {
             findings.error("", None, "cannot-read", text);
-            Report { exit_code: 4, entries: 0, open_intents: 0, open: Vec::new(), anchored_to: None, findings: findings.into_list() }
+            Report {
+                exit_code: 4,
+                entries: 0,
+                open_intents: 0,
+                open: Vec::new(),
+                anchored_to: None,
+                findings: findings.into_list(),
+            }
         }
     }
 }
@@ -67,17 +77,36 @@ fn judge(run_dir: &Path, outside: &Outside, findings: &mut Findings) -> Result<R
     let mut meaning = Meaning::default();
     let log = segments::read(run_dir, &folder.segments, &asked, &mut meaning, findings)?;
     if let Some(other) = &meaning.foreign_format {
-        return Err(CannotRead(format!("its format is {other:?}, and this verifier reads {}", format::FORMAT)));
+        return Err(CannotRead(format!(
+            "its format is {other:?}, and this verifier reads {}",
+            format::FORMAT
+        )));
     }
-    let signers = signers::load(run_dir, &folder, outside.signers.as_deref(), &meaning.sessions, findings)?;
+    let signers = signers::load(
+        run_dir,
+        &folder,
+        outside.signers.as_deref(),
+        &meaning.sessions,
+        findings,
+    )?;
     checkpoint::compare(&mut own, &log, &meaning, findings);
     checkpoint::compare(&mut earlier, &log, &meaning, findings);
     checkpoint::owed(&own, &meaning, log.entries, findings);
-    let judge = Judge { run_dir, folder: &folder, meaning: &meaning, signers: &signers, roots: outside.tsa_ca.as_deref() };
+    let judge = Judge {
+        run_dir,
+        folder: &folder,
+        meaning: &meaning,
+        signers: &signers,
+        roots: outside.tsa_ca.as_deref(),
+    };
     let vouched = judge.all(&own, findings)?;
-    meaning.citations.check(run_dir, &folder.evidence, findings)?;
+    meaning
+        .citations
+        .check(run_dir, &folder.evidence, findings)?;
     inputs(outside, &meaning, log.entries, findings);
-    Ok(verdict(outside, &earlier, &log, &meaning, &vouched, findings))
+    Ok(verdict(
+        outside, &earlier, &log, &meaning, &vouched, findings,
+    ))
 }
 
 fn inputs(outside: &Outside, meaning: &Meaning, entries: u64, findings: &mut Findings) {
@@ -89,17 +118,45 @@ fn inputs(outside: &Outside, meaning: &Meaning, entries: u64, findings: &mut Fin
     if let Some(least) = outside.min_size
         && entries < least
     {
-        findings.error("", None, "too-short", format!("the log has {entries} entries, and had {least}"));
+        findings.error(
+            "",
+            None,
+            "too-short",
+            format!("the log has {entries} entries, and had {least}"),
+        );
     }
 }
 
-fn verdict(outside: &Outside, earlier: &[Checkpoint], log: &Log, meaning: &Meaning, vouched: &Vouched, findings: &mut Findings) -> Report {
-    let last = log.segments.last().filter(|last| last.tail_bytes > 0 && !last.corrupt);
+fn verdict(
+    outside: &Outside,
+    earlier: &[Checkpoint],
+    log: &Log,
+    meaning: &Meaning,
+    vouched: &Vouched,
+    findings: &mut Findings,
+) -> Report {
+    let last = log
+        .segments
+        .last()
+        .filter(|last| last.tail_bytes > 0 && !last.corrupt);
     if let Some(last) = last {
-        let text = format!("{} bytes follow the last whole line: a write that a crash cut off, or a change to the last line", last.tail_bytes);
-        findings.add(Level::Torn, &last.name, Some(last.entries + 1), "torn-tail", text);
+        let text = format!(
+            "{} bytes follow the last whole line: a write that a crash cut off, or a change to the last line",
+            last.tail_bytes
+        );
+        findings.add(
+            Level::Torn,
+            &last.name,
+            Some(last.entries + 1),
+            "torn-tail",
+            text,
+        );
     }
-    let held: Vec<u64> = earlier.iter().filter(|checkpoint| checkpoint.holds).map(|checkpoint| checkpoint.size).collect();
+    let held: Vec<u64> = earlier
+        .iter()
+        .filter(|checkpoint| checkpoint.holds)
+        .map(|checkpoint| checkpoint.size)
+        .collect();
     let anchored_to = held.iter().chain(&vouched.stamped).copied().max();
     let missing = missing(outside, &held, meaning, vouched, log.entries);
     for (code, text) in &missing {
@@ -112,16 +169,41 @@ fn verdict(outside: &Outside, earlier: &[Checkpoint], log: &Log, meaning: &Meani
         (false, false, true) => 0,
     };
     let open: Vec<u64> = meaning.open().iter().copied().collect();
-    Report { exit_code, entries: log.entries, open_intents: open.len() as u64, open, anchored_to, findings: Vec::new() }
+    Report {
+        exit_code,
+        entries: log.entries,
+        open_intents: open.len() as u64,
+        open,
+        anchored_to,
+        findings: Vec::new(),
+    }
 }
 
 /// Lists what is missing for exit code 0.
-fn missing(outside: &Outside, held: &[u64], meaning: &Meaning, vouched: &Vouched, entries: u64) -> Vec<(&'static str, &'static str)> {
+fn missing(
+    outside: &Outside,
+    held: &[u64],
+    meaning: &Meaning,
+    vouched: &Vouched,
+    entries: u64,
+) -> Vec<(&'static str, &'static str)> {
     let covered = held.contains(&entries);
     let wanted = [
-        (outside.signers.is_some(), "no-outside-signers", "no signers file from outside was given"),
-        (outside.origin.is_some() || !held.is_empty(), "no-outside-origin", "neither the origin nor a checkpoint from outside was given"),
-        (vouched.by_responder.contains(&entries), "head-unsigned", "no checkpoint over all entries bears the responder's signature"),
+        (
+            outside.signers.is_some(),
+            "no-outside-signers",
+            "no signers file from outside was given",
+        ),
+        (
+            outside.origin.is_some() || !held.is_empty(),
+            "no-outside-origin",
+            "neither the origin nor a checkpoint from outside was given",
+        ),
+        (
+            vouched.by_responder.contains(&entries),
+            "head-unsigned",
+            "no checkpoint over all entries bears the responder's signature",
+        ),
         (
             covered || vouched.stamped.contains(&entries),
             "head-not-anchored",
@@ -133,5 +215,9 @@ fn missing(outside: &Outside, held: &[u64], meaning: &Meaning, vouched: &Vouched
             "there is neither a seal nor a number of entries from outside: a cut at the end would not be seen",
         ),
     ];
-    wanted.into_iter().filter(|(given, ..)| !given).map(|(_, code, text)| (code, text)).collect()
+    wanted
+        .into_iter()
+        .filter(|(given, ..)| !given)
+        .map(|(_, code, text)| (code, text))
+        .collect()
 }

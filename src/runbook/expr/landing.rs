@@ -7,7 +7,11 @@ use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 use crate::ids::ArmId;
 
 /// All but the characters that RFC 3986 never reserves.
-const SEGMENT: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'_').remove(b'~');
+const SEGMENT: &AsciiSet = &NON_ALPHANUMERIC
+    .remove(b'-')
+    .remove(b'.')
+    .remove(b'_')
+    .remove(b'~');
 
 /// Returns the rule for a template by the end of its name.
 pub(super) fn by_name(name: &str) -> AutoEscape {
@@ -22,7 +26,10 @@ pub(super) fn by_name(name: &str) -> AutoEscape {
 /// Writes one interpolated value.
 pub(super) fn format(out: &mut Output, state: &mut State, value: &Value) -> Result<(), Error> {
     if value.is_undefined() || value.is_none() {
-        return Err(Error::new(ErrorKind::UndefinedError, "a value that stands in text is missing"));
+        return Err(Error::new(
+            ErrorKind::UndefinedError,
+            "a value that stands in text is missing",
+        ));
     }
     let text = match state.auto_escape() {
         AutoEscape::Custom(name) if name == "path" => path(value)?,
@@ -59,8 +66,14 @@ fn path(value: &Value) -> Result<String, Error> {
         return Ok(String::new());
     }
     if text.starts_with('/') {
-        let id: ArmId = text.parse().map_err(|error: crate::ids::NotAnArmId| refuse(error.to_string()))?;
-        let segments: Vec<String> = id.as_str().split('/').map(|segment| utf8_percent_encode(segment, SEGMENT).to_string()).collect();
+        let id: ArmId = text
+            .parse()
+            .map_err(|error: crate::ids::NotAnArmId| refuse(error.to_string()))?;
+        let segments: Vec<String> = id
+            .as_str()
+            .split('/')
+            .map(|segment| utf8_percent_encode(segment, SEGMENT).to_string())
+            .collect();
         return Ok(segments.join("/"));
     }
     if matches!(text.as_str(), "" | "." | "..") {
@@ -81,12 +94,20 @@ fn kql(value: &Value) -> Result<String, Error> {
         ValueKind::String => {
             let text = value.to_string();
             if text.chars().any(char::is_control) {
-                return Err(refuse("a text with control characters cannot stand in a query"));
+                return Err(refuse(
+                    "a text with control characters cannot stand in a query",
+                ));
             }
-            Ok(format!("'{}'", text.replace('\\', "\\\\").replace('\'', "\\'")))
+            Ok(format!(
+                "'{}'",
+                text.replace('\\', "\\\\").replace('\'', "\\'")
+            ))
         }
         ValueKind::Seq => {
-            let items = value.try_iter()?.map(|item| kql(&item)).collect::<Result<Vec<_>, _>>()?;
+            let items = value
+                .try_iter()?
+                .map(|item| kql(&item))
+                .collect::<Result<Vec<_>, _>>()?;
             Ok(format!("({})", items.join(", ")))
         }
         _ => scalar(value),

@@ -42,7 +42,9 @@ impl Scope {
     /// Takes from `other` the names that this scope lacks.
     pub fn add_missing(&mut self, other: &Self) {
         for (name, value) in &other.names {
-            self.names.entry(name.clone()).or_insert_with(|| value.clone());
+            self.names
+                .entry(name.clone())
+                .or_insert_with(|| value.clone());
         }
     }
 }
@@ -119,7 +121,10 @@ impl Expressions {
         Ok(match value {
             Value::String(text) if landing == "text" => self.template(text, scope)?,
             Value::String(text) => Value::String(self.render(text, scope, landing)?),
-            Value::Array(items) => items.iter().map(|item| self.landed(item, scope, landing)).collect::<Result<_, _>>()?,
+            Value::Array(items) => items
+                .iter()
+                .map(|item| self.landed(item, scope, landing))
+                .collect::<Result<_, _>>()?,
             Value::Object(members) => {
                 let mut out = Map::new();
                 for (name, member) in members {
@@ -148,9 +153,15 @@ impl Expressions {
             .and_then(|expression| expression.eval(Mini::from(Serde(&scope.names))))
             .map_err(|error| failed(text, &error))?;
         if value.is_undefined() {
-            return Err(ExprError { template: cut(text), message: "it is undefined".to_owned() });
+            return Err(ExprError {
+                template: cut(text),
+                message: "it is undefined".to_owned(),
+            });
         }
-        to_json(&value).map_err(|message| ExprError { template: cut(text), message })
+        to_json(&value).map_err(|message| ExprError {
+            template: cut(text),
+            message,
+        })
     }
 
     /// Evaluates a template to text; lists and objects are refused.
@@ -162,7 +173,10 @@ impl Expressions {
             Value::String(text) => Ok(text),
             Value::Number(number) => Ok(number.to_string()),
             Value::Bool(value) => Ok(value.to_string()),
-            _ => Err(ExprError { template: cut(text), message: "it gives no text".to_owned() }),
+            _ => Err(ExprError {
+                template: cut(text),
+                message: "it gives no text".to_owned(),
+            }),
         }
     }
 
@@ -173,7 +187,10 @@ impl Expressions {
     pub fn truth(&self, text: &str, scope: &Scope) -> Result<bool, ExprError> {
         match self.template(text, scope)? {
             Value::Bool(value) => Ok(value),
-            other => Err(ExprError { template: cut(text), message: format!("it gives {} and no truth value", cut(&other.to_string())) }),
+            other => Err(ExprError {
+                template: cut(text),
+                message: format!("it gives {} and no truth value", cut(&other.to_string())),
+            }),
         }
     }
 
@@ -184,7 +201,10 @@ impl Expressions {
     pub fn list(&self, text: &str, scope: &Scope) -> Result<Vec<Value>, ExprError> {
         match self.template(text, scope)? {
             Value::Array(items) => Ok(items),
-            _ => Err(ExprError { template: cut(text), message: "it gives no list".to_owned() }),
+            _ => Err(ExprError {
+                template: cut(text),
+                message: "it gives no list".to_owned(),
+            }),
         }
     }
 
@@ -193,11 +213,19 @@ impl Expressions {
     /// # Errors
     /// As [`Self::value`]; also a value that cannot stand in its place.
     pub fn call(&self, call: &Call, scope: &Scope) -> Result<RenderedCall, ExprError> {
-        let (method, path) = call.line.value.split_once(' ').unwrap_or((&call.line.value, ""));
+        let (method, path) = call
+            .line
+            .value
+            .split_once(' ')
+            .unwrap_or((&call.line.value, ""));
         let path_or_url = self.render(path.trim(), scope, "path")?;
         let mut query = Vec::new();
         for (name, template) in &call.query {
-            let landing = if matches!(name.as_str(), "$filter" | "$search") { "odata" } else { "text" };
+            let landing = if matches!(name.as_str(), "$filter" | "$search") {
+                "odata"
+            } else {
+                "text"
+            };
             query.push((name.clone(), self.render(&template.value, scope, landing)?));
         }
         let mut headers = Vec::new();
@@ -222,8 +250,15 @@ impl Expressions {
     /// # Errors
     /// As [`Self::value`].
     pub fn call_line(&self, call: &Call, scope: &Scope) -> Result<String, ExprError> {
-        let (method, path) = call.line.value.split_once(' ').unwrap_or((&call.line.value, ""));
-        Ok(format!("{method} {}", self.render(path.trim(), scope, "path")?))
+        let (method, path) = call
+            .line
+            .value
+            .split_once(' ')
+            .unwrap_or((&call.line.value, ""));
+        Ok(format!(
+            "{method} {}",
+            self.render(path.trim(), scope, "path")?
+        ))
     }
 
     /// In the body of a query the member `query` is KQL, whatever else is JSON.
@@ -231,13 +266,20 @@ impl Expressions {
         let Some(template) = &call.body else {
             return Ok(None);
         };
-        let kql = call.plane == Plane::Logs || path.to_ascii_lowercase().ends_with("/microsoft.resourcegraph/resources");
+        let kql = call.plane == Plane::Logs
+            || path
+                .to_ascii_lowercase()
+                .ends_with("/microsoft.resourcegraph/resources");
         let Value::Object(members) = &template.value else {
             return self.value(&template.value, scope).map(Some);
         };
         let mut body = Map::new();
         for (name, member) in members {
-            let landing = if kql && name == "query" { "kql" } else { "text" };
+            let landing = if kql && name == "query" {
+                "kql"
+            } else {
+                "text"
+            };
             body.insert(name.clone(), self.landed(member, scope, landing)?);
         }
         Ok(Some(Value::Object(body)))
@@ -248,14 +290,25 @@ impl Expressions {
             return Ok(text.to_owned());
         }
         self.env
-            .render_named_str(&format!("template.{landing}"), text, Mini::from(Serde(&scope.names)))
+            .render_named_str(
+                &format!("template.{landing}"),
+                text,
+                Mini::from(Serde(&scope.names)),
+            )
             .map_err(|error| failed(text, &error))
     }
 
     /// Returns the names that a template speaks of: the first of each path, and of `steps.x` the x.
     pub fn names(&self, text: &str) -> Result<BTreeSet<String>, ExprError> {
-        let source = if text.contains("{{") || text.contains("{%") { text } else { return Ok(BTreeSet::new()) };
-        let template = self.env.template_from_str(source).map_err(|error| failed(text, &error))?;
+        let source = if text.contains("{{") || text.contains("{%") {
+            text
+        } else {
+            return Ok(BTreeSet::new());
+        };
+        let template = self
+            .env
+            .template_from_str(source)
+            .map_err(|error| failed(text, &error))?;
         let paths = template.undeclared_variables(true);
         let functions: BTreeSet<&str> = filters::functions();
         Ok(paths
@@ -285,7 +338,8 @@ pub fn names_of<'a>(templates: impl IntoIterator<Item = &'a Template>) -> BTreeS
 /// Returns the expression that is all of `text`.
 fn whole(text: &str) -> Option<&str> {
     let inner = text.trim().strip_prefix("{{")?.strip_suffix("}}")?;
-    (!inner.contains("{{") && !inner.contains("}}") && !inner.contains("{%")).then(|| inner.trim().trim_matches('-').trim())
+    (!inner.contains("{{") && !inner.contains("}}") && !inner.contains("{%"))
+        .then(|| inner.trim().trim_matches('-').trim())
 }
 
 pub(crate) fn to_mini(value: &Value) -> Mini {
@@ -306,7 +360,10 @@ fn failed(text: &str, error: &minijinja::Error) -> ExprError {
         message = format!("{message}: {cause}");
         source = cause.source();
     }
-    ExprError { template: cut(text), message }
+    ExprError {
+        template: cut(text),
+        message,
+    }
 }
 
 fn cut(text: &str) -> String {
@@ -329,11 +386,25 @@ mod tests {
     fn call(line: &str, query: &str, body: Option<Value>) -> Call {
         Call {
             plane: Plane::Arm,
-            line: Spanned { value: line.into(), ..Spanned::default() },
+            line: Spanned {
+                value: line.into(),
+                ..Spanned::default()
+            },
             api_version: Some("2024-11-01".into()),
-            query: [("$filter".to_owned(), Spanned { value: query.to_owned(), ..Spanned::default() })].into_iter().collect(),
+            query: [(
+                "$filter".to_owned(),
+                Spanned {
+                    value: query.to_owned(),
+                    ..Spanned::default()
+                },
+            )]
+            .into_iter()
+            .collect(),
             headers: indexmap::IndexMap::new(),
-            body: body.map(|value| Spanned { value, ..Spanned::default() }),
+            body: body.map(|value| Spanned {
+                value,
+                ..Spanned::default()
+            }),
             pages: None,
             missing_ok: false,
         }
@@ -343,9 +414,22 @@ mod tests {
     fn one_expression_keeps_its_type_and_undefined_is_an_error() {
         let e = Expressions::new();
         assert_eq!(e.template("{{ vm.n }}", &scope()).unwrap(), json!(3));
-        assert_eq!(e.template("{{ vm.n }} of {{ vm.ok }}", &scope()).unwrap(), json!("3 of true"));
-        assert_eq!(e.value(&json!({"a": ["{{ vm.ok }}"]}), &scope()).unwrap(), json!({"a": [true]}));
-        for bad in ["{{ vm.nope }}", "{{ nope }}", "x {{ vm.nope }}", "{{ vm.n | nofilter }}", "{{ vm.n", "x {{ vm.none }}"] {
+        assert_eq!(
+            e.template("{{ vm.n }} of {{ vm.ok }}", &scope()).unwrap(),
+            json!("3 of true")
+        );
+        assert_eq!(
+            e.value(&json!({"a": ["{{ vm.ok }}"]}), &scope()).unwrap(),
+            json!({"a": [true]})
+        );
+        for bad in [
+            "{{ vm.nope }}",
+            "{{ nope }}",
+            "x {{ vm.nope }}",
+            "{{ vm.n | nofilter }}",
+            "{{ vm.n",
+            "x {{ vm.none }}",
+        ] {
             assert!(e.template(bad, &scope()).is_err(), "{bad}");
         }
         assert!(e.truth("{{ vm.n }}", &scope()).is_err());
@@ -357,24 +441,45 @@ mod tests {
         let e = Expressions::new();
         let body = json!({"query": "Resources | where name =~ {{ vm.name }}", "options": {"x": "{{ vm.name }}"}});
         let line = "GET {{ vm.id }}/providers/Microsoft.ResourceGraph/resources";
-        let rendered = e.call(&call(line, "name eq {{ evil }}", Some(body)), &scope()).unwrap();
+        let rendered = e
+            .call(&call(line, "name eq {{ evil }}", Some(body)), &scope())
+            .unwrap();
         assert_eq!(
             rendered.path_or_url,
             "/subscriptions/S/resourceGroups/g%20g/providers/Microsoft.Compute/virtualMachines/v/providers/Microsoft.ResourceGraph/resources"
         );
         assert_eq!(rendered.query[0].1, "name eq 'a/../b?x=1#f'' or 1 eq 1'");
-        assert_eq!(rendered.body.unwrap(), json!({"query": "Resources | where name =~ 'v\\'1'", "options": {"x": "v'1"}}));
-        let segment = e.call(&call("GET /a/{{ evil }}", "1 eq 1", None), &scope()).unwrap();
-        assert_eq!(segment.path_or_url, "/a/a%2F..%2Fb%3Fx%3D1%23f%27%20or%201%20eq%201");
+        assert_eq!(
+            rendered.body.unwrap(),
+            json!({"query": "Resources | where name =~ 'v\\'1'", "options": {"x": "v'1"}})
+        );
+        let segment = e
+            .call(&call("GET /a/{{ evil }}", "1 eq 1", None), &scope())
+            .unwrap();
+        assert_eq!(
+            segment.path_or_url,
+            "/a/a%2F..%2Fb%3Fx%3D1%23f%27%20or%201%20eq%201"
+        );
         for bad in ["GET /a/{{ vm }}", "GET /a/{{ '..' }}", "GET /a/{{ '' }}"] {
-            assert!(e.call(&call(bad, "1 eq 1", None), &scope()).is_err(), "{bad}");
+            assert!(
+                e.call(&call(bad, "1 eq 1", None), &scope()).is_err(),
+                "{bad}"
+            );
         }
     }
 
     #[test]
     fn names_are_the_first_of_each_path() {
         let e = Expressions::new();
-        let names = e.names("{{ steps.disks.each | pluck('id') }} {{ vm.id if flush_rule(before) else x }}").unwrap();
-        assert_eq!(names, ["before", "disks", "vm", "x"].map(str::to_owned).into_iter().collect());
+        let names = e
+            .names("{{ steps.disks.each | pluck('id') }} {{ vm.id if flush_rule(before) else x }}")
+            .unwrap();
+        assert_eq!(
+            names,
+            ["before", "disks", "vm", "x"]
+                .map(str::to_owned)
+                .into_iter()
+                .collect()
+        );
     }
 }

@@ -10,12 +10,36 @@ use super::filters::{Row, arg, list, text_arg};
 use crate::runbook::params::cidr;
 
 pub(super) const ROWS: &[Row] = &[
-    ("effective_verdict", effective_verdict, "answer of effectiveNetworkSecurityGroups | effective_verdict(bastion, nic id, cut_dns, cut_imds): {passes, reason}"),
-    ("flush_rule", flush_rule, "flush_rule(nsg): the body of a redundant deny rule that differs from the one there now"),
-    ("nsg_verdict", nsg_verdict, "nsg | nsg_verdict(bastion, cut_dns, cut_imds): {passes, reason, flush}"),
-    ("nsg_verdicts", nsg_verdicts, "list of nsgs | nsg_verdicts(bastion, cut_dns, cut_imds): of each {nsg, passes, why, flush}"),
-    ("quarantine_rules", quarantine_rules, "quarantine_rules(bastion, cut_dns, cut_imds): the rules of a new quarantine NSG"),
-    ("where_group", where_group, "list | where_group('name'): resources of this resource group"),
+    (
+        "effective_verdict",
+        effective_verdict,
+        "answer of effectiveNetworkSecurityGroups | effective_verdict(bastion, nic id, cut_dns, cut_imds): {passes, reason}",
+    ),
+    (
+        "flush_rule",
+        flush_rule,
+        "flush_rule(nsg): the body of a redundant deny rule that differs from the one there now",
+    ),
+    (
+        "nsg_verdict",
+        nsg_verdict,
+        "nsg | nsg_verdict(bastion, cut_dns, cut_imds): {passes, reason, flush}",
+    ),
+    (
+        "nsg_verdicts",
+        nsg_verdicts,
+        "list of nsgs | nsg_verdicts(bastion, cut_dns, cut_imds): of each {nsg, passes, why, flush}",
+    ),
+    (
+        "quarantine_rules",
+        quarantine_rules,
+        "quarantine_rules(bastion, cut_dns, cut_imds): the rules of a new quarantine NSG",
+    ),
+    (
+        "where_group",
+        where_group,
+        "list | where_group('name'): resources of this resource group",
+    ),
 ];
 
 /// Ports that the bastion needs: SSH and RDP.
@@ -45,7 +69,11 @@ struct Expect {
 }
 
 impl Expect {
-    fn new(bastion: &Value, cut_dns: Option<&Value>, cut_imds: Option<&Value>) -> Result<Self, String> {
+    fn new(
+        bastion: &Value,
+        cut_dns: Option<&Value>,
+        cut_imds: Option<&Value>,
+    ) -> Result<Self, String> {
         let flag = |value: Option<&Value>| value.and_then(Value::as_bool).unwrap_or(false);
         let ranges = match bastion {
             Value::Null => Vec::new(),
@@ -54,14 +82,20 @@ impl Expect {
                 .map(|range| cidr(range.as_str().unwrap_or_default()))
                 .collect::<Result<Vec<_>, _>>()?,
         };
-        Ok(Self { bastion: ranges, cut_dns: flag(cut_dns), cut_imds: flag(cut_imds) })
+        Ok(Self {
+            bastion: ranges,
+            cut_dns: flag(cut_dns),
+            cut_imds: flag(cut_imds),
+        })
     }
 }
 
 fn nsg_verdict(value: &Value, args: &[Value]) -> Result<Value, String> {
     let expect = Expect::new(arg(args, 0)?, args.get(1), args.get(2))?;
     let verdict = judge(&rules_of(value, "properties"), &expect);
-    let flush = crate::json::member(value, "properties.flushConnection").and_then(Value::as_bool).unwrap_or(false);
+    let flush = crate::json::member(value, "properties.flushConnection")
+        .and_then(Value::as_bool)
+        .unwrap_or(false);
     Ok(match verdict {
         Ok(reason) => json!({"passes": true, "reason": reason, "flush": flush}),
         Err(reason) => json!({"passes": false, "reason": reason, "flush": flush}),
@@ -93,7 +127,10 @@ fn effective_verdict(value: &Value, args: &[Value]) -> Result<Value, String> {
     let Some(own) = own else {
         return Ok(json!({"passes": false, "reason": "no NSG is in force at the interface"}));
     };
-    let name = crate::json::member(own, "networkSecurityGroup.id").and_then(Value::as_str).map(crate::ids::ArmId::name_of).unwrap_or_default();
+    let name = crate::json::member(own, "networkSecurityGroup.id")
+        .and_then(Value::as_str)
+        .map(crate::ids::ArmId::name_of)
+        .unwrap_or_default();
     Ok(match judge(&effective_rules(own), &expect) {
         Ok(reason) => json!({"passes": true, "reason": format!("{name}: {reason}")}),
         Err(reason) => json!({"passes": false, "reason": format!("{name}: {reason}")}),
@@ -121,7 +158,10 @@ fn quarantine_rules(value: &Value, args: &[Value]) -> Result<Value, String> {
         }
         rules.push(allow);
     }
-    for (cut, name, priority, tag) in [(expect.cut_dns, "DenyPlatformDns", 200, DNS_TAG), (expect.cut_imds, "DenyPlatformImds", 201, IMDS_TAG)] {
+    for (cut, name, priority, tag) in [
+        (expect.cut_dns, "DenyPlatformDns", 200, DNS_TAG),
+        (expect.cut_imds, "DenyPlatformImds", 201, IMDS_TAG),
+    ] {
         if cut {
             let mut deny = rule(name, priority, "Outbound", "Deny", "*");
             deny["properties"]["destinationAddressPrefix"] = json!(tag);
@@ -141,21 +181,37 @@ const FLUSH_RULE: &str = "azir-flush";
 /// A guess in one place: that a change of a rule's port range is a rule change in the sense of
 /// `flushConnection` (arm.md section 2.0 marks the effect on established flows unconfirmed).
 fn flush_rule(value: &Value, _: &[Value]) -> Result<Value, String> {
-    let rules = crate::json::member(value, "properties.securityRules").and_then(Value::as_array).cloned().unwrap_or_default();
-    let of = |rule: &Value, path: &str| crate::json::member(rule, path).cloned().unwrap_or(Value::Null);
-    let existing = rules.iter().find(|rule| of(rule, "name") == json!(FLUSH_RULE));
+    let rules = crate::json::member(value, "properties.securityRules")
+        .and_then(Value::as_array)
+        .cloned()
+        .unwrap_or_default();
+    let of = |rule: &Value, path: &str| {
+        crate::json::member(rule, path)
+            .cloned()
+            .unwrap_or(Value::Null)
+    };
+    let existing = rules
+        .iter()
+        .find(|rule| of(rule, "name") == json!(FLUSH_RULE));
     let ports = match existing.map(|rule| of(rule, "properties.destinationPortRange")) {
         Some(Value::String(ports)) if ports == "*" => "0-65535",
         _ => "*",
     };
     let taken: Vec<i64> = rules
         .iter()
-        .filter(|rule| of(rule, "properties.direction") == json!("Inbound") && of(rule, "name") != json!(FLUSH_RULE))
+        .filter(|rule| {
+            of(rule, "properties.direction") == json!("Inbound")
+                && of(rule, "name") != json!(FLUSH_RULE)
+        })
         .filter_map(|rule| of(rule, "properties.priority").as_i64())
         .collect();
     let priority = existing
         .and_then(|rule| of(rule, "properties.priority").as_i64())
-        .or_else(|| (100..=4095).rev().find(|priority| !taken.contains(priority)))
+        .or_else(|| {
+            (100..=4095)
+                .rev()
+                .find(|priority| !taken.contains(priority))
+        })
         .ok_or("no priority is free for the rule that flushes")?;
     Ok(json!({"properties": {
         "priority": priority, "direction": "Inbound", "access": "Deny", "protocol": "*",
@@ -168,8 +224,13 @@ fn where_group(value: &Value, args: &[Value]) -> Result<Value, String> {
     Ok(list(value)?
         .iter()
         .filter(|resource| {
-            let id = resource.get("id").and_then(Value::as_str).and_then(|id| id.parse::<crate::ids::ArmId>().ok());
-            id.as_ref().and_then(crate::ids::ArmId::resource_group).is_some_and(|group| group.eq_ignore_ascii_case(wanted))
+            let id = resource
+                .get("id")
+                .and_then(Value::as_str)
+                .and_then(|id| id.parse::<crate::ids::ArmId>().ok());
+            id.as_ref()
+                .and_then(crate::ids::ArmId::resource_group)
+                .is_some_and(|group| group.eq_ignore_ascii_case(wanted))
         })
         .cloned()
         .collect())
@@ -177,7 +238,10 @@ fn where_group(value: &Value, args: &[Value]) -> Result<Value, String> {
 
 fn rules_of(nsg: &Value, at: &str) -> Vec<Rule> {
     let of = |name: &str| {
-        crate::json::member(nsg, &format!("{at}.{name}")).and_then(Value::as_array).cloned().unwrap_or_default()
+        crate::json::member(nsg, &format!("{at}.{name}"))
+            .and_then(Value::as_array)
+            .cloned()
+            .unwrap_or_default()
     };
     let mut rules: Vec<Rule> = of("securityRules")
         .iter()
@@ -189,8 +253,15 @@ fn rules_of(nsg: &Value, at: &str) -> Vec<Rule> {
 }
 
 fn effective_rules(group: &Value) -> Vec<Rule> {
-    let rules = group.get("effectiveSecurityRules").and_then(Value::as_array).cloned().unwrap_or_default();
-    let mut rules: Vec<Rule> = rules.iter().filter_map(|rule| rule_of(rule.get("name")?.as_str()?, rule)).collect();
+    let rules = group
+        .get("effectiveSecurityRules")
+        .and_then(Value::as_array)
+        .cloned()
+        .unwrap_or_default();
+    let mut rules: Vec<Rule> = rules
+        .iter()
+        .filter_map(|rule| rule_of(rule.get("name")?.as_str()?, rule))
+        .collect();
     rules.sort_by_key(|rule| rule.priority);
     rules
 }
@@ -201,13 +272,20 @@ fn rule_of(name: &str, rule: &Value) -> Option<Rule> {
         for name in names {
             match rule.get(name) {
                 Some(Value::String(text)) if !text.is_empty() => found.push(text.clone()),
-                Some(Value::Array(items)) => found.extend(items.iter().filter_map(Value::as_str).map(str::to_owned)),
+                Some(Value::Array(items)) => {
+                    found.extend(items.iter().filter_map(Value::as_str).map(str::to_owned));
+                }
                 _ => {}
             }
         }
         found
     };
-    let word = |name: &str| rule.get(name).and_then(Value::as_str).unwrap_or_default().to_lowercase();
+    let word = |name: &str| {
+        rule.get(name)
+            .and_then(Value::as_str)
+            .unwrap_or_default()
+            .to_lowercase()
+    };
     Some(Rule {
         name: crate::ids::ArmId::name_of(name).to_owned(),
         priority: rule.get("priority")?.as_i64()?,
@@ -215,33 +293,59 @@ fn rule_of(name: &str, rule: &Value) -> Option<Rule> {
         // Anything that is not plainly a denial is feared to allow.
         allow: word("access") != "deny",
         any_protocol: matches!(word("protocol").as_str(), "*" | "all"),
-        sources: texts(["sourceAddressPrefix", "sourceAddressPrefixes", "expandedSourceAddressPrefix"]),
+        sources: texts([
+            "sourceAddressPrefix",
+            "sourceAddressPrefixes",
+            "expandedSourceAddressPrefix",
+        ]),
         source_ports: texts(["sourcePortRange", "sourcePortRanges", "-"]),
-        destinations: texts(["destinationAddressPrefix", "destinationAddressPrefixes", "expandedDestinationAddressPrefix"]),
+        destinations: texts([
+            "destinationAddressPrefix",
+            "destinationAddressPrefixes",
+            "expandedDestinationAddressPrefix",
+        ]),
         ports: texts(["destinationPortRange", "destinationPortRanges", "-"]),
     })
 }
 
 fn any_address(prefixes: &[String]) -> bool {
     let has = |wanted: &str| prefixes.iter().any(|prefix| prefix == wanted);
-    prefixes.iter().any(|prefix| prefix == "*" || prefix.eq_ignore_ascii_case("any")) || (has("0.0.0.0/0") && has("::/0"))
+    prefixes
+        .iter()
+        .any(|prefix| prefix == "*" || prefix.eq_ignore_ascii_case("any"))
+        || (has("0.0.0.0/0") && has("::/0"))
 }
 
 fn any_port(ranges: &[String]) -> bool {
-    ranges.iter().any(|range| matches!(range.as_str(), "*" | "0-65535"))
+    ranges
+        .iter()
+        .any(|range| matches!(range.as_str(), "*" | "0-65535"))
 }
 
 impl Rule {
     fn denies_all(&self) -> bool {
-        !self.allow && self.any_protocol && any_address(&self.sources) && any_address(&self.destinations) && any_port(&self.ports) && any_port(&self.source_ports)
+        !self.allow
+            && self.any_protocol
+            && any_address(&self.sources)
+            && any_address(&self.destinations)
+            && any_port(&self.ports)
+            && any_port(&self.source_ports)
     }
 
     fn denies_tag(&self, tag: &str) -> bool {
-        !self.allow && !self.inbound && self.any_protocol && any_port(&self.ports) && self.destinations.iter().any(|prefix| prefix.eq_ignore_ascii_case(tag))
+        !self.allow
+            && !self.inbound
+            && self.any_protocol
+            && any_port(&self.ports)
+            && self
+                .destinations
+                .iter()
+                .any(|prefix| prefix.eq_ignore_ascii_case(tag))
     }
 
     fn is_bastion(&self, bastion: &[String]) -> bool {
-        let from_bastion = |prefix: &String| cidr(prefix).is_ok_and(|range| bastion.contains(&range));
+        let from_bastion =
+            |prefix: &String| cidr(prefix).is_ok_and(|range| bastion.contains(&range));
         self.inbound && !self.sources.is_empty() && self.sources.iter().all(from_bastion)
     }
 }
@@ -257,8 +361,16 @@ fn judge(rules: &[Rule], expect: &Expect) -> Result<String, String> {
                 break;
             }
             if rule.allow && !rule.is_bastion(&expect.bastion) {
-                let what = format!("from {} to {} port {}", join(&rule.sources), join(&rule.destinations), join(&rule.ports));
-                return Err(format!("rule {} (priority {}) lets {direction} traffic through before any rule denies it all: {what}", rule.name, rule.priority));
+                let what = format!(
+                    "from {} to {} port {}",
+                    join(&rule.sources),
+                    join(&rule.destinations),
+                    join(&rule.ports)
+                );
+                return Err(format!(
+                    "rule {} (priority {}) lets {direction} traffic through before any rule denies it all: {what}",
+                    rule.name, rule.priority
+                ));
             }
         }
         if closed.is_none() {
@@ -267,17 +379,26 @@ fn judge(rules: &[Rule], expect: &Expect) -> Result<String, String> {
     }
     for (cut, tag) in [(expect.cut_dns, DNS_TAG), (expect.cut_imds, IMDS_TAG)] {
         if cut && !rules.iter().any(|rule| rule.denies_tag(tag)) {
-            return Err(format!("no rule denies the service tag {tag}, which a rule for all addresses does not reach"));
+            return Err(format!(
+                "no rule denies the service tag {tag}, which a rule for all addresses does not reach"
+            ));
         }
     }
     Ok(match expect.bastion.as_slice() {
         [] => "all traffic is denied both ways".to_owned(),
-        ranges => format!("all traffic is denied both ways but inbound from {}", ranges.join(", ")),
+        ranges => format!(
+            "all traffic is denied both ways but inbound from {}",
+            ranges.join(", ")
+        ),
     })
 }
 
 fn join(texts: &[String]) -> String {
-    if texts.is_empty() { "anything".to_owned() } else { texts.iter().take(4).cloned().collect::<Vec<_>>().join(",") }
+    if texts.is_empty() {
+        "anything".to_owned()
+    } else {
+        texts.iter().take(4).cloned().collect::<Vec<_>>().join(",")
+    }
 }
 
 #[cfg(test)]
@@ -285,7 +406,11 @@ mod tests {
     use super::*;
 
     fn nsg(extra: &[Value]) -> Value {
-        let mut rules = quarantine_rules(&json!(["10.99.0.0/24"]), &[]).unwrap().as_array().unwrap().clone();
+        let mut rules = quarantine_rules(&json!(["10.99.0.0/24"]), &[])
+            .unwrap()
+            .as_array()
+            .unwrap()
+            .clone();
         rules.extend(extra.iter().cloned());
         json!({"name": "n", "properties": {"securityRules": rules, "flushConnection": true}})
     }
@@ -303,9 +428,15 @@ mod tests {
     fn the_quarantine_that_azir_makes_passes_its_own_judgement() {
         assert!(passes(&nsg(&[])));
         let closed = json!({"properties": {"securityRules": quarantine_rules(&json!([]), &[json!(true), json!(true)]).unwrap()}});
-        assert_eq!(nsg_verdict(&closed, &[json!([]), json!(true), json!(true)]).unwrap()["passes"], json!(true));
+        assert_eq!(
+            nsg_verdict(&closed, &[json!([]), json!(true), json!(true)]).unwrap()["passes"],
+            json!(true)
+        );
         // Without the service tags the resolver stays reachable, whatever is denied.
-        assert_eq!(nsg_verdict(&nsg(&[]), &[json!(["10.99.0.0/24"]), json!(true)]).unwrap()["passes"], json!(false));
+        assert_eq!(
+            nsg_verdict(&nsg(&[]), &[json!(["10.99.0.0/24"]), json!(true)]).unwrap()["passes"],
+            json!(false)
+        );
     }
 
     #[test]
@@ -317,10 +448,12 @@ mod tests {
             rule("evil", 200, "Inbound", "Allow", "10.99.0.0/16"),
             rule("odd", 200, "Inbound", "allowed?", "*"),
         ] {
-            assert!(!passes(&nsg(&[extra.clone()])), "{extra}");
+            assert!(!passes(&nsg(std::slice::from_ref(&extra))), "{extra}");
         }
         assert!(passes(&nsg(&[rule("late", 4097, "Inbound", "Allow", "*")])));
-        assert!(passes(&nsg(&[rule("deny", 150, "Inbound", "Deny", "Internet")])));
+        assert!(passes(&nsg(&[rule(
+            "deny", 150, "Inbound", "Deny", "Internet"
+        )])));
     }
 
     #[test]
@@ -328,8 +461,15 @@ mod tests {
         let mut half = rule("DenyTcp", 4096, "Inbound", "Deny", "*");
         half["properties"]["protocol"] = json!("Tcp");
         let rules = json!([half, rule("DenyAllOutbound", 4096, "Outbound", "Deny", "*")]);
-        let default_allow = json!([rule("AllowVnetInBound", 65000, "Inbound", "Allow", "VirtualNetwork")]);
-        let value = json!({"properties": {"securityRules": rules, "defaultSecurityRules": default_allow}});
+        let default_allow = json!([rule(
+            "AllowVnetInBound",
+            65000,
+            "Inbound",
+            "Allow",
+            "VirtualNetwork"
+        )]);
+        let value =
+            json!({"properties": {"securityRules": rules, "defaultSecurityRules": default_allow}});
         assert!(!passes(&value));
         assert!(!passes(&json!({"properties": {}})));
     }
@@ -343,19 +483,34 @@ mod tests {
         assert!(passes(&with));
         let second = flush_rule(&with, &[]).unwrap();
         assert_ne!(first, second);
-        assert_eq!(first["properties"]["priority"], second["properties"]["priority"]);
-        assert_eq!(flush_rule(&nsg(&[rule("x", 4095, "Inbound", "Deny", "*")]), &[]).unwrap()["properties"]["priority"], json!(4094));
+        assert_eq!(
+            first["properties"]["priority"],
+            second["properties"]["priority"]
+        );
+        assert_eq!(
+            flush_rule(&nsg(&[rule("x", 4095, "Inbound", "Deny", "*")]), &[]).unwrap()["properties"]
+                ["priority"],
+            json!(4094)
+        );
     }
 
     #[test]
     fn effective_rules_are_judged_at_the_interface_asked_for() {
-        let deny = |direction: &str| json!({"name": format!("securityRules/Deny{direction}"), "priority": 4096, "direction": direction, "access": "Deny", "protocol": "All",
-            "sourceAddressPrefix": "*", "sourcePortRange": "0-65535", "destinationAddressPrefix": "*", "destinationPortRange": "0-65535"});
+        let deny = |direction: &str| {
+            json!({"name": format!("securityRules/Deny{direction}"), "priority": 4096, "direction": direction, "access": "Deny", "protocol": "All",
+            "sourceAddressPrefix": "*", "sourcePortRange": "0-65535", "destinationAddressPrefix": "*", "destinationPortRange": "0-65535"})
+        };
         let answer = json!({"value": [
             {"association": {"subnet": {"id": "/s"}}, "effectiveSecurityRules": []},
             {"association": {"networkInterface": {"id": "/NIC"}}, "networkSecurityGroup": {"id": "/x/q"}, "effectiveSecurityRules": [deny("Inbound"), deny("Outbound")]},
         ]});
-        assert_eq!(effective_verdict(&answer, &[json!([]), json!("/nic")]).unwrap()["passes"], json!(true));
-        assert_eq!(effective_verdict(&answer, &[json!([]), json!("/other")]).unwrap()["passes"], json!(false));
+        assert_eq!(
+            effective_verdict(&answer, &[json!([]), json!("/nic")]).unwrap()["passes"],
+            json!(true)
+        );
+        assert_eq!(
+            effective_verdict(&answer, &[json!([]), json!("/other")]).unwrap()["passes"],
+            json!(false)
+        );
     }
 }
