@@ -25,13 +25,21 @@ pub(crate) const ORIGIN: &str = "azir/IR-2026-0042/00000000-0000-4000-8000-00000
 
 /// Runs a future to its end on this thread.
 pub(crate) fn wait<T>(future: impl Future<Output = T>) -> T {
-    tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap().block_on(future)
+    tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()
+        .unwrap()
+        .block_on(future)
 }
 
 /// A writer's surroundings that are the same every time.
 pub(crate) fn deps(disk: Arc<dyn Disk>, seed: u64) -> WriterDeps {
     let clock = ManualClock::at(chrono::DateTime::from_timestamp(1_790_000_000, 0).unwrap());
-    WriterDeps { clock: Arc::new(clock), random: Arc::new(SeededRandom::new(seed)), disk }
+    WriterDeps {
+        clock: Arc::new(clock),
+        random: Arc::new(SeededRandom::new(seed)),
+        disk,
+    }
 }
 
 pub(crate) fn start() -> RunStart {
@@ -47,7 +55,10 @@ pub(crate) fn start() -> RunStart {
 }
 
 pub(crate) fn again() -> SessionOpen {
-    SessionOpen { responder: ALICE.to_owned(), data: object(json!({"reason": "resume"})) }
+    SessionOpen {
+        responder: ALICE.to_owned(),
+        data: object(json!({"reason": "resume"})),
+    }
 }
 
 pub(crate) fn object(value: Value) -> Map<String, Value> {
@@ -55,16 +66,26 @@ pub(crate) fn object(value: Value) -> Map<String, Value> {
 }
 
 pub(crate) fn entry(kind: &'static str, data: Value) -> Entry {
-    Entry { kind, actor: Actor::Azir, data: object(data) }
+    Entry {
+        kind,
+        actor: Actor::Azir,
+        data: object(data),
+    }
 }
 
 pub(crate) fn intent(n: u64) -> Entry {
     let id = format!("00000000-0000-4000-8000-{n:012x}");
-    entry("action.intent", json!({"client_request_id": id, "effect": "update", "target": "/subscriptions/s"}))
+    entry(
+        "action.intent",
+        json!({"client_request_id": id, "effect": "update", "target": "/subscriptions/s"}),
+    )
 }
 
 pub(crate) fn result(intent: u64, outcome: &str) -> Entry {
-    entry("action.result", json!({"intent": intent, "outcome": outcome, "status": 200}))
+    entry(
+        "action.result",
+        json!({"intent": intent, "outcome": outcome, "status": 200}),
+    )
 }
 
 /// Writes a sealed run of twelve entries with one exhibit; returns its folder.
@@ -72,17 +93,50 @@ pub(crate) fn sealed_run(parent: &Path, seed: u64) -> PathBuf {
     let run_dir = parent.join(format!("run-{RUN}"));
     let writer = Writer::create(&run_dir, start(), deps(Arc::new(RealDisk), seed)).unwrap();
     wait(async {
-        let kept = Store::open(&run_dir).unwrap().put(b"what was there before").unwrap();
+        let kept = Store::open(&run_dir)
+            .unwrap()
+            .put(b"what was there before")
+            .unwrap();
         let before = json!({"sha256": kept.sha256.to_string(), "size": kept.size});
         for n in 0..3 {
             let seq = writer.append_durable(intent(n)).await.unwrap();
             writer.append(result(seq, "ok")).await.unwrap();
         }
-        writer.append(entry("evidence", json!({"exhibit": "E1", "before": before}))).await.unwrap();
-        let human = Actor::Human { upn: ALICE.to_owned(), name: Some("Ä \"lice\"".to_owned()), oid: None };
-        writer.append_durable(Entry { kind: "decision", actor: human, data: object(json!({"choice": "all"})) }).await.unwrap();
-        writer.append(entry("note", json!({"text": "tab\t, ünïcode \u{1f600}, \u{1}", "flag": true, "nothing": null}))).await.unwrap();
-        writer.append(Entry { kind: "note", actor: Actor::Service("monitor".to_owned()), data: Map::new() }).await.unwrap();
+        writer
+            .append(entry(
+                "evidence",
+                json!({"exhibit": "E1", "before": before}),
+            ))
+            .await
+            .unwrap();
+        let human = Actor::Human {
+            upn: ALICE.to_owned(),
+            name: Some("Ä \"lice\"".to_owned()),
+            oid: None,
+        };
+        writer
+            .append_durable(Entry {
+                kind: "decision",
+                actor: human,
+                data: object(json!({"choice": "all"})),
+            })
+            .await
+            .unwrap();
+        writer
+            .append(entry(
+                "note",
+                json!({"text": "tab\t, ünïcode \u{1f600}, \u{1}", "flag": true, "nothing": null}),
+            ))
+            .await
+            .unwrap();
+        writer
+            .append(Entry {
+                kind: "note",
+                actor: Actor::Service("monitor".to_owned()),
+                data: Map::new(),
+            })
+            .await
+            .unwrap();
         assert_eq!(writer.seal(Map::new()).await.unwrap().entries, 12);
     });
     run_dir
@@ -90,12 +144,19 @@ pub(crate) fn sealed_run(parent: &Path, seed: u64) -> PathBuf {
 
 /// A person's key, the same for the same seed.
 pub(crate) fn person(seed: u8) -> PrivateKey {
-    PrivateKey::new(KeypairData::Ed25519(Ed25519Keypair::from_seed(&[seed; 32])), "").unwrap()
+    PrivateKey::new(
+        KeypairData::Ed25519(Ed25519Keypair::from_seed(&[seed; 32])),
+        "",
+    )
+    .unwrap()
 }
 
 /// The armoured signature of a person over a message.
 pub(crate) fn signature(key: &PrivateKey, namespace: &str, message: &[u8]) -> String {
-    key.sign(namespace, HashAlg::Sha512, message).unwrap().to_pem(LineEnding::LF).unwrap()
+    key.sign(namespace, HashAlg::Sha512, message)
+        .unwrap()
+        .to_pem(LineEnding::LF)
+        .unwrap()
 }
 
 /// Signs the last checkpoint as Alice, and returns all that is needed for exit code 0.
@@ -103,23 +164,40 @@ pub(crate) fn anchor(run_dir: &Path, beside: &Path) -> Outside {
     let cp = last_checkpoint(run_dir);
     let text = std::fs::read(&cp).unwrap();
     let key = person(1);
-    std::fs::write(cp.with_extension("human.sig"), signature(&key, "azir-checkpoint-v1", &text)).unwrap();
+    std::fs::write(
+        cp.with_extension("human.sig"),
+        signature(&key, "azir-checkpoint-v1", &text),
+    )
+    .unwrap();
     let signers = beside.join("signers-outside");
     std::fs::write(&signers, signers_line(ALICE, "", &key)).unwrap();
     let copy = beside.join("outside.cp");
     std::fs::write(&copy, text).unwrap();
-    Outside { origin: Some(ORIGIN.to_owned()), signers: Some(signers), earlier_checkpoints: vec![copy], ..Outside::default() }
+    Outside {
+        origin: Some(ORIGIN.to_owned()),
+        signers: Some(signers),
+        earlier_checkpoints: vec![copy],
+        ..Outside::default()
+    }
 }
 
 /// A line of a signers file; `bounds` as `,valid-after="..."`.
 pub(crate) fn signers_line(principal: &str, bounds: &str, key: &PrivateKey) -> String {
     let public = key.public_key().to_openssh().unwrap();
-    format!("{principal} namespaces=\"azir-checkpoint-v1\"{bounds} {}\n", public.trim())
+    format!(
+        "{principal} namespaces=\"azir-checkpoint-v1\"{bounds} {}\n",
+        public.trim()
+    )
 }
 
 pub(crate) fn last_checkpoint(run_dir: &Path) -> PathBuf {
-    let names = std::fs::read_dir(run_dir.join("cp")).unwrap().map(|entry| entry.unwrap().path());
-    names.filter(|path| path.extension().is_some_and(|end| end == "cp")).max().unwrap()
+    let names = std::fs::read_dir(run_dir.join("cp"))
+        .unwrap()
+        .map(|entry| entry.unwrap().path());
+    names
+        .filter(|path| path.extension().is_some_and(|end| end == "cp"))
+        .max()
+        .unwrap()
 }
 
 pub(crate) fn inside(run_dir: &Path) -> Report {
@@ -127,7 +205,11 @@ pub(crate) fn inside(run_dir: &Path) -> Report {
 }
 
 pub(crate) fn codes(report: &Report) -> Vec<&str> {
-    report.findings.iter().map(|finding| finding.code.as_str()).collect()
+    report
+        .findings
+        .iter()
+        .map(|finding| finding.code.as_str())
+        .collect()
 }
 
 /// Copies a folder.
@@ -154,7 +236,12 @@ pub(crate) struct Forge {
 
 impl Forge {
     pub(crate) fn new() -> Self {
-        Self { bytes: Vec::new(), prev: "0".repeat(64), seq: 0, session: "00000000-0000-4000-8000-000000000001".to_owned() }
+        Self {
+            bytes: Vec::new(),
+            prev: "0".repeat(64),
+            seq: 0,
+            session: "00000000-0000-4000-8000-000000000001".to_owned(),
+        }
     }
 
     /// A log that begins as it should.
@@ -184,7 +271,8 @@ impl Forge {
     /// Adds a line with this body, whatever it is.
     pub(crate) fn body(&mut self, body: &[u8]) -> u64 {
         self.prev = hex::encode(Sha256::digest(body));
-        self.bytes.extend(format!("{{\"_hash\":\"{}\",", self.prev).as_bytes());
+        self.bytes
+            .extend(format!("{{\"_hash\":\"{}\",", self.prev).as_bytes());
         self.bytes.extend(&body[1..]);
         self.bytes.push(b'\n');
         self.seq += 1;
@@ -228,7 +316,11 @@ pub(crate) enum Fault {
 impl FailingDisk {
     /// Fails at call `at`, counted from 0.
     pub(crate) fn new(at: i64, fault: Fault) -> Self {
-        Self { left: Arc::new(AtomicI64::new(at)), fault, calls: Arc::default() }
+        Self {
+            left: Arc::new(AtomicI64::new(at)),
+            fault,
+            calls: Arc::default(),
+        }
     }
 
     fn gate(&self, call: &'static str) -> io::Result<()> {
@@ -236,12 +328,21 @@ impl FailingDisk {
     }
 }
 
-fn gate(left: &AtomicI64, calls: &Mutex<Vec<&'static str>>, fault: Fault, call: &'static str) -> io::Result<()> {
+fn gate(
+    left: &AtomicI64,
+    calls: &Mutex<Vec<&'static str>>,
+    fault: Fault,
+    call: &'static str,
+) -> io::Result<()> {
     calls.lock().unwrap().push(call);
     if left.fetch_sub(1, Ordering::SeqCst) > 0 {
         return Ok(());
     }
-    let kind = if fault == Fault::Enospc { io::ErrorKind::StorageFull } else { io::ErrorKind::Other };
+    let kind = if fault == Fault::Enospc {
+        io::ErrorKind::StorageFull
+    } else {
+        io::ErrorKind::Other
+    };
     Err(io::Error::new(kind, format!("{fault:?} at {call}")))
 }
 
@@ -254,7 +355,12 @@ impl Disk for FailingDisk {
     fn create(&self, path: &Path) -> io::Result<Box<dyn DiskFile>> {
         self.gate("create")?;
         let file = RealDisk.create(path)?;
-        Ok(Box::new(FailingFile { file, left: Arc::clone(&self.left), fault: self.fault, calls: Arc::clone(&self.calls) }))
+        Ok(Box::new(FailingFile {
+            file,
+            left: Arc::clone(&self.left),
+            fault: self.fault,
+            calls: Arc::clone(&self.calls),
+        }))
     }
 
     fn link(&self, from: &Path, to: &Path) -> io::Result<()> {

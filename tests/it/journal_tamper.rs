@@ -6,7 +6,10 @@ use std::path::{Path, PathBuf};
 use azir::journal::verify::{Outside, verify};
 use serde_json::{Value, json};
 
-use crate::journal_kit::{ALICE, Forge, anchor, codes, copy, inside, last_checkpoint, person, run_start, sealed_run, signature, signers_line};
+use crate::journal_kit::{
+    ALICE, Forge, anchor, codes, copy, inside, last_checkpoint, person, run_start, sealed_run,
+    signature, signers_line,
+};
 
 /// A sealed and anchored run that verified 0, in a folder of its own.
 struct Anchored {
@@ -21,7 +24,11 @@ impl Anchored {
         let run_dir = sealed_run(folder.path(), 1);
         let outside = anchor(&run_dir, folder.path());
         assert_eq!(verify(&run_dir, &outside).exit_code, 0);
-        Self { folder, run_dir, outside }
+        Self {
+            folder,
+            run_dir,
+            outside,
+        }
     }
 
     fn code(&self) -> u8 {
@@ -33,7 +40,11 @@ impl Anchored {
     }
 
     fn lines(&self) -> Vec<String> {
-        fs::read_to_string(self.segment()).unwrap().split_inclusive('\n').map(str::to_owned).collect()
+        fs::read_to_string(self.segment())
+            .unwrap()
+            .split_inclusive('\n')
+            .map(str::to_owned)
+            .collect()
     }
 
     fn write_lines(&self, lines: &[String]) {
@@ -43,7 +54,10 @@ impl Anchored {
 
 fn files(folder: &Path) -> Vec<PathBuf> {
     let mut found = Vec::new();
-    for entry in fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path()) {
+    for entry in fs::read_dir(folder)
+        .unwrap()
+        .map(|entry| entry.unwrap().path())
+    {
         if entry.is_dir() {
             found.extend(files(&entry));
         } else if entry.file_name().is_some_and(|name| name != "lock") {
@@ -65,7 +79,11 @@ fn flips(stride: usize) {
             bad[bit / 8] ^= 1 << (bit % 8);
             fs::write(&path, &bad).unwrap();
             let report = verify(&run.run_dir, &run.outside);
-            assert!(matches!(report.exit_code, 1 | 4), "{} bit {bit}: {report:?}", path.display());
+            assert!(
+                matches!(report.exit_code, 1 | 4),
+                "{} bit {bit}: {report:?}",
+                path.display()
+            );
             tried += 1;
         }
         fs::write(&path, &good).unwrap();
@@ -109,7 +127,13 @@ fn a_cut_above_the_last_checkpoint_is_torn_or_a_shorter_log() {
         fs::write(&segment, &forge.bytes[..len]).unwrap();
         let report = inside(folder.path());
         let whole = ends.iter().rposition(|end| *end <= len).unwrap();
-        let expected = if whole == 0 { 1 } else if ends[whole] == len { 2 } else { 3 };
+        let expected = if whole == 0 {
+            1
+        } else if ends[whole] == len {
+            2
+        } else {
+            3
+        };
         assert_eq!(report.exit_code, expected, "cut to {len}: {report:?}");
         if expected != 1 {
             assert_eq!(report.entries, whole as u64);
@@ -122,7 +146,8 @@ fn lines_removed_repeated_exchanged_or_taken_from_elsewhere_are_found() {
     let run = Anchored::new();
     let good = run.lines();
     let other_folder = tempfile::tempdir().unwrap();
-    let other = fs::read_to_string(sealed_run(other_folder.path(), 2).join("seg-000001.jsonl")).unwrap();
+    let other =
+        fs::read_to_string(sealed_run(other_folder.path(), 2).join("seg-000001.jsonl")).unwrap();
     let other: Vec<String> = other.split_inclusive('\n').map(str::to_owned).collect();
     for at in 0..good.len() {
         let mut without = good.clone();
@@ -133,15 +158,28 @@ fn lines_removed_repeated_exchanged_or_taken_from_elsewhere_are_found() {
         exchanged.swap(at, (at + 1) % good.len());
         let mut spliced = good.clone();
         spliced[at].clone_from(&other[at]);
-        for (what, lines) in [("removed", without), ("repeated", twice), ("exchanged", exchanged), ("spliced", spliced)] {
+        for (what, lines) in [
+            ("removed", without),
+            ("repeated", twice),
+            ("exchanged", exchanged),
+            ("spliced", spliced),
+        ] {
             run.write_lines(&lines);
             assert_eq!(run.code(), 1, "line {at} {what}");
             // Without anything from outside and without checkpoints the chain alone finds it, save a cut at the end.
             let bare = tempfile::tempdir().unwrap();
             copy(&run.run_dir.join("evidence"), &bare.path().join("evidence"));
             fs::copy(run.segment(), bare.path().join("seg-000001.jsonl")).unwrap();
-            let expected = if what == "removed" && at == good.len() - 1 { 2 } else { 1 };
-            assert_eq!(inside(bare.path()).exit_code, expected, "line {at} {what}, bare");
+            let expected = if what == "removed" && at == good.len() - 1 {
+                2
+            } else {
+                1
+            };
+            assert_eq!(
+                inside(bare.path()).exit_code,
+                expected,
+                "line {at} {what}, bare"
+            );
         }
     }
 }
@@ -149,15 +187,31 @@ fn lines_removed_repeated_exchanged_or_taken_from_elsewhere_are_found() {
 #[test]
 fn what_does_not_belong_into_a_run_folder_is_an_error() {
     let cases: [(&str, &dyn Fn(&Path)); 9] = [
-        ("foreign file", &|dir| fs::write(dir.join("readme"), "x").unwrap()),
-        ("foreign file in cp", &|dir| fs::write(dir.join("cp/000001.txt"), "x").unwrap()),
-        ("foreign file in evidence", &|dir| fs::write(dir.join("evidence/x"), "x").unwrap()),
+        ("foreign file", &|dir| {
+            fs::write(dir.join("readme"), "x").unwrap()
+        }),
+        ("foreign file in cp", &|dir| {
+            fs::write(dir.join("cp/000001.txt"), "x").unwrap()
+        }),
+        ("foreign file in evidence", &|dir| {
+            fs::write(dir.join("evidence/x"), "x").unwrap()
+        }),
         ("folder", &|dir| fs::create_dir(dir.join("tmp-x")).unwrap()),
-        ("link", &|dir| std::os::unix::fs::symlink("seg-000001.jsonl", dir.join("seg-000002.jsonl")).unwrap()),
-        ("a signature alone", &|dir| fs::write(dir.join("cp/000099.human.sig"), "x").unwrap()),
-        ("evidence changed that nobody cites", &|dir| fs::write(dir.join("evidence").join("a".repeat(64)), "x").unwrap()),
-        ("an empty second segment", &|dir| fs::write(dir.join("seg-000002.jsonl"), "").unwrap()),
-        ("a gap in the segments", &|dir| fs::write(dir.join("seg-000003.jsonl"), "x").unwrap()),
+        ("link", &|dir| {
+            std::os::unix::fs::symlink("seg-000001.jsonl", dir.join("seg-000002.jsonl")).unwrap()
+        }),
+        ("a signature alone", &|dir| {
+            fs::write(dir.join("cp/000099.human.sig"), "x").unwrap()
+        }),
+        ("evidence changed that nobody cites", &|dir| {
+            fs::write(dir.join("evidence").join("a".repeat(64)), "x").unwrap()
+        }),
+        ("an empty second segment", &|dir| {
+            fs::write(dir.join("seg-000002.jsonl"), "").unwrap()
+        }),
+        ("a gap in the segments", &|dir| {
+            fs::write(dir.join("seg-000003.jsonl"), "x").unwrap()
+        }),
     ];
     for (what, tamper) in cases {
         let run = Anchored::new();
@@ -176,8 +230,18 @@ fn what_does_not_belong_into_a_run_folder_is_an_error() {
 #[test]
 fn what_is_gone_is_missed() {
     let run = Anchored::new();
-    let evidence = fs::read_dir(run.run_dir.join("evidence")).unwrap().next().unwrap().unwrap().path();
-    for path in [evidence, run.segment(), run.run_dir.join("cp/000001.cp"), last_checkpoint(&run.run_dir).with_extension("session.sig")] {
+    let evidence = fs::read_dir(run.run_dir.join("evidence"))
+        .unwrap()
+        .next()
+        .unwrap()
+        .unwrap()
+        .path();
+    for path in [
+        evidence,
+        run.segment(),
+        run.run_dir.join("cp/000001.cp"),
+        last_checkpoint(&run.run_dir).with_extension("session.sig"),
+    ] {
         let kept = fs::read(&path).unwrap();
         fs::remove_file(&path).unwrap();
         assert_eq!(run.code(), 1, "{}", path.display());
@@ -199,14 +263,27 @@ fn signatures_count_only_from_the_right_person_for_this_checkpoint_and_in_time()
     let (alice, bob) = (person(1), person(2));
     let good = signature(&alice, "azir-checkpoint-v1", &text);
     let earlier = fs::read(run.run_dir.join("cp/000001.cp")).unwrap();
-    let both = [signers_line(ALICE, "", &alice), signers_line("bob@contoso.example", "", &bob)].concat();
+    let both = [
+        signers_line(ALICE, "", &alice),
+        signers_line("bob@contoso.example", "", &bob),
+    ]
+    .concat();
     let signers = run.outside.signers.clone().unwrap();
     fs::write(&signers, &both).unwrap();
     for (what, human) in [
         ("another namespace", signature(&alice, "file", &text)),
-        ("another checkpoint", signature(&alice, "azir-checkpoint-v1", &earlier)),
-        ("another person", signature(&bob, "azir-checkpoint-v1", &text)),
-        ("an unknown key", signature(&person(3), "azir-checkpoint-v1", &text)),
+        (
+            "another checkpoint",
+            signature(&alice, "azir-checkpoint-v1", &earlier),
+        ),
+        (
+            "another person",
+            signature(&bob, "azir-checkpoint-v1", &text),
+        ),
+        (
+            "an unknown key",
+            signature(&person(3), "azir-checkpoint-v1", &text),
+        ),
         ("a byte after it", format!("{good}\n")),
         ("CR LF", good.replace('\n', "\r\n")),
         ("other columns", good.replacen("\nU1", "\nU\n1", 1)),
@@ -218,8 +295,16 @@ fn signatures_count_only_from_the_right_person_for_this_checkpoint_and_in_time()
     fs::write(cp.with_extension("human.sig"), &good).unwrap();
     assert_eq!(run.code(), 0);
     for (what, second, code) in [
-        ("the responder", signature(&alice, "azir-checkpoint-v1", &text), 1),
-        ("a second person", signature(&bob, "azir-checkpoint-v1", &text), 0),
+        (
+            "the responder",
+            signature(&alice, "azir-checkpoint-v1", &text),
+            1,
+        ),
+        (
+            "a second person",
+            signature(&bob, "azir-checkpoint-v1", &text),
+            0,
+        ),
     ] {
         fs::write(cp.with_extension("second.sig"), second).unwrap();
         assert_eq!(run.code(), code, "{what}");
@@ -230,7 +315,15 @@ fn signatures_count_only_from_the_right_person_for_this_checkpoint_and_in_time()
         (",valid-after=\"20260101Z\",valid-before=\"20270101Z\"", 0),
         (",valid-before=\"20260231Z\"", 4),
     ] {
-        fs::write(&signers, [signers_line(ALICE, bounds, &alice), signers_line("bob@contoso.example", "", &bob)].concat()).unwrap();
+        fs::write(
+            &signers,
+            [
+                signers_line(ALICE, bounds, &alice),
+                signers_line("bob@contoso.example", "", &bob),
+            ]
+            .concat(),
+        )
+        .unwrap();
         assert_eq!(run.code(), code, "{bounds}");
     }
 }
@@ -239,13 +332,30 @@ fn signatures_count_only_from_the_right_person_for_this_checkpoint_and_in_time()
 fn a_session_key_is_no_persons_key() {
     let run = Anchored::new();
     let first: Value = serde_json::from_str(&run.lines()[0]).unwrap();
-    let line = format!("{ALICE} namespaces=\"azir-checkpoint-v1\" {}\n", first["data"]["session_key"].as_str().unwrap());
+    let line = format!(
+        "{ALICE} namespaces=\"azir-checkpoint-v1\" {}\n",
+        first["data"]["session_key"].as_str().unwrap()
+    );
     let signers = run.folder.path().join("signers-of-the-session");
     fs::write(&signers, &line).unwrap();
-    assert_eq!(verify(&run.run_dir, &Outside { signers: Some(signers), ..run.outside.clone() }).exit_code, 4);
+    assert_eq!(
+        verify(
+            &run.run_dir,
+            &Outside {
+                signers: Some(signers),
+                ..run.outside.clone()
+            }
+        )
+        .exit_code,
+        4
+    );
     fs::write(run.run_dir.join("signers"), &line).unwrap();
     assert_eq!(inside(&run.run_dir).exit_code, 1);
-    assert_eq!(run.code(), 0, "the run's own file is looked at only when none is given");
+    assert_eq!(
+        run.code(),
+        0,
+        "the run's own file is looked at only when none is given"
+    );
 }
 
 #[test]
@@ -262,7 +372,10 @@ fn inputs_from_outside_that_cannot_be_read_end_the_verification() {
         };
         assert_eq!(with(&|outside| outside.signers = Some(path.clone())), 4);
         assert_eq!(with(&|outside| outside.tsa_ca = Some(path.clone())), 4);
-        assert_eq!(with(&|outside| outside.earlier_checkpoints.push(path.clone())), 4);
+        assert_eq!(
+            with(&|outside| outside.earlier_checkpoints.push(path.clone())),
+            4
+        );
     }
 }
 
@@ -277,11 +390,20 @@ fn lines_with_right_hashes_that_break_the_form_are_errors() {
         forge.verify().exit_code
     };
     assert_eq!(whole("actor", json!({"service": "x"})), 2);
-    assert_eq!(whole("actor", json!({"human": {"upn": ALICE, "name": "A", "oid": "o"}})), 2);
+    assert_eq!(
+        whole(
+            "actor",
+            json!({"human": {"upn": ALICE, "name": "A", "oid": "o"}})
+        ),
+        2
+    );
     for (member, value) in [
         ("actor", json!({})),
         ("actor", json!({"service": "x", "azir": "y"})),
-        ("actor", json!({"azir": "00000000-0000-4000-8000-000000000002"})),
+        (
+            "actor",
+            json!({"azir": "00000000-0000-4000-8000-000000000002"}),
+        ),
         ("actor", json!({"human": {"name": "A"}})),
         ("actor", json!({"human": {"upn": ALICE, "mail": "x"}})),
         ("actor", json!("azir")),
@@ -305,16 +427,30 @@ fn lines_with_right_hashes_that_break_the_form_are_errors() {
     }
     let text = |change: &dyn Fn(String) -> String| {
         let mut forge = Forge::started();
-        let body = azir::json::canonical(&forge.members("note", json!({"a": "x", "b": 1}))).unwrap();
+        let body =
+            azir::json::canonical(&forge.members("note", json!({"a": "x", "b": 1}))).unwrap();
         forge.body(change(body).as_bytes());
         forge.verify().exit_code
     };
     assert_eq!(text(&|body| body), 2);
     for (from, to) in [
-        ("\"b\":1", "\"b\":1,\"b\":1"), ("\"b\":1", "\"b\":1.0"), ("\"b\":1", "\"b\":9007199254740992"), ("\"b\":1", "\"B\":1"), ("\"b\":1", "\"b\": 1"),
-        ("\"a\":\"x\",\"b\":1", "\"b\":1,\"a\":\"x\""), ("\"x\"", "\"\\u0078\""), ("\"x\"", "\"\\ud800\""), ("\"x\"", "\"\\/\""), ("}", "} "), ("\"type\":\"note\"", "\"type\":\"note\",\"zzz\":1"),
+        ("\"b\":1", "\"b\":1,\"b\":1"),
+        ("\"b\":1", "\"b\":1.0"),
+        ("\"b\":1", "\"b\":9007199254740992"),
+        ("\"b\":1", "\"B\":1"),
+        ("\"b\":1", "\"b\": 1"),
+        ("\"a\":\"x\",\"b\":1", "\"b\":1,\"a\":\"x\""),
+        ("\"x\"", "\"\\u0078\""),
+        ("\"x\"", "\"\\ud800\""),
+        ("\"x\"", "\"\\/\""),
+        ("}", "} "),
+        ("\"type\":\"note\"", "\"type\":\"note\",\"zzz\":1"),
     ] {
-        assert_eq!(text(&|body| body.replacen(from, to, 1)), 1, "{from} -> {to}");
+        assert_eq!(
+            text(&|body| body.replacen(from, to, 1)),
+            1,
+            "{from} -> {to}"
+        );
     }
     let mut forge = Forge::started();
     let invalid = forge.body(b"{\"actor\":\"\xff\"}");
@@ -363,8 +499,16 @@ fn sessions_begin_as_they_should() {
             data["of"] = of.clone();
         })
     };
-    assert_eq!(undo(json!({"run": "00000000-0000-4000-8000-000000000003", "size": 3, "chain": "a".repeat(64)})), 2);
-    assert_eq!(undo(json!({"run": "00000000-0000-4000-8000-000000000003", "size": 3})), 1);
+    assert_eq!(
+        undo(
+            json!({"run": "00000000-0000-4000-8000-000000000003", "size": 3, "chain": "a".repeat(64)})
+        ),
+        2
+    );
+    assert_eq!(
+        undo(json!({"run": "00000000-0000-4000-8000-000000000003", "size": 3})),
+        1
+    );
     for (member, value) in [
         ("incident", json!("IR 1")),
         ("incident", json!("IR-1")),
@@ -378,7 +522,11 @@ fn sessions_begin_as_they_should() {
         ("session_key", json!("ssh-ed25519 AAAA")),
         ("session_key", json!("ssh-rsa AAAA")),
     ] {
-        assert_eq!(begun(&|data| data[member] = value.clone()), 1, "{member}: {value}");
+        assert_eq!(
+            begun(&|data| data[member] = value.clone()),
+            1,
+            "{member}: {value}"
+        );
     }
     let mut first = Forge::new();
     first.say("note", json!({}));
@@ -395,8 +543,15 @@ fn intents_results_and_reconciles_follow_each_other_as_they_can() {
         let mut forge = Forge::started();
         let intent = forge.say("action.intent", id(1));
         for (kind, word) in acts {
-            let name = if *kind == "result" { "outcome" } else { "found" };
-            forge.say(&format!("action.{kind}"), json!({"intent": intent, name: word}));
+            let name = if *kind == "result" {
+                "outcome"
+            } else {
+                "found"
+            };
+            forge.say(
+                &format!("action.{kind}"),
+                json!({"intent": intent, name: word}),
+            );
         }
         let report = forge.verify();
         (report.exit_code, report.open_intents)
@@ -404,8 +559,19 @@ fn intents_results_and_reconciles_follow_each_other_as_they_can() {
     assert_eq!(story(&[]), (2, 1));
     assert_eq!(story(&[("result", "ok")]), (2, 0));
     assert_eq!(story(&[("result", "unknown")]), (2, 1));
-    assert_eq!(story(&[("result", "unknown"), ("reconcile", "undecidable"), ("reconcile", "yes"), ("reconcile", "no")]), (2, 0));
-    assert_eq!(story(&[("reconcile", "yes"), ("reconcile", "undecidable")]), (2, 0));
+    assert_eq!(
+        story(&[
+            ("result", "unknown"),
+            ("reconcile", "undecidable"),
+            ("reconcile", "yes"),
+            ("reconcile", "no")
+        ]),
+        (2, 0)
+    );
+    assert_eq!(
+        story(&[("reconcile", "yes"), ("reconcile", "undecidable")]),
+        (2, 0)
+    );
     for bad in [
         &[("result", "ok"), ("result", "ok")][..],
         &[("result", "unknown"), ("result", "ok")],
@@ -443,7 +609,14 @@ fn evidence_is_there_with_one_size_unless_it_is_stored_elsewhere_or_redacted() {
     let cited = |lines: &[Value]| {
         let mut forge = Forge::started();
         for line in lines {
-            forge.say(if line.get("why").is_some() { "redact" } else { "evidence" }, line.clone());
+            forge.say(
+                if line.get("why").is_some() {
+                    "redact"
+                } else {
+                    "evidence"
+                },
+                line.clone(),
+            );
         }
         forge.verify().exit_code
     };
@@ -452,8 +625,17 @@ fn evidence_is_there_with_one_size_unless_it_is_stored_elsewhere_or_redacted() {
     assert_eq!(cited(std::slice::from_ref(&plain)), 1);
     assert_eq!(cited(std::slice::from_ref(&stored)), 2);
     assert_eq!(cited(&[stored.clone(), plain.clone()]), 1);
-    assert_eq!(cited(&[plain, json!({"sha256": sha, "why": "court order"})]), 2);
-    assert_eq!(cited(&[stored, json!({"deep": [{"sha256": sha, "size": 4, "stored": {}}]})]), 1);
+    assert_eq!(
+        cited(&[plain, json!({"sha256": sha, "why": "court order"})]),
+        2
+    );
+    assert_eq!(
+        cited(&[
+            stored,
+            json!({"deep": [{"sha256": sha, "size": 4, "stored": {}}]})
+        ]),
+        1
+    );
     assert_eq!(cited(&[json!({"sha256": "xyz", "size": 3})]), 1);
     assert_eq!(cited(&[json!({"sha256": sha})]), 2);
 }

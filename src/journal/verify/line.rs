@@ -374,7 +374,7 @@ mod tests {
     fn a_frame_is_found_behind_a_byte_that_does_not_belong() {
         let rest = b"\"x\":1}";
         let framed = [
-            &FRAME_START[..],
+            FRAME_START,
             hex::encode(hash_of(rest)).as_bytes(),
             b"\",",
             rest,
