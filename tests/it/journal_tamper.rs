@@ -188,29 +188,29 @@ fn lines_removed_repeated_exchanged_or_taken_from_elsewhere_are_found() {
 fn what_does_not_belong_into_a_run_folder_is_an_error() {
     let cases: [(&str, &dyn Fn(&Path)); 9] = [
         ("foreign file", &|dir| {
-            fs::write(dir.join("readme"), "x").unwrap()
+            fs::write(dir.join("readme"), "x").unwrap();
         }),
         ("foreign file in cp", &|dir| {
-            fs::write(dir.join("cp/000001.txt"), "x").unwrap()
+            fs::write(dir.join("cp/000001.txt"), "x").unwrap();
         }),
         ("foreign file in evidence", &|dir| {
-            fs::write(dir.join("evidence/x"), "x").unwrap()
+            fs::write(dir.join("evidence/x"), "x").unwrap();
         }),
         ("folder", &|dir| fs::create_dir(dir.join("tmp-x")).unwrap()),
         ("link", &|dir| {
-            std::os::unix::fs::symlink("seg-000001.jsonl", dir.join("seg-000002.jsonl")).unwrap()
+            std::os::unix::fs::symlink("seg-000001.jsonl", dir.join("seg-000002.jsonl")).unwrap();
         }),
         ("a signature alone", &|dir| {
-            fs::write(dir.join("cp/000099.human.sig"), "x").unwrap()
+            fs::write(dir.join("cp/000099.human.sig"), "x").unwrap();
         }),
         ("evidence changed that nobody cites", &|dir| {
-            fs::write(dir.join("evidence").join("a".repeat(64)), "x").unwrap()
+            fs::write(dir.join("evidence").join("a".repeat(64)), "x").unwrap();
         }),
         ("an empty second segment", &|dir| {
-            fs::write(dir.join("seg-000002.jsonl"), "").unwrap()
+            fs::write(dir.join("seg-000002.jsonl"), "").unwrap();
         }),
         ("a gap in the segments", &|dir| {
-            fs::write(dir.join("seg-000003.jsonl"), "x").unwrap()
+            fs::write(dir.join("seg-000003.jsonl"), "x").unwrap();
         }),
     ];
     for (what, tamper) in cases {
