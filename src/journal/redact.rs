@@ -84,7 +84,7 @@ pub fn redact(value: &mut Value, salt: &[u8; 32]) -> u32 {
                 let holds = match member {
                     Value::String(text) => !text.is_empty(),
                     Value::Array(items) => items.iter().any(Value::is_string),
-                    Value::Object(_) => lower == "protectedsettings",
+                    Value::Object(inner) => lower == "protectedsettings" && !is_commitment(inner),
                     _ => false,
                 };
                 if secret && holds {
@@ -100,6 +100,11 @@ pub fn redact(value: &mut Value, salt: &[u8; 32]) -> u32 {
         Value::String(text) => redact_string(text, salt),
         _ => 0,
     }
+}
+
+/// Returns whether an object is all that is left of a secret.
+fn is_commitment(members: &serde_json::Map<String, Value>) -> bool {
+    members.len() == 1 && members.contains_key("$redacted")
 }
 
 fn commitment(value: &Value, salt: &[u8; 32]) -> Value {
