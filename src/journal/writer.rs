@@ -1,6 +1,6 @@
 //! The writer's handle: one session of one run, shared by everything that acts.
 //!
-//! A thread of its own writes ([`log`](super::log)); a clone of the handle asks it. A line is durable only after
+//! A thread of its own writes (`log`); a clone of the handle asks it. A line is durable only after
 //! `fdatasync`; lines that wait meanwhile share one. After a failed write or sync nothing more is written: the
 //! disk's state is unknown then, and the lines that are not known to be on it are kept to be shown.
 
