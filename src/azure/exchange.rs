@@ -246,8 +246,7 @@ impl Inner {
             };
             ended.wait = retry::wait(answered, number, wanted.idempotent, asked, jitter);
             ended.hold = asked.filter(|_| *status == 429 && !retry::is_busy(code));
-            ended.unsure =
-                wanted.writes() && retry::may_have_happened(*status, asked.is_some());
+            ended.unsure = wanted.writes() && retry::may_have_happened(*status, asked.is_some());
         }
         ended.heard = Some(response);
         ended

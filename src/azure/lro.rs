@@ -230,7 +230,10 @@ mod tests {
 
     #[test]
     fn a_location_of_graph_is_an_operation_only_with_202() {
-        assert_eq!(begun(Plane::Graph, "POST", &response(201, &[LOC], "{}")), None);
+        assert_eq!(
+            begun(Plane::Graph, "POST", &response(201, &[LOC], "{}")),
+            None
+        );
         assert!(matches!(
             begun(Plane::Graph, "POST", &response(202, &[LOC], "")),
             Some(Watch::Status { .. })

@@ -155,7 +155,10 @@ impl std::fmt::Display for ClientNote {
                 write!(f, "{host} refused the token; a new one was asked for")
             }
             Self::Unread { host, why } => {
-                write!(f, "{host} took the write and did not show its result: {why}")
+                write!(
+                    f,
+                    "{host} took the write and did not show its result: {why}"
+                )
             }
             Self::Foreign { origin, from } => write!(
                 f,

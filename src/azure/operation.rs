@@ -102,7 +102,9 @@ impl Inner {
                     address = wanted.url.clone();
                 }
             }
-            let newer = response.header("location").and_then(|text| address.join(text).ok());
+            let newer = response
+                .header("location")
+                .and_then(|text| address.join(text).ok());
             if let (Watch::Location { url }, Some(newer)) = (&mut watch, newer) {
                 *url = newer;
                 address = self.address(wanted, &mut watch, operation).await?;

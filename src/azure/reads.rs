@@ -89,7 +89,11 @@ fn is_reading_item(item: &Value) -> bool {
     let overridden = item
         .get("headers")
         .and_then(Value::as_object)
-        .is_some_and(|headers| headers.keys().any(|name| name.to_ascii_lowercase().contains("method")));
+        .is_some_and(|headers| {
+            headers
+                .keys()
+                .any(|name| name.to_ascii_lowercase().contains("method"))
+        });
     let url = text("url");
     let plain = url.starts_with('/') && !url.contains(['#', '\\']) && !url.contains("..");
     let reads = match text("method") {
@@ -143,11 +147,7 @@ mod tests {
 
     #[test]
     fn the_list_is_closed_and_by_plane() {
-        assert!(post(
-            Plane::Graph,
-            "/v1.0/directoryObjects/getByIds",
-            None
-        ));
+        assert!(post(Plane::Graph, "/v1.0/directoryObjects/getByIds", None));
         assert!(!post(Plane::Arm, "/v1.0/directoryObjects/getByIds", None));
         assert!(post(
             Plane::Arm,

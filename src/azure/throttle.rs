@@ -226,7 +226,9 @@ fn bucket<'a>(buckets: &'a mut HashMap<Key, Bucket>, key: &Key, now: u64) -> &'a
         let (size, refill) = BUCKETS
             .iter()
             .find(|(plane, kind, ..)| *plane == key.plane && *kind == key.kind)
-            .map_or((f64::MAX, f64::MAX), |(_, _, size, refill)| (*size, *refill));
+            .map_or((f64::MAX, f64::MAX), |(_, _, size, refill)| {
+                (*size, *refill)
+            });
         Bucket {
             left: size,
             size,
@@ -309,7 +311,10 @@ mod tests {
         let turn = throttle.take(&key, Priority::Collect);
         assert!(turn.wait >= Duration::from_secs(1), "{turn:?}");
         clock.advance(turn.wait);
-        assert!(!throttle.stands(&key, turn), "it has no place and must ask again");
+        assert!(
+            !throttle.stands(&key, turn),
+            "it has no place and must ask again"
+        );
         assert!(throttle.take(&key, Priority::Collect).wait.is_zero());
     }
 
