@@ -174,7 +174,7 @@ impl Reader {
         observer: &dyn Observer,
     ) -> Result<Response, Error> {
         let mut parts = first.clone();
-        parts.method = "GET".to_owned();
+        "GET".clone_into(&mut parts.method);
         parts.body = None;
         self.read_at(&parts, link, observer).await
     }

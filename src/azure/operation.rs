@@ -9,6 +9,7 @@ use bytes::Bytes;
 use url::Url;
 
 use super::client::Inner;
+use super::credentials::Token;
 use super::error::Error;
 use super::exchange::{Wanted, refused};
 use super::lro::{self, Progress, Watch};
@@ -59,13 +60,13 @@ impl Inner {
         first: &Response,
         operation: &mut Operation,
     ) -> Result<Over, Error> {
-        let began = self.clock.mono_us();
+        let started = self.clock.mono_us();
         let mut address = self.address(wanted, &mut watch, operation).await?;
-        let mut asked = self.asked(first);
+        let mut pace = self.asked(first);
         let mut missing = 0;
         loop {
-            let pause = asked.unwrap_or_else(|| retry::poll_pause(operation.polls));
-            let waited = Duration::from_micros(self.clock.mono_us().saturating_sub(began));
+            let pause = pace.unwrap_or_else(|| retry::poll_pause(operation.polls));
+            let waited = Duration::from_micros(self.clock.mono_us().saturating_sub(started));
             let limit = wanted.manner.give_up_after.unwrap_or(OPERATION_LIMIT);
             if waited + pause > limit {
                 return Err(not_followed(
@@ -80,15 +81,15 @@ impl Inner {
             self.clock.sleep(pause).await;
             operation.polls += 1;
             let response = self.get(wanted, &address).await?;
-            asked = self.asked(&response);
+            pace = self.asked(&response);
             match lro::progress(&watch, &response) {
                 Progress::Succeeded => {
-                    operation.state = "Succeeded".to_owned();
+                    "Succeeded".clone_into(&mut operation.state);
                     let last = response;
                     return Ok(Over { watch, last });
                 }
                 Progress::Failed(error) => {
-                    operation.state = "Failed".to_owned();
+                    "Failed".clone_into(&mut operation.state);
                     return Err(error);
                 }
                 Progress::Running(state) => operation.state = state,
@@ -134,8 +135,10 @@ impl Inner {
                 wanted.url.clone()
             }
         };
-        operation.host = url.host_str().unwrap_or_default().to_owned();
-        operation.path = url.path().to_owned();
+        url.host_str()
+            .unwrap_or_default()
+            .clone_into(&mut operation.host);
+        url.path().clone_into(&mut operation.path);
         Ok(url)
     }
 
@@ -155,16 +158,13 @@ impl Inner {
             ) => location,
             _ => return with_output(over.last),
         };
-        let fallback = |why: String| ClientNote::Unread {
-            host: lies_at.host_str().unwrap_or_default().to_owned(),
-            why,
-        };
         let why = match self.allowed_get(wanted, lies_at).await {
             Ok(response) if response.status < 300 => return response,
             Ok(response) => refused(&response).to_string(),
             Err(error) => error.to_string(),
         };
-        wanted.observer.note(fallback(why)).await;
+        let host = lies_at.host_str().unwrap_or_default().to_owned();
+        wanted.observer.note(ClientNote::Unread { host, why }).await;
         match wanted.parts.method.as_str() {
             "PUT" | "PATCH" => first,
             _ => with_output(over.last),
@@ -194,38 +194,28 @@ impl Inner {
                 .token(&scope)
                 .await
                 .map_err(|error| wanted.unknown(error))?;
-            let attempt = Attempt {
-                plane,
-                method: "GET",
-                url,
-                headers: &[],
-                body: None,
-                client_request_id: self.random.uuid(),
-                date: self.http_date(),
-                stream: false,
-            };
-            let jitter = self.random.unit();
-            let (error, wait) = match send(&self.http, &attempt, &token).await {
-                Ok((response, _)) => {
-                    self.learn(&key, &response);
-                    if response.status == 401 && !renewed {
-                        renewed = true;
-                        self.tokens.forget(&scope, &token).await;
-                        continue;
-                    }
-                    if !matches!(response.status, 408 | 429 | 500 | 502 | 503 | 504) {
-                        return Ok(response);
-                    }
+            let (error, wait) = match self.poll_once(wanted, url, &token).await {
+                Ok(response) if response.status == 401 && !renewed => {
+                    renewed = true;
+                    self.tokens.forget(&scope, &token).await;
+                    continue;
+                }
+                Ok(response) if !matches!(response.status, 408 | 429 | 500 | 502 | 503 | 504) => {
+                    return Ok(response);
+                }
+                Ok(response) => {
                     let asked = self.asked(&response);
                     if let (429, Some(hold)) = (response.status, asked) {
                         self.throttle.hold(&key, hold);
                     }
                     let status = response.status;
                     let answered = retry::Attempt::Answered { status, code: "" };
+                    let jitter = self.random.unit();
                     let wait = retry::wait(answered, number, true, asked, jitter);
                     (refused(&response), wait)
                 }
-                Err(NoAnswer::NotSent(error) | NoAnswer::Lost(error)) => {
+                Err(error) => {
+                    let jitter = self.random.unit();
                     let wait = retry::wait(retry::Attempt::NoAnswer, number, true, None, jitter);
                     (error, wait)
                 }
@@ -238,6 +228,33 @@ impl Inner {
             };
             let why = format!("polling: {}", error.code());
             self.pause(wait, &why, wanted.observer).await;
+        }
+    }
+
+    /// Sends one poll and learns from its answer.
+    async fn poll_once(
+        &self,
+        wanted: &Wanted<'_>,
+        url: &Url,
+        token: &Token,
+    ) -> Result<Response, Error> {
+        let plane = wanted.parts.plane;
+        let attempt = Attempt {
+            plane,
+            method: "GET",
+            url,
+            headers: &[],
+            body: None,
+            client_request_id: self.random.uuid(),
+            date: self.http_date(),
+            stream: false,
+        };
+        match send(&self.http, &attempt, token).await {
+            Ok((response, _)) => {
+                self.learn(&Key::of(plane, "GET", url.path()), &response);
+                Ok(response)
+            }
+            Err(NoAnswer::NotSent(error) | NoAnswer::Lost(error)) => Err(error),
         }
     }
 }

@@ -1,5 +1,7 @@
 //! A service of few words for the tests of the client: it answers what a script says, and keeps what it was sent.
 
+#![expect(clippy::unwrap_used, reason = "what fails here fails the test")]
+
 use std::collections::VecDeque;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;

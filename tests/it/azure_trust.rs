@@ -37,7 +37,11 @@ async fn a_token_is_never_sent_to_an_address_that_a_server_made_up() {
         // It was accepted, and nothing trustworthy tells its end.
         assert!(error.is_unknown(), "{header}: {error}");
         assert_eq!(bench.told.kinds(), [OutcomeKind::Unknown]);
-        assert_eq!(bench.told.foreign(), [evil.base.clone()], "{header}");
+        assert_eq!(
+            bench.told.foreign(),
+            std::slice::from_ref(&evil.base),
+            "{header}"
+        );
 
         let reading = format!("{VM}/effectiveRouteTable");
         let server = Server::start(vec![answer(202, &[(header, &there)], "")]).await;
