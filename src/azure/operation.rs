@@ -66,14 +66,14 @@ impl Inner {
         let mut missing = 0;
         loop {
             let pause = pace.unwrap_or_else(|| retry::poll_pause(operation.polls));
-            let waited = Duration::from_micros(self.clock.mono_us().saturating_sub(started));
+            let spent = Duration::from_micros(self.clock.mono_us().saturating_sub(started));
             let limit = wanted.manner.give_up_after.unwrap_or(OPERATION_LIMIT);
-            if waited + pause > limit {
+            if spent + pause > limit {
                 return Err(not_followed(
                     wanted,
                     format!(
                         "its operation has not ended after {} s (last state {})",
-                        waited.as_secs(),
+                        spent.as_secs(),
                         operation.state
                     ),
                 ));
@@ -178,7 +178,7 @@ impl Inner {
         self.get(wanted, url).await
     }
 
-    /// Gets an address of an operation; trouble on the way is waited out, for polling has no effect.
+    /// Gets an address of an operation; trouble on the way is spent out, for polling has no effect.
     async fn get(&self, wanted: &Wanted<'_>, url: &Url) -> Result<Response, Error> {
         let plane = wanted.parts.plane;
         let key = Key::of(plane, "GET", url.path());
