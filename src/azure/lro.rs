@@ -179,6 +179,7 @@ mod tests {
                 .collect(),
             body: bytes::Bytes::copy_from_slice(body.as_bytes()),
             host: "h".to_owned(),
+            read_back: false,
         }
     }
 

@@ -226,6 +226,8 @@ pub struct Response {
     pub body: Bytes,
     /// The host that answered.
     pub host: String,
+    /// Whether this is the resource, read again after the operation that the request began had ended.
+    pub read_back: bool,
 }
 
 impl Response {
