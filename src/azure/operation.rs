@@ -61,7 +61,7 @@ impl Inner {
         operation: &mut Operation,
     ) -> Result<Over, Error> {
         let started = self.clock.mono_us();
-        let mut address = self.address(wanted, &mut watch, operation).await?;
+        let mut address = self.address(wanted, &watch, operation).await?;
         let mut pace = self.asked(first);
         let mut missing = 0;
         loop {
@@ -108,33 +108,27 @@ impl Inner {
                 .and_then(|text| address.join(text).ok());
             if let (Watch::Location { url }, Some(newer)) = (&mut watch, newer) {
                 *url = newer;
-                address = self.address(wanted, &mut watch, operation).await?;
+                address = self.address(wanted, &watch, operation).await?;
             }
         }
     }
 
-    /// Returns the address that `watch` polls, if it may be asked; else changes to watching the resource.
+    /// Returns the address that `watch` polls. One that is not of the cloud ends the following: of a write that was
+    /// accepted the outcome is then unknown, and whoever named that address is not asked for more.
     async fn address(
         &self,
         wanted: &Wanted<'_>,
-        watch: &mut Watch,
+        watch: &Watch,
         operation: &mut Operation,
     ) -> Result<Url, Error> {
-        let (url, from) = match &*watch {
+        let (url, from) = match watch {
             Watch::Status { url, .. } => (url.clone(), "an operation's address"),
             Watch::Location { url } => (url.clone(), "a Location header"),
             Watch::Resource | Watch::Absence => (wanted.url.clone(), "a request"),
         };
-        let plane = wanted.parts.plane;
-        let url = match self.allowed(plane, &url, from, wanted.observer).await {
-            Ok(()) => url,
-            // A read has no effect to follow in another way: its result lay there.
-            Err(error) if !wanted.writes() => return Err(error),
-            Err(error) => {
-                *watch = instead(wanted, watch, error.to_string())?;
-                wanted.url.clone()
-            }
-        };
+        self.allowed(wanted.parts.plane, &url, from, wanted.observer)
+            .await
+            .map_err(|error| wanted.unknown(error))?;
         url.host_str()
             .unwrap_or_default()
             .clone_into(&mut operation.host);
@@ -146,7 +140,7 @@ impl Inner {
     async fn result(&self, wanted: &Wanted<'_>, over: Over, first: Response) -> Response {
         let lies_at = match (wanted.parts.method.as_str(), &over.watch) {
             // The last poll has read it.
-            (_, Watch::Resource) => return over.last,
+            (_, Watch::Resource) => return read_back(over.last),
             ("DELETE", _) | (_, Watch::Absence) => return first,
             ("PUT" | "PATCH", _) => wanted.url,
             (
@@ -159,7 +153,12 @@ impl Inner {
             _ => return with_output(over.last),
         };
         let why = match self.allowed_get(wanted, lies_at).await {
-            Ok(response) if response.status < 300 => return response,
+            Ok(response) if response.status < 300 => {
+                return match wanted.parts.method.as_str() {
+                    "PUT" | "PATCH" => read_back(response),
+                    _ => response,
+                };
+            }
             Ok(response) => refused(&response).to_string(),
             Err(error) => error.to_string(),
         };
@@ -275,6 +274,12 @@ fn not_followed(wanted: &Wanted<'_>, message: String) -> Error {
     } else {
         Error::Malformed { host, message }
     }
+}
+
+/// Marks the resource as read after its operation had ended. Whoever checks an edit relies on it, so nothing else is.
+fn read_back(mut resource: Response) -> Response {
+    resource.read_back = true;
+    resource
 }
 
 /// Puts the result that a status body carries in the place of the body.

@@ -72,6 +72,7 @@ pub(crate) async fn send(
         headers: headers(sent.headers()),
         body: Bytes::new(),
         host,
+        read_back: false,
     };
     if attempt.stream && (200..300).contains(&response.status) {
         return Ok((response, Some(sent)));

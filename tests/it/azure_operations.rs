@@ -33,6 +33,7 @@ async fn a_put_is_followed_by_its_status_and_answered_with_the_resource() {
         let bench = Bench::of(&server);
         let response = bench.write("PUT", VM, true).await.unwrap();
         assert_eq!(response.json().unwrap()["name"], "v", "{status}");
+        assert!(response.read_back);
         let (put, get) = (format!("PUT {VM}"), format!("GET {VM}"));
         let status_line = "GET /operations/1".to_owned();
         let lines = [put, status_line.clone(), status_line, get];
@@ -119,6 +120,10 @@ async fn a_post_is_answered_with_its_location_or_the_status_output() {
     let server = Server::start(vec![answer(202, &[STATUS], ""), answer(200, &[], done)]).await;
     let response = Bench::of(&server).write("POST", VM, false).await.unwrap();
     assert_eq!(response.json().unwrap()["accessSAS"], "u");
+    assert!(
+        !response.read_back,
+        "the result of an action is no resource"
+    );
 }
 
 #[tokio::test]
@@ -208,6 +213,10 @@ async fn a_write_that_was_accepted_has_not_failed_because_its_result_cannot_be_r
     let bench = Bench::of(&server);
     let response = bench.write("PUT", VM, true).await.unwrap();
     assert_eq!(response.status, 202);
+    assert!(
+        !response.read_back,
+        "so that whoever checks the write reads for itself"
+    );
     let notes = bench.told.notes.lock().unwrap();
     assert!(
         notes

@@ -57,18 +57,19 @@ async fn a_token_is_never_sent_to_an_address_that_a_server_made_up() {
 }
 
 #[tokio::test]
-async fn a_write_with_a_foreign_status_address_is_followed_at_the_resource() {
+async fn a_write_with_a_foreign_status_address_stops_there_and_is_unknown() {
     let evil = Server::start(vec![]).await;
-    let begun = answer(202, &[("azure-asyncoperation", &evil.base)], "");
-    let done = answer(
-        200,
-        &[],
-        r#"{"properties":{"provisioningState":"Succeeded"}}"#,
-    );
-    let server = Server::start(vec![begun, done]).await;
-    let bench = Bench::of(&server);
-    bench.write("PUT", VM, true).await.unwrap();
-    assert_eq!((evil.seen().len(), bench.told.foreign().len()), (0, 1));
+    for method in ["PUT", "PATCH", "DELETE"] {
+        let begun = answer(202, &[("azure-asyncoperation", &evil.base)], "");
+        let server = Server::start(vec![begun]).await;
+        let bench = Bench::of(&server);
+        let error = bench.write(method, VM, true).await.unwrap_err();
+        assert!(error.is_unknown(), "{method}: {error}");
+        assert!(error.to_string().contains(&evil.base), "{method}: {error}");
+        assert_eq!(bench.told.kinds(), [OutcomeKind::Unknown], "{method}");
+        assert_eq!(server.seen().len(), 1, "{method}");
+    }
+    assert_eq!(evil.seen().len(), 0);
 }
 
 #[tokio::test]
