@@ -6,7 +6,8 @@
 
 use serde_json::{Value, json};
 
-use super::filters::{Row, arg, list, text_arg};
+use super::filters::{arg, list, text_arg};
+use super::language::Row;
 use crate::runbook::params::cidr;
 
 pub(super) const ROWS: &[Row] = &[
