@@ -12,6 +12,7 @@ mod language;
 mod network;
 mod pieces;
 mod rbac;
+mod rules;
 
 use std::collections::{BTreeMap, BTreeSet};
 
