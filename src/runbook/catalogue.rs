@@ -118,6 +118,7 @@ impl Catalogue {
                 place: runbook.name.place,
                 message: format!("the file is named {name} and the runbook {}", runbook.name.value),
                 help: Some("give both one name".to_owned()),
+                related: Vec::new(),
             }]));
         }
         Ok((Arc::new(runbook), Arc::clone(&source.text)))

@@ -9,7 +9,7 @@ use super::keys::KeyInfo;
 use super::model::Template;
 use super::place::{Place, Spanned};
 use super::problem::{Problem, nearest};
-use super::tree::{Kind, Node};
+use super::tree::{Key, Kind, Node};
 
 /// Collects problems while a file is read.
 pub(crate) struct Problems<'a> {
@@ -26,8 +26,10 @@ impl<'a> Problems<'a> {
     }
 
     pub(crate) fn add(&mut self, code: &'static str, place: Place, message: impl Into<String>, help: Option<String>) {
-        if self.found.len() < MAX_PROBLEMS {
-            self.found.push(Problem { code, file: self.file.to_owned(), place, message: message.into(), help });
+        let message = message.into();
+        let known = self.found.iter().any(|problem| problem.place == place && problem.message == message);
+        if self.found.len() < MAX_PROBLEMS && !known {
+            self.found.push(Problem { code, file: self.file.to_owned(), place, message, help, related: Vec::new() });
         }
     }
 
@@ -92,6 +94,15 @@ impl<'n> Fields<'n> {
         Some(Spanned { value: text.clone(), place: node.place })
     }
 
+    /// Returns text of one line that says something.
+    pub(crate) fn line(&self, name: &str, problems: &mut Problems<'_>) -> Option<Template> {
+        let text = self.text(name, problems)?;
+        if text.value.trim().is_empty() || text.value.trim_end().contains('\n') {
+            problems.add("bad-line", text.place, format!("{name} of {} must be one line", self.what), None);
+        }
+        Some(text)
+    }
+
     /// Returns text or a scalar as text.
     pub(crate) fn scalar(&self, name: &str, problems: &mut Problems<'_>) -> Option<Template> {
         let node = self.get(name)?;
@@ -127,6 +138,16 @@ impl<'n> Fields<'n> {
         Some(value)
     }
 
+    /// Returns a whole number within bounds.
+    pub(crate) fn number(&self, name: &str, min: i64, max: i64, problems: &mut Problems<'_>) -> Option<usize> {
+        let number = self.int(name, problems)?;
+        if !(min..=max).contains(&number) {
+            let place = self.get(name).map_or(self.place, |node| node.place);
+            problems.add("bad-number", place, format!("{name} is a number from {min} to {max}"), None);
+        }
+        usize::try_from(number).ok()
+    }
+
     pub(crate) fn texts(&self, name: &str, problems: &mut Problems<'_>) -> Vec<Spanned<String>> {
         let Some(node) = self.get(name) else {
             return Vec::new();
@@ -150,9 +171,9 @@ impl<'n> Fields<'n> {
         for (key, node) in self.map(name, problems) {
             match &node.kind {
                 Kind::Text(text) => {
-                    map.insert(key, Spanned { value: text.clone(), place: node.place });
+                    map.insert(key.name.clone(), Spanned { value: text.clone(), place: node.place });
                 }
-                _ => problems.wrong_type(node, &key, "text"),
+                _ => problems.wrong_type(node, &key.name, "text"),
             }
         }
         map
@@ -161,15 +182,15 @@ impl<'n> Fields<'n> {
     pub(crate) fn any_map(&self, name: &str, problems: &mut Problems<'_>) -> IndexMap<String, Spanned<Value>> {
         self.map(name, problems)
             .into_iter()
-            .map(|(key, node)| (key, Spanned { value: node.json(), place: node.place }))
+            .map(|(key, node)| (key.name.clone(), Spanned { value: node.json(), place: node.place }))
             .collect()
     }
 
     /// Returns the members of a map in order.
-    pub(crate) fn map(&self, name: &str, problems: &mut Problems<'_>) -> Vec<(String, &'n Node)> {
+    pub(crate) fn map(&self, name: &str, problems: &mut Problems<'_>) -> Vec<(&'n Key, &'n Node)> {
         match self.get(name).map(|node| (node, &node.kind)) {
             None => Vec::new(),
-            Some((_, Kind::Map(members))) => members.iter().map(|(key, node)| (key.name.clone(), node)).collect(),
+            Some((_, Kind::Map(members))) => members.iter().map(|(key, node)| (key, node)).collect(),
             Some((node, _)) => {
                 problems.wrong_type(node, &format!("{name} of {}", self.what), "a map");
                 Vec::new()
@@ -200,6 +221,7 @@ impl<'n> Fields<'n> {
     }
 }
 
-fn short(text: &str) -> String {
+/// Returns the beginning of a text, to be shown.
+pub(crate) fn short(text: &str) -> String {
     text.chars().take(60).collect()
 }
