@@ -10,14 +10,33 @@ fn main() {
     println!("cargo::rerun-if-changed=runbooks");
     let mut found: BTreeMap<String, PathBuf> = BTreeMap::new();
     collect(&folder, &mut found);
-    let mut out = String::from("/// Name, path below `runbooks`, text.\npub(crate) const SHIPPED: &[(&str, &str, &str)] = &[\n");
+    let mut out = String::from(
+        "/// Name, path below `runbooks`, text.\npub(crate) const SHIPPED: &[(&str, &str, &str)] = &[\n",
+    );
     for (name, path) in &found {
         let text = std::fs::read_to_string(path).expect("a runbook is readable UTF-8");
         let named = format!("\nname: {name}\n");
-        assert!(text.contains(&named), "{}: the runbook must be named as its file: name: {name}", path.display());
-        assert!(text.contains("\ntitle: "), "{}: title must stand on a line of its own", path.display());
-        let below = path.strip_prefix(&folder).expect("found below it").display().to_string();
-        writeln!(out, "    ({name:?}, {below:?}, include_str!({path:?})),").expect("a String takes all");
+        assert!(
+            text.contains(&named),
+            "{}: the runbook must be named as its file: name: {name}",
+            path.display()
+        );
+        assert!(
+            text.contains("\ntitle: "),
+            "{}: title must stand on a line of its own",
+            path.display()
+        );
+        let below = path
+            .strip_prefix(&folder)
+            .expect("found below it")
+            .display()
+            .to_string();
+        writeln!(
+            out,
+            "    ({name:?}, {below:?}, include_str!({:?})),",
+            path.display().to_string()
+        )
+        .expect("a String takes all");
     }
     out.push_str("];\n");
     let target = Path::new(&std::env::var("OUT_DIR").expect("cargo sets it")).join("shipped.rs");
@@ -26,12 +45,19 @@ fn main() {
 
 fn collect(folder: &Path, found: &mut BTreeMap<String, PathBuf>) {
     println!("cargo::rerun-if-changed={}", folder.display());
-    for entry in std::fs::read_dir(folder).expect("runbooks is a folder").flatten() {
+    for entry in std::fs::read_dir(folder)
+        .expect("runbooks is a folder")
+        .flatten()
+    {
         let path = entry.path();
         if path.is_dir() {
             collect(&path, found);
         } else if path.extension().is_some_and(|end| end == "yaml") {
-            let name = path.file_stem().expect("a file has a name").to_string_lossy().into_owned();
+            let name = path
+                .file_stem()
+                .expect("a file has a name")
+                .to_string_lossy()
+                .into_owned();
             if let Some(other) = found.insert(name, path.clone()) {
                 panic!("{} and {} have one name", other.display(), path.display());
             }

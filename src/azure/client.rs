@@ -88,7 +88,9 @@ impl Client {
             random: options.random,
             offset_ms: AtomicI64::new(i64::MIN),
         };
-        Self { reader: Reader(Arc::new(inner)) }
+        Self {
+            reader: Reader(Arc::new(inner)),
+        }
     }
 
     /// Returns the part that only reads.
@@ -100,9 +102,21 @@ impl Client {
     ///
     /// # Errors
     /// [`Error::Unknown`] where it may have taken effect and nobody can tell; the service's error; a refusal of the observer.
-    pub async fn write(&self, request: &WriteRequest, observer: &dyn Observer) -> Result<Response, Error> {
+    pub async fn write(
+        &self,
+        request: &WriteRequest,
+        observer: &dyn Observer,
+    ) -> Result<Response, Error> {
         let url = self.0.url(&request.parts)?;
-        self.0.exchange(&request.parts, &url, request.effect, request.idempotent, observer).await
+        self.0
+            .exchange(
+                &request.parts,
+                &url,
+                request.effect,
+                request.idempotent,
+                observer,
+            )
+            .await
     }
 }
 
@@ -111,9 +125,15 @@ impl Reader {
     ///
     /// # Errors
     /// The service's error, or why there is no answer.
-    pub async fn read(&self, request: &ReadRequest, observer: &dyn Observer) -> Result<Response, Error> {
+    pub async fn read(
+        &self,
+        request: &ReadRequest,
+        observer: &dyn Observer,
+    ) -> Result<Response, Error> {
         let url = self.0.url(&request.0)?;
-        self.0.exchange(&request.0, &url, Effect::Read, true, observer).await
+        self.0
+            .exchange(&request.0, &url, Effect::Read, true, observer)
+            .await
     }
 
     /// Reads a list page by page; `member` names the list in each page.
@@ -122,11 +142,18 @@ impl Reader {
     }
 
     /// Reads the page behind a nextLink, with the headers of the first.
-    pub(crate) async fn read_link(&self, first: &RequestParts, link: &Url, observer: &dyn Observer) -> Result<Response, Error> {
+    pub(crate) async fn read_link(
+        &self,
+        first: &RequestParts,
+        link: &Url,
+        observer: &dyn Observer,
+    ) -> Result<Response, Error> {
         let mut parts = first.clone();
         parts.method = "GET".to_owned();
         parts.body = None;
-        self.0.exchange(&parts, link, Effect::Read, true, observer).await
+        self.0
+            .exchange(&parts, link, Effect::Read, true, observer)
+            .await
     }
 
     /// Returns who azir is, by its ARM token.
@@ -207,8 +234,16 @@ impl Inner {
     }
 
     /// Announces, sends and tells attempts until one is final.
-    async fn exchange(&self, parts: &RequestParts, url: &Url, effect: Effect, idempotent: bool, observer: &dyn Observer) -> Result<Response, Error> {
-        self.allowed(parts.plane, url, "a request", observer).await?;
+    async fn exchange(
+        &self,
+        parts: &RequestParts,
+        url: &Url,
+        effect: Effect,
+        idempotent: bool,
+        observer: &dyn Observer,
+    ) -> Result<Response, Error> {
+        self.allowed(parts.plane, url, "a request", observer)
+            .await?;
         let scope = self.scope(parts.plane);
         let key = Key::of(parts.plane, &parts.method, url.path());
         let mut renewed = false;
@@ -216,21 +251,35 @@ impl Inner {
         let mut number = 0;
         loop {
             number += 1;
-            self.pause(self.throttle.take(&key), "keeping within the request budget", observer).await;
+            self.pause(
+                self.throttle.take(&key),
+                "keeping within the request budget",
+                observer,
+            )
+            .await;
             let token = self.tokens.token(&scope).await?;
             let call = self.call(parts, url, effect);
             let ticket = observer
                 .intent(&call)
                 .await
-                .map_err(|refused| Error::Refused { message: refused.message, halted: refused.halted })?;
+                .map_err(|refused| Error::Refused {
+                    message: refused.message,
+                    halted: refused.halted,
+                })?;
             let began = self.clock.mono_us();
-            let (result, wait) = self.attempt(parts, url, &call, &token, number, idempotent, &key, observer).await;
+            let (result, wait) = self
+                .attempt(
+                    parts, url, &call, &token, number, idempotent, &key, observer,
+                )
+                .await;
             let outcome = self.outcome(&result, effect, began);
             observer.result(ticket, &outcome).await;
             let error = match result {
                 Ok(ended) => {
                     for earlier in unsettled {
-                        observer.settled(earlier, "the same request, sent again, succeeded").await;
+                        observer
+                            .settled(earlier, "the same request, sent again, succeeded")
+                            .await;
                     }
                     return Ok(ended.response);
                 }
@@ -239,17 +288,35 @@ impl Inner {
             if outcome.kind == OutcomeKind::Unknown {
                 unsettled.push(ticket);
             }
-            let not_let_in = error.status() == Some(401) || matches!(error, Error::NeedsSignIn { .. });
+            let not_let_in =
+                error.status() == Some(401) || matches!(error, Error::NeedsSignIn { .. });
             if not_let_in && !renewed {
                 renewed = true;
-                observer.note(ClientNote::Renewed { host: url.host_str().unwrap_or_default().to_owned() }).await;
+                observer
+                    .note(ClientNote::Renewed {
+                        host: url.host_str().unwrap_or_default().to_owned(),
+                    })
+                    .await;
                 self.tokens.forget(&scope, &token).await;
                 continue;
             }
             match wait {
                 Some(wait) => {
-                    self.throttle.learn(&key, |_| None, error.status().filter(|status| *status == 429).map(|_| wait));
-                    self.pause(wait, &format!("{} answered {}; trying again", url.host_str().unwrap_or_default(), error.code()), observer).await;
+                    self.throttle.learn(
+                        &key,
+                        |_| None,
+                        error.status().filter(|status| *status == 429).map(|_| wait),
+                    );
+                    self.pause(
+                        wait,
+                        &format!(
+                            "{} answered {}; trying again",
+                            url.host_str().unwrap_or_default(),
+                            error.code()
+                        ),
+                        observer,
+                    )
+                    .await;
                 }
                 None => return Err(error),
             }
@@ -282,7 +349,10 @@ impl Inner {
         let response = match send(&self.http, &attempt, token).await {
             Ok(response) => response,
             Err(NoAnswer::NotSent(error)) => {
-                return (Err(error), retry::wait(retry::Attempt::NotSent, number, idempotent, None, jitter));
+                return (
+                    Err(error),
+                    retry::wait(retry::Attempt::NotSent, number, idempotent, None, jitter),
+                );
             }
             Err(NoAnswer::Lost(error)) => {
                 let wait = retry::wait(retry::Attempt::NoAnswer, number, idempotent, None, jitter);
@@ -292,55 +362,111 @@ impl Inner {
         self.learn(key, &response);
         if response.status >= 300 {
             let error = self.refused(&response);
-            let asked = retry::asked(|name| response.header(name).map(str::to_owned), self.clock.now());
+            let asked = retry::asked(
+                |name| response.header(name).map(str::to_owned),
+                self.clock.now(),
+            );
             let wait = match &error {
-                Error::Service { status, code, .. } => retry::wait(retry::Attempt::Answered { status: *status, code }, number, idempotent, asked, jitter),
+                Error::Service { status, code, .. } => retry::wait(
+                    retry::Attempt::Answered {
+                        status: *status,
+                        code,
+                    },
+                    number,
+                    idempotent,
+                    asked,
+                    jitter,
+                ),
                 _ => None,
             };
             return (Err(error), wait);
         }
-        (self.follow(parts, url, response, token, observer).await, None)
+        (
+            self.follow(parts, url, response, token, observer).await,
+            None,
+        )
     }
 
     /// Returns the error that an answer above 299 stands for.
     fn refused(&self, response: &Response) -> Error {
         if (300..400).contains(&response.status) {
-            let location = response.header("location").and_then(|text| Url::parse(text).ok());
+            let location = response
+                .header("location")
+                .and_then(|text| Url::parse(text).ok());
             return Error::ForeignOrigin {
-                origin: location.map_or_else(|| "another address".to_owned(), |url| url.origin().ascii_serialization()),
+                origin: location.map_or_else(
+                    || "another address".to_owned(),
+                    |url| url.origin().ascii_serialization(),
+                ),
                 from: "a redirect",
             };
         }
         if response.status == 401
-            && let Some(claims) = response.headers_named("www-authenticate").find_map(claims_of)
+            && let Some(claims) = response
+                .headers_named("www-authenticate")
+                .find_map(claims_of)
         {
             return Error::NeedsSignIn {
                 host: response.host.clone(),
-                command: format!("az login --claims-challenge {}", base64::engine::general_purpose::STANDARD.encode(claims)),
+                command: format!(
+                    "az login --claims-challenge {}",
+                    base64::engine::general_purpose::STANDARD.encode(claims)
+                ),
             };
         }
-        error::service(response.status, &response.body, response.header("x-ms-error-code"), response.request_id())
+        error::service(
+            response.status,
+            &response.body,
+            response.header("x-ms-error-code"),
+            response.request_id(),
+        )
     }
 
     /// Follows an operation to its end; anything else is already over.
-    async fn follow(&self, parts: &RequestParts, url: &Url, response: Response, token: &Token, observer: &dyn Observer) -> Result<Ended, Error> {
+    async fn follow(
+        &self,
+        parts: &RequestParts,
+        url: &Url,
+        response: Response,
+        token: &Token,
+        observer: &dyn Observer,
+    ) -> Result<Ended, Error> {
         let Some(watch) = lro::watch(&parts.method, &response)? else {
-            return Ok(Ended { response, operation: None });
+            return Ok(Ended {
+                response,
+                operation: None,
+            });
         };
         let address = match &watch {
             Watch::Status { url, .. } | Watch::Location { url } => url.clone(),
             Watch::Resource => url.clone(),
         };
-        self.allowed(parts.plane, &address, "an operation's address", observer).await?;
+        self.allowed(parts.plane, &address, "an operation's address", observer)
+            .await?;
         let mut operation = Operation {
             host: address.host_str().unwrap_or_default().to_owned(),
             path: address.path().to_owned(),
             polls: 0,
             state: "InProgress".to_owned(),
         };
-        let last = self.poll(parts, &watch, address, &response, &mut operation, token, observer).await?;
-        let result = self.result(parts, url, &watch, response, last, token, observer).await?;
-        Ok(Ended { response: result, operation: Some(operation) })
+        let last = self
+            .poll(
+                parts,
+                &watch,
+                address,
+                &response,
+                &mut operation,
+                token,
+                observer,
+            )
+            .await?;
+        let result = self
+            .result(parts, url, &watch, response, last, token, observer)
+            .await?;
+        Ok(Ended {
+            response: result,
+            operation: Some(operation),
+        })
     }
 
     #[expect(clippy::too_many_arguments, reason = "one operation has these parts")]
@@ -355,20 +481,30 @@ impl Inner {
         observer: &dyn Observer,
     ) -> Result<Option<Response>, Error> {
         let began = self.clock.mono_us();
-        let mut asked = retry::asked(|name| first.header(name).map(str::to_owned), self.clock.now());
+        let mut asked = retry::asked(
+            |name| first.header(name).map(str::to_owned),
+            self.clock.now(),
+        );
         loop {
             let pause = asked.unwrap_or_else(|| retry::poll_pause(operation.polls));
             let waited = Duration::from_micros(self.clock.mono_us().saturating_sub(began));
             if waited + pause > OPERATION_LIMIT {
                 return Err(Error::Unknown {
                     host: operation.host.clone(),
-                    message: format!("its operation has not ended after {} s (last state {})", waited.as_secs(), operation.state),
+                    message: format!(
+                        "its operation has not ended after {} s (last state {})",
+                        waited.as_secs(),
+                        operation.state
+                    ),
                 });
             }
             self.clock.sleep(pause).await;
             operation.polls += 1;
             let response = self.get(parts, &address, token, observer).await?;
-            asked = retry::asked(|name| response.header(name).map(str::to_owned), self.clock.now());
+            asked = retry::asked(
+                |name| response.header(name).map(str::to_owned),
+                self.clock.now(),
+            );
             match lro::progress(watch, &response) {
                 Progress::Succeeded => {
                     operation.state = "Succeeded".to_owned();
@@ -387,7 +523,8 @@ impl Inner {
             if let (Watch::Location { .. }, Some(newer)) = (watch, response.header("location"))
                 && let Ok(newer) = Url::parse(newer)
             {
-                self.allowed(parts.plane, &newer, "a Location header", observer).await?;
+                self.allowed(parts.plane, &newer, "a Location header", observer)
+                    .await?;
                 address = newer;
             }
         }
@@ -407,15 +544,24 @@ impl Inner {
     ) -> Result<Response, Error> {
         match (parts.method.as_str(), watch, last) {
             ("PUT" | "PATCH", ..) => {
-                let resource = self.get(parts, url, token, observer).await?;
+                let mut resource = self.get(parts, url, token, observer).await?;
+                resource.read_back = true;
                 if resource.status >= 400 {
                     return Err(self.refused(&resource));
                 }
                 Ok(resource)
             }
             ("DELETE", ..) | (_, _, None) => Ok(first),
-            (_, Watch::Status { location: Some(location), .. }, Some(_)) => {
-                self.allowed(parts.plane, location, "a Location header", observer).await?;
+            (
+                _,
+                Watch::Status {
+                    location: Some(location),
+                    ..
+                },
+                Some(_),
+            ) => {
+                self.allowed(parts.plane, location, "a Location header", observer)
+                    .await?;
                 self.get(parts, location, token, observer).await
             }
             (_, _, Some(mut last)) => {
@@ -428,7 +574,13 @@ impl Inner {
     }
 
     /// Gets an address of an operation; trouble on the way is waited out, for polling has no effect.
-    async fn get(&self, parts: &RequestParts, url: &Url, token: &Token, observer: &dyn Observer) -> Result<Response, Error> {
+    async fn get(
+        &self,
+        parts: &RequestParts,
+        url: &Url,
+        token: &Token,
+        observer: &dyn Observer,
+    ) -> Result<Response, Error> {
         let key = Key::of(parts.plane, "GET", url.path());
         let scope = self.scope(parts.plane);
         let mut token = token.clone();
@@ -436,7 +588,12 @@ impl Inner {
         let mut number = 0;
         loop {
             number += 1;
-            self.pause(self.throttle.take(&key), "keeping within the request budget", observer).await;
+            self.pause(
+                self.throttle.take(&key),
+                "keeping within the request budget",
+                observer,
+            )
+            .await;
             let attempt = Attempt {
                 plane: parts.plane,
                 method: "GET",
@@ -459,14 +616,29 @@ impl Inner {
                     if !matches!(response.status, 408 | 429 | 500 | 502 | 503 | 504) {
                         return Ok(response);
                     }
-                    let asked = retry::asked(|name| response.header(name).map(str::to_owned), self.clock.now());
-                    let attempt = retry::Attempt::Answered { status: response.status, code: "" };
-                    (self.refused(&response), retry::wait(attempt, number, true, asked, jitter))
+                    let asked = retry::asked(
+                        |name| response.header(name).map(str::to_owned),
+                        self.clock.now(),
+                    );
+                    let attempt = retry::Attempt::Answered {
+                        status: response.status,
+                        code: "",
+                    };
+                    (
+                        self.refused(&response),
+                        retry::wait(attempt, number, true, asked, jitter),
+                    )
                 }
-                Err(NoAnswer::NotSent(error) | NoAnswer::Lost(error)) => (error, retry::wait(retry::Attempt::NoAnswer, number, true, None, jitter)),
+                Err(NoAnswer::NotSent(error) | NoAnswer::Lost(error)) => (
+                    error,
+                    retry::wait(retry::Attempt::NoAnswer, number, true, None, jitter),
+                ),
             };
             match wait {
-                Some(wait) => self.pause(wait, &format!("polling: {}", error.code()), observer).await,
+                Some(wait) => {
+                    self.pause(wait, &format!("polling: {}", error.code()), observer)
+                        .await;
+                }
                 // The write itself was accepted; that its end cannot be seen does not say that it failed.
                 None => {
                     return Err(Error::Unknown {
@@ -478,10 +650,21 @@ impl Inner {
         }
     }
 
-    async fn allowed(&self, plane: Plane, url: &Url, from: &'static str, observer: &dyn Observer) -> Result<(), Error> {
+    async fn allowed(
+        &self,
+        plane: Plane,
+        url: &Url,
+        from: &'static str,
+        observer: &dyn Observer,
+    ) -> Result<(), Error> {
         let checked = self.origins.check(plane, url, from);
         if let Err(Error::ForeignOrigin { origin, from }) = &checked {
-            observer.note(ClientNote::Foreign { origin: origin.clone(), from }).await;
+            observer
+                .note(ClientNote::Foreign {
+                    origin: origin.clone(),
+                    from,
+                })
+                .await;
         }
         checked
     }
@@ -498,7 +681,10 @@ impl Inner {
             precondition: parts
                 .headers
                 .iter()
-                .find(|(name, _)| name.eq_ignore_ascii_case("if-match") || name.eq_ignore_ascii_case("if-none-match"))
+                .find(|(name, _)| {
+                    name.eq_ignore_ascii_case("if-match")
+                        || name.eq_ignore_ascii_case("if-none-match")
+                })
                 .map(|(name, value)| format!("{name}: {value}")),
         }
     }
@@ -506,13 +692,18 @@ impl Inner {
     fn outcome(&self, result: &Result<Ended, Error>, effect: Effect, began: u64) -> Outcome {
         let duration_us = self.clock.mono_us().saturating_sub(began);
         match result {
-            Ok(Ended { response, operation }) => Outcome {
+            Ok(Ended {
+                response,
+                operation,
+            }) => Outcome {
                 kind: OutcomeKind::Ok,
                 status: Some(response.status),
                 error_code: None,
                 message: None,
                 request_id: response.request_id(),
-                correlation_request_id: response.header("x-ms-correlation-request-id").map(str::to_owned),
+                correlation_request_id: response
+                    .header("x-ms-correlation-request-id")
+                    .map(str::to_owned),
                 server_date: response.header("date").map(str::to_owned),
                 duration_us,
                 operation: operation.clone(),
@@ -521,7 +712,11 @@ impl Inner {
             },
             Err(error) => Outcome {
                 // What only reads has no effect to be unsure of.
-                kind: if error.is_unknown() && effect != Effect::Read { OutcomeKind::Unknown } else { OutcomeKind::Failed },
+                kind: if error.is_unknown() && effect != Effect::Read {
+                    OutcomeKind::Unknown
+                } else {
+                    OutcomeKind::Failed
+                },
                 status: error.status(),
                 error_code: Some(error.code().to_owned()),
                 message: Some(error.to_string()),
@@ -540,8 +735,11 @@ impl Inner {
     }
 
     fn learn(&self, key: &Key, response: &Response) {
-        self.throttle.learn(key, |name| response.header(name).map(str::to_owned), None);
-        let date = response.header("date").and_then(|text| DateTime::parse_from_rfc2822(text).ok());
+        self.throttle
+            .learn(key, |name| response.header(name).map(str::to_owned), None);
+        let date = response
+            .header("date")
+            .and_then(|text| DateTime::parse_from_rfc2822(text).ok());
         if let Some(date) = date {
             // The header has whole seconds, so half a second is the best guess of the rest.
             let ahead = (self.clock.now() - date.with_timezone(&Utc)).num_milliseconds() - 500;
@@ -554,13 +752,21 @@ impl Inner {
             return;
         }
         if wait >= Duration::from_millis(900) {
-            observer.note(ClientNote::Waiting { why: why.to_owned(), seconds: wait.as_secs_f64() }).await;
+            observer
+                .note(ClientNote::Waiting {
+                    why: why.to_owned(),
+                    seconds: wait.as_secs_f64(),
+                })
+                .await;
         }
         self.clock.sleep(wait).await;
     }
 
     fn http_date(&self) -> String {
-        self.clock.now().format("%a, %d %b %Y %H:%M:%S GMT").to_string()
+        self.clock
+            .now()
+            .format("%a, %d %b %Y %H:%M:%S GMT")
+            .to_string()
     }
 }
 
@@ -581,7 +787,13 @@ fn claims_of(header: &str) -> Option<Vec<u8>> {
         return None;
     }
     let start = header.find("claims=\"")? + "claims=\"".len();
-    let text: String = header[start..].chars().take_while(|c| *c != '"').filter(|c| *c != '=').collect();
+    let text: String = header[start..]
+        .chars()
+        .take_while(|c| *c != '"')
+        .filter(|c| *c != '=')
+        .collect();
     let text = text.replace('-', "+").replace('_', "/");
-    base64::engine::general_purpose::STANDARD_NO_PAD.decode(text).ok()
+    base64::engine::general_purpose::STANDARD_NO_PAD
+        .decode(text)
+        .ok()
 }

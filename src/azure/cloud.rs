@@ -66,7 +66,9 @@ const BUILT_IN: [[&str; 7]; 3] = [
 impl Cloud {
     /// Returns the public cloud of this name, if there is one.
     pub fn builtin(name: &str) -> Option<Self> {
-        let row = BUILT_IN.iter().find(|row| row[0].eq_ignore_ascii_case(name))?;
+        let row = BUILT_IN
+            .iter()
+            .find(|row| row[0].eq_ignore_ascii_case(name))?;
         let [name, arm, login, graph, logs, storage, vault] = *row;
         Some(Self {
             name: name.to_owned(),
@@ -89,12 +91,17 @@ impl Cloud {
         if let Some(cloud) = Self::builtin(name) {
             return Ok(cloud);
         }
-        let refuse = |message: &str| Error::Cloud { name: name.to_owned(), message: message.to_owned() };
+        let refuse = |message: &str| Error::Cloud {
+            name: name.to_owned(),
+            message: message.to_owned(),
+        };
         let arm = Url::parse(name).map_err(|_| {
             refuse("it is neither AzureCloud, AzureUSGovernment, AzureChinaCloud nor the URL of a Resource Manager")
         })?;
         if !super::origins::is_safe(&arm) {
-            return Err(refuse("a Resource Manager is reached by https; http only on this machine"));
+            return Err(refuse(
+                "a Resource Manager is reached by https; http only on this machine",
+            ));
         }
         Self::discover(&arm, http).await
     }
@@ -108,30 +115,46 @@ impl Cloud {
         url.set_path("/metadata/endpoints");
         url.set_query(Some("api-version=2022-09-01"));
         let body = http.get_json(&url).await?;
-        let refuse = |message: String| Error::Cloud { name: arm.to_string(), message };
+        let refuse = |message: String| Error::Cloud {
+            name: arm.to_string(),
+            message,
+        };
         let entry = match &body {
             Value::Array(clouds) => clouds
                 .iter()
-                .find(|cloud| origin_of(cloud, "resourceManager").is_some_and(|url| url.origin() == arm.origin()))
+                .find(|cloud| {
+                    origin_of(cloud, "resourceManager")
+                        .is_some_and(|url| url.origin() == arm.origin())
+                })
                 .or_else(|| clouds.first().filter(|_| clouds.len() == 1))
-                .ok_or_else(|| refuse("its metadata lists no cloud with this Resource Manager".to_owned()))?,
+                .ok_or_else(|| {
+                    refuse("its metadata lists no cloud with this Resource Manager".to_owned())
+                })?,
             other => other,
         };
-        Self::from_metadata(arm, entry).map_err(|member| refuse(format!("its metadata has no usable {member}")))
+        Self::from_metadata(arm, entry)
+            .map_err(|member| refuse(format!("its metadata has no usable {member}")))
     }
 
     fn from_metadata(arm: &Url, entry: &Value) -> Result<Self, &'static str> {
         let text = |path: &str| crate::json::member(entry, path).and_then(Value::as_str);
-        let login = text("authentication.loginEndpoint").and_then(safe_url).ok_or("authentication.loginEndpoint")?;
+        let login = text("authentication.loginEndpoint")
+            .and_then(safe_url)
+            .ok_or("authentication.loginEndpoint")?;
         let graph_resource = text("microsoftGraphResourceId").or_else(|| text("graph"));
-        let graph = graph_resource.and_then(safe_url).unwrap_or_else(|| arm.clone());
+        let graph = graph_resource
+            .and_then(safe_url)
+            .unwrap_or_else(|| arm.clone());
         let audience = crate::json::member(entry, "authentication.audiences")
             .and_then(Value::as_array)
             .and_then(|audiences| audiences.first())
             .and_then(Value::as_str)
             .unwrap_or(arm.as_str());
         let suffix = |name: &str| {
-            text(&format!("suffixes.{name}")).unwrap_or_default().trim_start_matches('.').to_ascii_lowercase()
+            text(&format!("suffixes.{name}"))
+                .unwrap_or_default()
+                .trim_start_matches('.')
+                .to_ascii_lowercase()
         };
         Ok(Self {
             name: text("name").unwrap_or(arm.as_str()).to_owned(),
@@ -151,9 +174,15 @@ impl Cloud {
     /// # Errors
     /// The cloud has no storage suffix, or the name cannot be one.
     pub fn blob_endpoint(&self, account: &str) -> Result<String, Error> {
-        let name_ok = (3..=24).contains(&account.len()) && account.bytes().all(|byte| byte.is_ascii_lowercase() || byte.is_ascii_digit());
+        let name_ok = (3..=24).contains(&account.len())
+            && account
+                .bytes()
+                .all(|byte| byte.is_ascii_lowercase() || byte.is_ascii_digit());
         if !name_ok || self.storage_suffix.is_empty() {
-            return Err(Error::Request(format!("{account} cannot be a storage account of {}", self.name)));
+            return Err(Error::Request(format!(
+                "{account} cannot be a storage account of {}",
+                self.name
+            )));
         }
         Ok(format!("https://{account}.blob.{}", self.storage_suffix))
     }
@@ -182,7 +211,10 @@ mod tests {
     fn public_clouds_need_no_discovery() {
         let cloud = Cloud::builtin("azureusgovernment").unwrap();
         assert_eq!(cloud.arm.as_str(), "https://management.usgovcloudapi.net/");
-        assert_eq!(cloud.blob_endpoint("acct01").unwrap(), "https://acct01.blob.core.usgovcloudapi.net");
+        assert_eq!(
+            cloud.blob_endpoint("acct01").unwrap(),
+            "https://acct01.blob.core.usgovcloudapi.net"
+        );
         assert!(cloud.blob_endpoint("a/b").is_err());
         assert!(Cloud::builtin("evil").is_none());
     }
@@ -199,6 +231,12 @@ mod tests {
         let cloud = Cloud::from_metadata(&arm, &entry).unwrap();
         assert_eq!(cloud.arm_scope, "https://localhost:8443/.default");
         assert_eq!(cloud.vault_suffix, "vault.localhost");
-        assert!(Cloud::from_metadata(&arm, &json!({"authentication": {"loginEndpoint": "http://evil.example"}})).is_err());
+        assert!(
+            Cloud::from_metadata(
+                &arm,
+                &json!({"authentication": {"loginEndpoint": "http://evil.example"}})
+            )
+            .is_err()
+        );
     }
 }

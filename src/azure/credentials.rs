@@ -1,6 +1,6 @@
-//! Who azir is to the cloud: credentials through azure_identity, tokens in our own cache.
+//! Who azir is to the cloud: credentials through `azure_identity`, tokens in our own cache.
 //!
-//! azure_identity's Azure CLI credential has no cache and its errors hide their cause (CRATES.md section 2), so
+//! `azure_identity`'s Azure CLI credential has no cache and its errors hide their cause (CRATES.md section 2), so
 //! tokens are cached here per scope, refreshed five minutes early, one request at a time.
 
 use std::collections::HashMap;
@@ -11,9 +11,10 @@ use azure_core::cloud::{CloudConfiguration, CustomConfiguration};
 use azure_core::credentials::{Secret as SdkSecret, TokenCredential};
 use azure_core::http::{ClientOptions as SdkOptions, Transport};
 use azure_identity::{
-    AzureCliCredential, AzureCliCredentialOptions, ClientAssertionCredentialOptions, ClientSecretCredential,
-    ClientSecretCredentialOptions, ManagedIdentityCredential, ManagedIdentityCredentialOptions, UserAssignedId,
-    WorkloadIdentityCredential, WorkloadIdentityCredentialOptions,
+    AzureCliCredential, AzureCliCredentialOptions, ClientAssertionCredentialOptions,
+    ClientSecretCredential, ClientSecretCredentialOptions, ManagedIdentityCredential,
+    ManagedIdentityCredentialOptions, UserAssignedId, WorkloadIdentityCredential,
+    WorkloadIdentityCredentialOptions,
 };
 use base64::Engine as _;
 use chrono::{DateTime, Utc};
@@ -98,7 +99,7 @@ impl Identity {
     }
 }
 
-/// A credential of azure_identity.
+/// A credential of `azure_identity`.
 pub struct SdkCredential {
     make: Box<dyn Fn() -> azure_core::Result<Arc<dyn TokenCredential>> + Send + Sync>,
     current: Mutex<Arc<dyn TokenCredential>>,
@@ -110,7 +111,12 @@ impl SdkCredential {
     ///
     /// # Errors
     /// The pinned kind lacks what it needs; the values are malformed.
-    pub fn choose(kind: Option<AuthKind>, env: &AuthEnvironment, cloud: &Cloud, http: &Http) -> Result<Self, Error> {
+    pub fn choose(
+        kind: Option<AuthKind>,
+        env: &AuthEnvironment,
+        cloud: &Cloud,
+        http: &Http,
+    ) -> Result<Self, Error> {
         let kind = kind.unwrap_or_else(|| offered(env));
         let (env, cloud, http) = (env.clone(), cloud.clone(), http.clone());
         let name = match kind {
@@ -125,7 +131,11 @@ impl SdkCredential {
             message: format!("the {name} credential cannot be made: {}", chain(&error)),
             aadsts: None,
         })?;
-        Ok(Self { make, current: Mutex::new(current), name })
+        Ok(Self {
+            make,
+            current: Mutex::new(current),
+            name,
+        })
     }
 }
 
@@ -142,25 +152,47 @@ fn offered(env: &AuthEnvironment) -> AuthKind {
     }
 }
 
-fn make(kind: AuthKind, env: &AuthEnvironment, cloud: &Cloud, http: &Http) -> azure_core::Result<Arc<dyn TokenCredential>> {
+fn make(
+    kind: AuthKind,
+    env: &AuthEnvironment,
+    cloud: &Cloud,
+    http: &Http,
+) -> azure_core::Result<Arc<dyn TokenCredential>> {
     let tenant = env.tenant.clone().unwrap_or_default();
     match kind {
         AuthKind::Env => {
-            let secret = env.client_secret.as_ref().map(|secret| secret.reveal().to_owned()).unwrap_or_default();
-            let options = ClientSecretCredentialOptions { client_options: options(cloud, http) };
+            let secret = env
+                .client_secret
+                .as_ref()
+                .map(|secret| secret.reveal().to_owned())
+                .unwrap_or_default();
+            let options = ClientSecretCredentialOptions {
+                client_options: options(cloud, http),
+            };
             let client = env.client_id.clone().unwrap_or_default();
-            Ok(ClientSecretCredential::new(&tenant, client, SdkSecret::from(secret), Some(options))?)
+            Ok(ClientSecretCredential::new(
+                &tenant,
+                client,
+                SdkSecret::from(secret),
+                Some(options),
+            )?)
         }
-        AuthKind::WorkloadIdentity => Ok(WorkloadIdentityCredential::new(Some(WorkloadIdentityCredentialOptions {
-            credential_options: ClientAssertionCredentialOptions { client_options: options(cloud, http) },
-            client_id: env.client_id.clone(),
-            tenant_id: env.tenant.clone(),
-            token_file_path: env.federated_token_file.clone(),
-        }))?),
-        AuthKind::ManagedIdentity => Ok(ManagedIdentityCredential::new(Some(ManagedIdentityCredentialOptions {
-            user_assigned_id: env.client_id.clone().map(UserAssignedId::ClientId),
-            client_options: options(cloud, http),
-        }))?),
+        AuthKind::WorkloadIdentity => Ok(WorkloadIdentityCredential::new(Some(
+            WorkloadIdentityCredentialOptions {
+                credential_options: ClientAssertionCredentialOptions {
+                    client_options: options(cloud, http),
+                },
+                client_id: env.client_id.clone(),
+                tenant_id: env.tenant.clone(),
+                token_file_path: env.federated_token_file.clone(),
+            },
+        ))?),
+        AuthKind::ManagedIdentity => Ok(ManagedIdentityCredential::new(Some(
+            ManagedIdentityCredentialOptions {
+                user_assigned_id: env.client_id.clone().map(UserAssignedId::ClientId),
+                client_options: options(cloud, http),
+            },
+        ))?),
         AuthKind::Cli => Ok(AzureCliCredential::new(Some(AzureCliCredentialOptions {
             tenant_id: env.tenant.clone(),
             ..AzureCliCredentialOptions::default()
@@ -170,7 +202,11 @@ fn make(kind: AuthKind, env: &AuthEnvironment, cloud: &Cloud, http: &Http) -> az
 
 fn options(cloud: &Cloud, http: &Http) -> SdkOptions {
     let mut custom = CustomConfiguration::default();
-    cloud.login.as_str().trim_end_matches('/').clone_into(&mut custom.authority_host);
+    cloud
+        .login
+        .as_str()
+        .trim_end_matches('/')
+        .clone_into(&mut custom.authority_host);
     SdkOptions {
         transport: Some(Transport::new(Arc::new(http.client.clone()))),
         cloud: Some(Arc::new(CloudConfiguration::Custom(custom))),
@@ -182,12 +218,23 @@ fn options(cloud: &Cloud, http: &Http) -> SdkOptions {
 impl TokenSource for SdkCredential {
     async fn fetch(&self, scope: &str) -> Result<Token, Error> {
         let credential = Arc::clone(&self.current.lock().unwrap_or_else(PoisonError::into_inner));
-        let token = credential.get_token(&[scope], None).await.map_err(|error| {
-            let message = chain(&error);
-            Error::Auth { scope: scope.to_owned(), aadsts: aadsts(&message), message }
-        })?;
-        let expires = DateTime::from_timestamp(token.expires_on.unix_timestamp(), 0).unwrap_or_default();
-        Ok(Token { value: Secret::new(token.token.secret()), expires })
+        let token = credential
+            .get_token(&[scope], None)
+            .await
+            .map_err(|error| {
+                let message = chain(&error);
+                Error::Auth {
+                    scope: scope.to_owned(),
+                    aadsts: aadsts(&message),
+                    message,
+                }
+            })?;
+        let expires =
+            DateTime::from_timestamp(token.expires_on.unix_timestamp(), 0).unwrap_or_default();
+        Ok(Token {
+            value: Secret::new(token.token.secret()),
+            expires,
+        })
     }
 
     fn name(&self) -> &'static str {
@@ -205,7 +252,10 @@ impl TokenSource for SdkCredential {
 /// Returns the AADSTS code in a message.
 fn aadsts(message: &str) -> Option<String> {
     let start = message.find("AADSTS")?;
-    let digits: String = message[start + 6..].chars().take_while(char::is_ascii_digit).collect();
+    let digits: String = message[start + 6..]
+        .chars()
+        .take_while(char::is_ascii_digit)
+        .collect();
     (!digits.is_empty()).then(|| format!("AADSTS{digits}"))
 }
 
@@ -223,7 +273,11 @@ const EARLY: Duration = Duration::from_secs(5 * 60);
 
 impl Tokens {
     pub(crate) fn new(source: Arc<dyn TokenSource>, clock: Arc<dyn Clock>) -> Self {
-        Self { source, clock, lanes: Mutex::new(HashMap::new()) }
+        Self {
+            source,
+            clock,
+            lanes: Mutex::new(HashMap::new()),
+        }
     }
 
     pub(crate) fn credential_name(&self) -> &'static str {
@@ -248,7 +302,10 @@ impl Tokens {
     pub(crate) async fn forget(&self, scope: &str, used: &Token) {
         let lane = self.lane(scope);
         let mut kept = lane.lock().await;
-        if kept.as_ref().is_some_and(|token| token.value.reveal() == used.value.reveal()) {
+        if kept
+            .as_ref()
+            .is_some_and(|token| token.value.reveal() == used.value.reveal())
+        {
             *kept = None;
             self.source.renew();
         }
@@ -267,10 +324,18 @@ pub(crate) fn identity(token: &Token) -> Identity {
         .reveal()
         .split('.')
         .nth(1)
-        .and_then(|part| base64::engine::general_purpose::URL_SAFE_NO_PAD.decode(part.trim_end_matches('=')).ok())
+        .and_then(|part| {
+            base64::engine::general_purpose::URL_SAFE_NO_PAD
+                .decode(part.trim_end_matches('='))
+                .ok()
+        })
         .and_then(|bytes| serde_json::from_slice::<Value>(&bytes).ok())
         .unwrap_or(Value::Null);
-    let text = |names: &[&str]| names.iter().find_map(|name| claims.get(*name)?.as_str().map(str::to_owned));
+    let text = |names: &[&str]| {
+        names
+            .iter()
+            .find_map(|name| claims.get(*name)?.as_str().map(str::to_owned))
+    };
     Identity {
         oid: text(&["oid", "sub"]).unwrap_or_default(),
         appid: text(&["appid", "azp"]).unwrap_or_default(),
@@ -293,7 +358,10 @@ mod tests {
         async fn fetch(&self, scope: &str) -> Result<Token, Error> {
             tokio::task::yield_now().await;
             let number = self.0.fetch_add(1, Ordering::SeqCst);
-            Ok(Token { value: Secret::new(format!("{scope}-{number}")), expires: self.1.now() + Duration::from_secs(3_600) })
+            Ok(Token {
+                value: Secret::new(format!("{scope}-{number}")),
+                expires: self.1.now() + Duration::from_secs(3_600),
+            })
         }
 
         fn name(&self) -> &'static str {
@@ -303,7 +371,9 @@ mod tests {
 
     #[tokio::test]
     async fn a_token_is_fetched_once_for_all_who_ask_and_again_five_minutes_before_its_end() {
-        let clock = Arc::new(ManualClock::at(DateTime::from_timestamp(1_790_000_000, 0).unwrap()));
+        let clock = Arc::new(ManualClock::at(
+            DateTime::from_timestamp(1_790_000_000, 0).unwrap(),
+        ));
         let source = Arc::new(Counting(AtomicUsize::new(0), Arc::clone(&clock)));
         let tokens = Tokens::new(source.clone(), clock.clone());
         futures_util::future::join_all((0..5).map(|_| tokens.token("arm"))).await;
@@ -326,6 +396,9 @@ mod tests {
         env.client_id = Some("c".into());
         env.client_secret = Some(Secret::new("s"));
         assert_eq!(offered(&env), AuthKind::Env);
-        assert_eq!(aadsts("x AADSTS7000215: Invalid"), Some("AADSTS7000215".to_owned()));
+        assert_eq!(
+            aadsts("x AADSTS7000215: Invalid"),
+            Some("AADSTS7000215".to_owned())
+        );
     }
 }

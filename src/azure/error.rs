@@ -161,7 +161,12 @@ impl Error {
 
 /// Reads an error body in any of the shapes that Azure writes (arm.md section 1.4): nested, flat, Pascal case, XML,
 /// or an error inside the message of another.
-pub(crate) fn service(status: u16, body: &[u8], header_code: Option<&str>, request_id: Option<String>) -> Error {
+pub(crate) fn service(
+    status: u16,
+    body: &[u8],
+    header_code: Option<&str>,
+    request_id: Option<String>,
+) -> Error {
     let (code, message) = serde_json::from_slice::<Value>(body)
         .ok()
         .and_then(|value| envelope(&value))
@@ -172,8 +177,17 @@ pub(crate) fn service(status: u16, body: &[u8], header_code: Option<&str>, reque
         (true, None) => format!("HTTP{status}"),
         (false, _) => code,
     };
-    let message = if message.is_empty() { format!("the service answered {status}") } else { message };
-    Error::Service { status, code, message, request_id }
+    let message = if message.is_empty() {
+        format!("the service answered {status}")
+    } else {
+        message
+    };
+    Error::Service {
+        status,
+        code,
+        message,
+        request_id,
+    }
 }
 
 /// Returns code and message of an error value, going into an error that stands in its message as text.
@@ -184,12 +198,17 @@ pub(crate) fn envelope(value: &Value) -> Option<(String, String)> {
         .unwrap_or(value);
     if let Some(text) = error.as_str() {
         // Entra: {"error": "invalid_client", "error_description": "AADSTS..."}
-        let description = value.get("error_description").and_then(Value::as_str).unwrap_or_default();
+        let description = value
+            .get("error_description")
+            .and_then(Value::as_str)
+            .unwrap_or_default();
         return Some((text.to_owned(), description.to_owned()));
     }
     let member = |names: [&str; 2]| names.iter().find_map(|name| error.get(*name));
     let code = member(["code", "Code"]).and_then(text_of)?;
-    let message = member(["message", "Message"]).and_then(text_of).unwrap_or_default();
+    let message = member(["message", "Message"])
+        .and_then(text_of)
+        .unwrap_or_default();
     if let Ok(inner) = serde_json::from_str::<Value>(&message)
         && inner.is_object()
         && let Some(found) = envelope(&inner)
@@ -227,7 +246,11 @@ fn plain(body: &[u8]) -> String {
         .skip(usize::from(text.starts_with('<')))
         .collect::<Vec<_>>()
         .join(" ");
-    words.split_whitespace().take(30).collect::<Vec<_>>().join(" ")
+    words
+        .split_whitespace()
+        .take(30)
+        .collect::<Vec<_>>()
+        .join(" ")
 }
 
 /// Returns an error and its causes in one line, each once: the top alone often says nothing.
@@ -259,14 +282,46 @@ mod tests {
     #[test]
     fn every_error_shape_of_azure_is_read() {
         for (body, code, message) in [
-            (r#"{"error":{"code":"ScopeLocked","message":"locked"}}"#, "ScopeLocked", "locked"),
-            (r#"{"Code":"BadRequest","Message":"too old"}"#, "BadRequest", "too old"),
-            (r#"{"code":"TooManyRequests","message":"wait"}"#, "TooManyRequests", "wait"),
-            (r#"{"Error":{"Code":"ResourceGroupDeletionBlocked","Message":"m"}}"#, "ResourceGroupDeletionBlocked", "m"),
-            (r#"{"error":{"code":"Outer","message":"{\"error\":{\"code\":\"Inner\",\"message\":\"why\"}}"}}"#, "Inner", "why"),
-            ("<?xml version=\"1.0\"?><Error><Code>BlobAlreadyExists</Code><Message>there</Message></Error>", "BlobAlreadyExists", "there"),
-            (r#"{"error":"invalid_client","error_description":"AADSTS7000215: no"}"#, "invalid_client", "AADSTS7000215: no"),
-            ("<html><body>Bad gateway</body></html>", "HTTP409", "html body Bad gateway /body /html"),
+            (
+                r#"{"error":{"code":"ScopeLocked","message":"locked"}}"#,
+                "ScopeLocked",
+                "locked",
+            ),
+            (
+                r#"{"Code":"BadRequest","Message":"too old"}"#,
+                "BadRequest",
+                "too old",
+            ),
+            (
+                r#"{"code":"TooManyRequests","message":"wait"}"#,
+                "TooManyRequests",
+                "wait",
+            ),
+            (
+                r#"{"Error":{"Code":"ResourceGroupDeletionBlocked","Message":"m"}}"#,
+                "ResourceGroupDeletionBlocked",
+                "m",
+            ),
+            (
+                r#"{"error":{"code":"Outer","message":"{\"error\":{\"code\":\"Inner\",\"message\":\"why\"}}"}}"#,
+                "Inner",
+                "why",
+            ),
+            (
+                "<?xml version=\"1.0\"?><Error><Code>BlobAlreadyExists</Code><Message>there</Message></Error>",
+                "BlobAlreadyExists",
+                "there",
+            ),
+            (
+                r#"{"error":"invalid_client","error_description":"AADSTS7000215: no"}"#,
+                "invalid_client",
+                "AADSTS7000215: no",
+            ),
+            (
+                "<html><body>Bad gateway</body></html>",
+                "HTTP409",
+                "html body Bad gateway /body /html",
+            ),
             ("", "HTTP409", "the service answered 409"),
         ] {
             assert_eq!(read(body), (code.to_owned(), message.to_owned()), "{body}");

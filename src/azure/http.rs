@@ -29,24 +29,33 @@ impl Http {
     /// A bundle that holds no certificate; a system without any.
     pub fn new(ca_bundle: Option<&[u8]>) -> Result<Self, Error> {
         provider();
-        Ok(Self { client: build(ca_bundle, true)?, exact: build(ca_bundle, false)? })
+        Ok(Self {
+            client: build(ca_bundle, true)?,
+            exact: build(ca_bundle, false)?,
+        })
     }
 
     /// Gets JSON without any token; for metadata.
     pub(crate) async fn get_json(&self, url: &Url) -> Result<Value, Error> {
         let host = url.host_str().unwrap_or_default().to_owned();
-        let response = self
-            .client
-            .get(url.clone())
-            .send()
-            .await
-            .map_err(|error| Error::Unreachable { host: host.clone(), message: chain(&error.without_url()) })?;
+        let response =
+            self.client
+                .get(url.clone())
+                .send()
+                .await
+                .map_err(|error| Error::Unreachable {
+                    host: host.clone(),
+                    message: chain(&error.without_url()),
+                })?;
         let status = response.status().as_u16();
         let body = body(response, &host).await?;
         if status != 200 {
             return Err(super::error::service(status, &body, None, None));
         }
-        serde_json::from_slice(&body).map_err(|error| Error::Malformed { host, message: error.to_string() })
+        serde_json::from_slice(&body).map_err(|error| Error::Malformed {
+            host,
+            message: error.to_string(),
+        })
     }
 }
 
@@ -56,12 +65,18 @@ pub(crate) async fn body(mut response: reqwest::Response, host: &str) -> Result<
     loop {
         match response.chunk().await {
             Ok(Some(chunk)) if bytes.len() + chunk.len() > MAX_BODY => {
-                return Err(Error::TooLarge { host: host.to_owned(), limit: MAX_BODY });
+                return Err(Error::TooLarge {
+                    host: host.to_owned(),
+                    limit: MAX_BODY,
+                });
             }
             Ok(Some(chunk)) => bytes.extend_from_slice(&chunk),
             Ok(None) => return Ok(bytes),
             Err(error) => {
-                return Err(Error::Malformed { host: host.to_owned(), message: chain(&error.without_url()) });
+                return Err(Error::Malformed {
+                    host: host.to_owned(),
+                    message: chain(&error.without_url()),
+                });
             }
         }
     }
@@ -89,7 +104,9 @@ fn build(ca_bundle: Option<&[u8]>, gzip: bool) -> Result<reqwest::Client, Error>
             .ok_or_else(|| Error::Request("the CA bundle holds no PEM certificate".to_owned()))?;
         builder = builder.tls_certs_merge(certificates);
     }
-    builder.build().map_err(|error| Error::Request(format!("no TLS client can be made: {}", chain(&error))))
+    builder
+        .build()
+        .map_err(|error| Error::Request(format!("no TLS client can be made: {}", chain(&error))))
 }
 
 /// Installs the TLS provider once a process; a second install would be refused and changes nothing.
@@ -110,7 +127,8 @@ impl Resolve for Resolver {
                 let address = SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), 0);
                 return Ok(Box::new(std::iter::once(address)) as Addrs);
             }
-            let found: Vec<SocketAddr> = tokio::net::lookup_host((name.as_str(), 0)).await?.collect();
+            let found: Vec<SocketAddr> =
+                tokio::net::lookup_host((name.as_str(), 0)).await?.collect();
             Ok(Box::new(found.into_iter()) as Addrs)
         })
     }

@@ -44,7 +44,10 @@ pub(crate) fn watch(method: &str, response: &Response) -> Result<Option<Watch>, 
         return Ok(Some(Watch::Location { url }));
     }
     let writes_resource = matches!(method, "PUT" | "PATCH");
-    let state = serde_json::from_slice::<Value>(&response.body).ok().as_ref().and_then(provisioning_state);
+    let state = serde_json::from_slice::<Value>(&response.body)
+        .ok()
+        .as_ref()
+        .and_then(provisioning_state);
     Ok(match (writes_resource, response.status, state) {
         (true, _, Some(state)) if !is_final(&state) => Some(Watch::Resource),
         (true, 202, None) => Some(Watch::Resource),
@@ -58,13 +61,26 @@ pub(crate) fn progress(watch: &Watch, response: &Response) -> Progress {
         return Progress::Gone;
     }
     if response.status >= 400 {
-        return Progress::Failed(super::error::service(response.status, &response.body, None, response.request_id()));
+        return Progress::Failed(super::error::service(
+            response.status,
+            &response.body,
+            None,
+            response.request_id(),
+        ));
     }
     let body = serde_json::from_slice::<Value>(&response.body).unwrap_or(Value::Null);
     match watch {
-        Watch::Location { .. } if response.status == 202 => Progress::Running("InProgress".to_owned()),
+        Watch::Location { .. } if response.status == 202 => {
+            Progress::Running("InProgress".to_owned())
+        }
         Watch::Location { .. } => Progress::Succeeded,
-        Watch::Status { .. } => of_state(body.get("status").and_then(Value::as_str).unwrap_or("InProgress"), &body, response),
+        Watch::Status { .. } => of_state(
+            body.get("status")
+                .and_then(Value::as_str)
+                .unwrap_or("InProgress"),
+            &body,
+            response,
+        ),
         Watch::Resource => match provisioning_state(&body) {
             Some(state) => of_state(&state, &body, response),
             None if response.status == 202 => Progress::Running("Accepted".to_owned()),
@@ -95,7 +111,8 @@ fn of_state(state: &str, body: &Value, response: &Response) -> Progress {
 /// Returns the result that a status body carries in `properties.output`.
 pub(crate) fn output(body: &[u8]) -> Option<Vec<u8>> {
     let body: Value = serde_json::from_slice(body).ok()?;
-    let output = crate::json::member(&body, "properties.output").filter(|output| output.is_object())?;
+    let output =
+        crate::json::member(&body, "properties.output").filter(|output| output.is_object())?;
     serde_json::to_vec(output).ok()
 }
 
@@ -116,10 +133,12 @@ fn url(response: &Response, name: &str) -> Result<Option<Url>, Error> {
     let Some(text) = response.header(name) else {
         return Ok(None);
     };
-    Url::parse(text).map(Some).map_err(|error| Error::Malformed {
-        host: response.host.clone(),
-        message: format!("its {name} header is no URL ({error})"),
-    })
+    Url::parse(text)
+        .map(Some)
+        .map_err(|error| Error::Malformed {
+            host: response.host.clone(),
+            message: format!("its {name} header is no URL ({error})"),
+        })
 }
 
 #[cfg(test)]
@@ -129,9 +148,13 @@ mod tests {
     fn response(status: u16, headers: &[(&str, &str)], body: &str) -> Response {
         Response {
             status,
-            headers: headers.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect(),
+            headers: headers
+                .iter()
+                .map(|(name, value)| ((*name).to_owned(), (*value).to_owned()))
+                .collect(),
             body: bytes::Bytes::copy_from_slice(body.as_bytes()),
             host: "h".to_owned(),
+            read_back: false,
         }
     }
 
@@ -141,25 +164,72 @@ mod tests {
     #[test]
     fn the_status_address_comes_before_the_location_at_any_success() {
         for status in [200, 201, 202] {
-            assert!(matches!(watch("PUT", &response(status, &[LOC, AAO], "{}")), Ok(Some(Watch::Status { .. }))), "{status}");
+            assert!(
+                matches!(
+                    watch("PUT", &response(status, &[LOC, AAO], "{}")),
+                    Ok(Some(Watch::Status { .. }))
+                ),
+                "{status}"
+            );
         }
-        assert!(matches!(watch("DELETE", &response(202, &[LOC], "")), Ok(Some(Watch::Location { .. }))));
-        assert!(matches!(watch("PUT", &response(201, &[], r#"{"properties":{"provisioningState":"Updating"}}"#)), Ok(Some(Watch::Resource))));
-        assert!(matches!(watch("PUT", &response(200, &[], r#"{"properties":{"provisioningState":"Succeeded"}}"#)), Ok(None)));
+        assert!(matches!(
+            watch("DELETE", &response(202, &[LOC], "")),
+            Ok(Some(Watch::Location { .. }))
+        ));
+        assert!(matches!(
+            watch(
+                "PUT",
+                &response(
+                    201,
+                    &[],
+                    r#"{"properties":{"provisioningState":"Updating"}}"#
+                )
+            ),
+            Ok(Some(Watch::Resource))
+        ));
+        assert!(matches!(
+            watch(
+                "PUT",
+                &response(
+                    200,
+                    &[],
+                    r#"{"properties":{"provisioningState":"Succeeded"}}"#
+                )
+            ),
+            Ok(None)
+        ));
         assert!(watch("PUT", &response(202, &[("Location", "not a url")], "")).is_err());
     }
 
     #[test]
     fn failed_inside_200_is_a_failure_with_the_services_words() {
         let url = Url::parse("https://h/op").unwrap();
-        let watch = Watch::Status { url, location: None };
-        let failed = response(200, &[], r#"{"status":"Failed","error":{"code":"Conflict","message":"busy"}}"#);
+        let watch = Watch::Status {
+            url,
+            location: None,
+        };
+        let failed = response(
+            200,
+            &[],
+            r#"{"status":"Failed","error":{"code":"Conflict","message":"busy"}}"#,
+        );
         match progress(&watch, &failed) {
-            Progress::Failed(Error::Service { code, message, .. }) => assert_eq!((code.as_str(), message.as_str()), ("Conflict", "busy")),
+            Progress::Failed(Error::Service { code, message, .. }) => {
+                assert_eq!((code.as_str(), message.as_str()), ("Conflict", "busy"));
+            }
             other => panic!("{other:?}"),
         }
-        assert!(matches!(progress(&watch, &response(200, &[], r#"{"status":"canceled"}"#)), Progress::Failed(_)));
-        assert!(matches!(progress(&watch, &response(200, &[], r#"{"status":"Weird"}"#)), Progress::Running(_)));
-        assert!(matches!(progress(&watch, &response(404, &[], "")), Progress::Gone));
+        assert!(matches!(
+            progress(&watch, &response(200, &[], r#"{"status":"canceled"}"#)),
+            Progress::Failed(_)
+        ));
+        assert!(matches!(
+            progress(&watch, &response(200, &[], r#"{"status":"Weird"}"#)),
+            Progress::Running(_)
+        ));
+        assert!(matches!(
+            progress(&watch, &response(404, &[], "")),
+            Progress::Gone
+        ));
     }
 }

@@ -85,7 +85,7 @@ pub struct Outcome {
     pub operation: Option<Operation>,
     /// The body; of an operation its result.
     pub body: Bytes,
-    /// The ETag.
+    /// The `ETag`.
     pub etag: Option<String>,
 }
 
@@ -101,12 +101,18 @@ pub struct Refused {
 impl Refused {
     /// Refuses because the record cannot be kept.
     pub fn record(message: impl Into<String>) -> Self {
-        Self { message: message.into(), halted: false }
+        Self {
+            message: message.into(),
+            halted: false,
+        }
     }
 
     /// Refuses because the responder stopped the run.
     pub fn halted() -> Self {
-        Self { message: "the responder stopped the run; this was not sent".to_owned(), halted: true }
+        Self {
+            message: "the responder stopped the run; this was not sent".to_owned(),
+            halted: true,
+        }
     }
 }
 
@@ -138,8 +144,13 @@ impl std::fmt::Display for ClientNote {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         match self {
             Self::Waiting { why, seconds } => write!(f, "waiting {seconds:.1} s: {why}"),
-            Self::Renewed { host } => write!(f, "{host} refused the token; a new one was asked for"),
-            Self::Foreign { origin, from } => write!(f, "{from} named {origin}, which is not of this cloud; nothing was sent there"),
+            Self::Renewed { host } => {
+                write!(f, "{host} refused the token; a new one was asked for")
+            }
+            Self::Foreign { origin, from } => write!(
+                f,
+                "{from} named {origin}, which is not of this cloud; nothing was sent there"
+            ),
         }
     }
 }

@@ -20,7 +20,10 @@ pub(crate) struct Origins {
 
 impl Origins {
     pub(crate) fn new(cloud: Cloud) -> Self {
-        Self { cloud, learned: Mutex::new(HashSet::new()) }
+        Self {
+            cloud,
+            learned: Mutex::new(HashSet::new()),
+        }
     }
 
     /// Allows an address that was read from an ARM body: `vaultUri`, `primaryEndpoints`.
@@ -40,7 +43,10 @@ impl Origins {
             Plane::Arm => same(url, &self.cloud.arm),
             Plane::Graph => same(url, &self.cloud.graph),
             Plane::Logs => self.cloud.logs.as_ref().is_some_and(|logs| same(url, logs)),
-            Plane::Blob => under(url, &format!("blob.{}", self.cloud.storage_suffix)) && !self.cloud.storage_suffix.is_empty(),
+            Plane::Blob => {
+                under(url, &format!("blob.{}", self.cloud.storage_suffix))
+                    && !self.cloud.storage_suffix.is_empty()
+            }
             Plane::Vault => under(url, &self.cloud.vault_suffix),
         };
         let learned = || {
@@ -56,7 +62,10 @@ impl Origins {
 }
 
 fn foreign(url: &Url, from: &'static str) -> Error {
-    Error::ForeignOrigin { origin: url.origin().ascii_serialization(), from }
+    Error::ForeignOrigin {
+        origin: url.origin().ascii_serialization(),
+        from,
+    }
 }
 
 /// Returns whether a URL is https, or http on this machine; without credentials in it.
@@ -82,7 +91,11 @@ pub(crate) fn is_localhost(name: &str) -> bool {
 }
 
 fn key(url: &Url) -> Option<(String, String, u16)> {
-    Some((url.scheme().to_owned(), url.host_str()?.to_ascii_lowercase(), url.port_or_known_default()?))
+    Some((
+        url.scheme().to_owned(),
+        url.host_str()?.to_ascii_lowercase(),
+        url.port_or_known_default()?,
+    ))
 }
 
 fn same(a: &Url, b: &Url) -> bool {
@@ -104,7 +117,9 @@ fn under(url: &Url, suffix: &str) -> bool {
         None => url.port().is_none() || is_loopback(url),
     };
     let host = host.to_ascii_lowercase();
-    let below = host.strip_suffix(suffix).is_some_and(|rest| rest.len() > 1 && rest.ends_with('.'));
+    let below = host
+        .strip_suffix(suffix)
+        .is_some_and(|rest| rest.len() > 1 && rest.ends_with('.'));
     !suffix.is_empty() && is_safe(url) && port_fits && below
 }
 
@@ -117,13 +132,21 @@ mod tests {
     }
 
     fn allowed(plane: Plane, url: &str) -> bool {
-        origins().check(plane, &Url::parse(url).unwrap(), "test").is_ok()
+        origins()
+            .check(plane, &Url::parse(url).unwrap(), "test")
+            .is_ok()
     }
 
     #[test]
     fn tokens_go_only_to_the_clouds_own_hosts() {
-        assert!(allowed(Plane::Arm, "https://management.azure.com/subscriptions"));
-        assert!(allowed(Plane::Blob, "https://acct.blob.core.windows.net/c/b"));
+        assert!(allowed(
+            Plane::Arm,
+            "https://management.azure.com/subscriptions"
+        ));
+        assert!(allowed(
+            Plane::Blob,
+            "https://acct.blob.core.windows.net/c/b"
+        ));
         assert!(allowed(Plane::Vault, "https://kv.vault.azure.net/secrets"));
         for (plane, url) in [
             (Plane::Arm, "https://management.azure.com.evil.example/"),
@@ -146,7 +169,9 @@ mod tests {
         let origins = origins();
         let url = Url::parse("https://acct.z1.blob.storage.azure.net/c").unwrap();
         assert!(origins.check(Plane::Blob, &url, "test").is_err());
-        origins.learn("https://acct.z1.blob.storage.azure.net/").unwrap();
+        origins
+            .learn("https://acct.z1.blob.storage.azure.net/")
+            .unwrap();
         assert!(origins.check(Plane::Blob, &url, "test").is_ok());
         assert!(origins.check(Plane::Arm, &url, "test").is_err());
         // A public cloud cannot make azir talk to this machine.

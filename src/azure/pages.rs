@@ -51,10 +51,17 @@ impl Pages {
     ///
     /// # Errors
     /// As [`Reader::read`]; also a page without the list, and a nextLink that is foreign or was seen before.
-    pub async fn next_page(&mut self, observer: &dyn Observer) -> Result<Option<Vec<Value>>, Error> {
+    pub async fn next_page(
+        &mut self,
+        observer: &dyn Observer,
+    ) -> Result<Option<Vec<Value>>, Error> {
         let response = match &self.next {
             Next::End => return Ok(None),
-            Next::First => self.reader.read(&ReadRequest(self.first.clone()), observer).await?,
+            Next::First => {
+                self.reader
+                    .read(&ReadRequest(self.first.clone()), observer)
+                    .await?
+            }
             Next::Link(url) => self.reader.read_link(&self.first, url, observer).await?,
             Next::Token(token) => {
                 let parts = with_token(&self.first, token)?;
@@ -63,16 +70,26 @@ impl Pages {
         };
         self.read += 1;
         let mut body = response.json()?;
-        let malformed = |message: String| Error::Malformed { host: response.host.clone(), message };
+        let malformed = |message: String| Error::Malformed {
+            host: response.host.clone(),
+            message,
+        };
         self.next = self.successor(&body).map_err(malformed)?;
         match body.get_mut(&self.member).map(Value::take) {
             Some(Value::Array(items)) => Ok(Some(items)),
-            _ => Err(malformed(format!("a page without the list {}", self.member))),
+            _ => Err(malformed(format!(
+                "a page without the list {}",
+                self.member
+            ))),
         }
     }
 
     fn successor(&mut self, body: &Value) -> Result<Next, String> {
-        let text = |name: &str| body.get(name).and_then(Value::as_str).filter(|text| !text.is_empty());
+        let text = |name: &str| {
+            body.get(name)
+                .and_then(Value::as_str)
+                .filter(|text| !text.is_empty())
+        };
         let link = text("nextLink").or_else(|| text("@odata.nextLink"));
         let token = text("$skipToken");
         let Some(successor) = link.or(token) else {
@@ -82,7 +99,9 @@ impl Pages {
             return Err("a list that leads back to a page already read".to_owned());
         }
         match link {
-            Some(link) => Url::parse(link).map(Next::Link).map_err(|error| format!("a nextLink that is no URL ({error})")),
+            Some(link) => Url::parse(link)
+                .map(Next::Link)
+                .map_err(|error| format!("a nextLink that is no URL ({error})")),
             None => Ok(Next::Token(successor.to_owned())),
         }
     }

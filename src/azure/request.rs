@@ -84,7 +84,10 @@ pub struct WriteRequest {
 const READING_POSTS: [(Plane, &str); 8] = [
     (Plane::Arm, "/effectivenetworksecuritygroups"),
     (Plane::Arm, "/effectiveroutetable"),
-    (Plane::Arm, "/providers/microsoft.policyinsights/checkpolicyrestrictions"),
+    (
+        Plane::Arm,
+        "/providers/microsoft.policyinsights/checkpolicyrestrictions",
+    ),
     (Plane::Arm, "/providers/microsoft.resourcegraph/resources"),
     (Plane::Graph, "/directoryobjects/getbyids"),
     (Plane::Graph, "/getmembergroups"),
@@ -98,16 +101,26 @@ impl ReadRequest {
     /// # Errors
     /// Any other method or POST.
     pub fn new(parts: RequestParts) -> Result<Self, Error> {
-        let path = parts.path_or_url.split('?').next().unwrap_or_default().to_ascii_lowercase();
+        let path = parts
+            .path_or_url
+            .split('?')
+            .next()
+            .unwrap_or_default()
+            .to_ascii_lowercase();
         let reads = match parts.method.as_str() {
             "GET" | "HEAD" => true,
-            "POST" => READING_POSTS.iter().any(|(plane, end)| *plane == parts.plane && path.ends_with(end)),
+            "POST" => READING_POSTS
+                .iter()
+                .any(|(plane, end)| *plane == parts.plane && path.ends_with(end)),
             _ => false,
         };
         if reads {
             Ok(Self(parts))
         } else {
-            Err(Error::Request(format!("{} {} is not a read", parts.method, parts.path_or_url)))
+            Err(Error::Request(format!(
+                "{} {} is not a read",
+                parts.method, parts.path_or_url
+            )))
         }
     }
 }
@@ -120,9 +133,16 @@ impl WriteRequest {
     pub fn new(parts: RequestParts, effect: Effect, idempotent: bool) -> Result<Self, Error> {
         let writes = matches!(parts.method.as_str(), "PUT" | "PATCH" | "POST" | "DELETE");
         if writes && effect != Effect::Read {
-            Ok(Self { parts, effect, idempotent })
+            Ok(Self {
+                parts,
+                effect,
+                idempotent,
+            })
         } else {
-            Err(Error::Request(format!("{} {} is not a write", parts.method, parts.path_or_url)))
+            Err(Error::Request(format!(
+                "{} {} is not a write",
+                parts.method, parts.path_or_url
+            )))
         }
     }
 }
@@ -136,15 +156,29 @@ impl RequestParts {
                 if !self.path_or_url.starts_with('/') || self.path_or_url.starts_with("//") {
                     return Err(refuse("a path begins with one slash".to_owned()));
                 }
-                let joined = format!("{}{}", base.origin().ascii_serialization(), self.path_or_url);
+                let joined = format!(
+                    "{}{}",
+                    base.origin().ascii_serialization(),
+                    self.path_or_url
+                );
                 Url::parse(&joined).map_err(|error| refuse(error.to_string()))?
             }
             None => Url::parse(&self.path_or_url).map_err(|error| refuse(error.to_string()))?,
         };
         let mut query: Vec<String> = url.query().map(str::to_owned).into_iter().collect();
-        let pairs = self.query.iter().map(|(name, value)| (name.as_str(), value.as_str()));
-        let version = self.api_version.as_deref().map(|version| ("api-version", version));
-        query.extend(pairs.chain(version).map(|(name, value)| format!("{name}={}", encode(value))));
+        let pairs = self
+            .query
+            .iter()
+            .map(|(name, value)| (name.as_str(), value.as_str()));
+        let version = self
+            .api_version
+            .as_deref()
+            .map(|version| ("api-version", version));
+        query.extend(
+            pairs
+                .chain(version)
+                .map(|(name, value)| format!("{name}={}", encode(value))),
+        );
         url.set_query((!query.is_empty()).then(|| query.join("&")).as_deref());
         Ok(url)
     }
@@ -170,6 +204,8 @@ pub struct Response {
     pub body: Bytes,
     /// The host that answered.
     pub host: String,
+    /// Whether this is the resource, read again after the operation that the request began had ended.
+    pub read_back: bool,
 }
 
 impl Response {
@@ -200,7 +236,7 @@ impl Response {
         })
     }
 
-    /// Returns the ETag: the header, else the body's `etag`.
+    /// Returns the `ETag`: the header, else the body's `etag`.
     pub fn etag(&self) -> Option<String> {
         self.header("etag").map(str::to_owned).or_else(|| {
             let body: Value = serde_json::from_slice(&self.body).ok()?;
@@ -210,7 +246,9 @@ impl Response {
 
     /// Returns the service's request id.
     pub fn request_id(&self) -> Option<String> {
-        self.header("x-ms-request-id").or_else(|| self.header("request-id")).map(str::to_owned)
+        self.header("x-ms-request-id")
+            .or_else(|| self.header("request-id"))
+            .map(str::to_owned)
     }
 }
 
@@ -233,22 +271,55 @@ mod tests {
     #[test]
     fn only_gets_and_known_posts_are_reads() {
         assert!(ReadRequest::new(parts(Plane::Arm, "GET", "/x/y")).is_ok());
-        assert!(ReadRequest::new(parts(Plane::Arm, "POST", "/a/effectiveNetworkSecurityGroups")).is_ok());
-        assert!(ReadRequest::new(parts(Plane::Graph, "POST", "/a/effectiveNetworkSecurityGroups")).is_err());
-        for (method, path) in [("POST", "/vm/deallocate"), ("PUT", "/x/y"), ("PATCH", "/x"), ("DELETE", "/x"), ("get", "/x")] {
-            assert!(ReadRequest::new(parts(Plane::Arm, method, path)).is_err(), "{method} {path}");
+        assert!(
+            ReadRequest::new(parts(
+                Plane::Arm,
+                "POST",
+                "/a/effectiveNetworkSecurityGroups"
+            ))
+            .is_ok()
+        );
+        assert!(
+            ReadRequest::new(parts(
+                Plane::Graph,
+                "POST",
+                "/a/effectiveNetworkSecurityGroups"
+            ))
+            .is_err()
+        );
+        for (method, path) in [
+            ("POST", "/vm/deallocate"),
+            ("PUT", "/x/y"),
+            ("PATCH", "/x"),
+            ("DELETE", "/x"),
+            ("get", "/x"),
+        ] {
+            assert!(
+                ReadRequest::new(parts(Plane::Arm, method, path)).is_err(),
+                "{method} {path}"
+            );
         }
     }
 
     #[test]
     fn a_query_value_cannot_add_parameters() {
         let base = Url::parse("https://management.azure.com").unwrap();
-        let url = parts(Plane::Arm, "GET", "/subscriptions/s").url(Some(&base)).unwrap();
+        let url = parts(Plane::Arm, "GET", "/subscriptions/s")
+            .url(Some(&base))
+            .unwrap();
         assert_eq!(
             url.as_str(),
             "https://management.azure.com/subscriptions/s?$filter=a%20eq%20%27b%20c%27&api-version=2024-11-01"
         );
-        assert!(parts(Plane::Arm, "GET", "//evil.example/").url(Some(&base)).is_err());
-        assert!(parts(Plane::Arm, "GET", "https://evil.example/").url(Some(&base)).is_err());
+        assert!(
+            parts(Plane::Arm, "GET", "//evil.example/")
+                .url(Some(&base))
+                .is_err()
+        );
+        assert!(
+            parts(Plane::Arm, "GET", "https://evil.example/")
+                .url(Some(&base))
+                .is_err()
+        );
     }
 }

@@ -28,13 +28,23 @@ const MAX_CONNECTS: u32 = 3;
 const MAX_WAIT: Duration = Duration::from_secs(15 * 60);
 
 /// Network resources that are being changed by somebody else (arm.md section 1.4).
-const BUSY: [&str; 3] = ["AnotherOperationInProgress", "RetryableError", "ConflictingConcurrentWriteNotAllowed"];
+const BUSY: [&str; 3] = [
+    "AnotherOperationInProgress",
+    "RetryableError",
+    "ConflictingConcurrentWriteNotAllowed",
+];
 
 /// Returns how long to wait before attempt `number + 1`, or nothing if there must be none.
 ///
 /// `jitter` lies in `0.0 .. 1.0`. A throttled request was not carried out, so it may always be sent again;
 /// what may have been carried out is sent again only if that does no more than the first time.
-pub(crate) fn wait(attempt: Attempt<'_>, number: u32, idempotent: bool, asked: Option<Duration>, jitter: f64) -> Option<Duration> {
+pub(crate) fn wait(
+    attempt: Attempt<'_>,
+    number: u32,
+    idempotent: bool,
+    asked: Option<Duration>,
+    jitter: f64,
+) -> Option<Duration> {
     if number >= MAX_ATTEMPTS {
         return None;
     }
@@ -46,16 +56,26 @@ pub(crate) fn wait(attempt: Attempt<'_>, number: u32, idempotent: bool, asked: O
         Attempt::NotSent if number < MAX_CONNECTS => doubling(0.5, 4.0),
         Attempt::NoAnswer if idempotent => doubling(0.5, 10.0),
         Attempt::Answered { status: 429, .. } => asked.unwrap_or_else(|| doubling(5.0, 300.0)),
-        Attempt::Answered { code, .. } if BUSY.contains(&code) => asked.unwrap_or_else(|| doubling(2.0, 30.0)),
-        Attempt::Answered { status: 503, .. } if idempotent || asked.is_some() => asked.unwrap_or_else(|| doubling(1.0, 30.0)),
-        Attempt::Answered { status: 408 | 500 | 502 | 504, .. } if idempotent => asked.unwrap_or_else(|| doubling(1.0, 30.0)),
+        Attempt::Answered { code, .. } if BUSY.contains(&code) => {
+            asked.unwrap_or_else(|| doubling(2.0, 30.0))
+        }
+        Attempt::Answered { status: 503, .. } if idempotent || asked.is_some() => {
+            asked.unwrap_or_else(|| doubling(1.0, 30.0))
+        }
+        Attempt::Answered {
+            status: 408 | 500 | 502 | 504,
+            ..
+        } if idempotent => asked.unwrap_or_else(|| doubling(1.0, 30.0)),
         _ => return None,
     };
     (wait <= MAX_WAIT).then_some(wait)
 }
 
 /// Reads how long the service asks to wait: milliseconds where given, seconds, or an HTTP date.
-pub(crate) fn asked(header: impl Fn(&str) -> Option<String>, now: DateTime<Utc>) -> Option<Duration> {
+pub(crate) fn asked(
+    header: impl Fn(&str) -> Option<String>,
+    now: DateTime<Utc>,
+) -> Option<Duration> {
     let millis = ["retry-after-ms", "x-ms-retry-after-ms"]
         .iter()
         .find_map(|name| header(name)?.trim().parse::<u64>().ok())
@@ -67,7 +87,11 @@ pub(crate) fn asked(header: impl Fn(&str) -> Option<String>, now: DateTime<Utc>)
             return Some(Duration::from_secs(seconds));
         }
         let date = DateTime::parse_from_rfc2822(text).ok()?;
-        Some((date.with_timezone(&Utc) - now).to_std().unwrap_or(Duration::ZERO))
+        Some(
+            (date.with_timezone(&Utc) - now)
+                .to_std()
+                .unwrap_or(Duration::ZERO),
+        )
     })
 }
 
@@ -87,7 +111,13 @@ mod tests {
 
     #[test]
     fn a_write_that_may_have_happened_is_sent_again_only_if_idempotent() {
-        for attempt in [answered(500), answered(502), answered(504), answered(408), Attempt::NoAnswer] {
+        for attempt in [
+            answered(500),
+            answered(502),
+            answered(504),
+            answered(408),
+            Attempt::NoAnswer,
+        ] {
             assert!(wait(attempt, 1, true, None, 0.5).is_some(), "{attempt:?}");
             assert!(wait(attempt, 1, false, None, 0.5).is_none(), "{attempt:?}");
         }
@@ -95,32 +125,67 @@ mod tests {
             assert!(wait(attempt, 1, false, None, 0.5).is_some(), "{attempt:?}");
         }
         for status in [400, 401, 403, 404, 409, 412] {
-            assert!(wait(answered(status), 1, true, None, 0.5).is_none(), "{status}");
+            assert!(
+                wait(answered(status), 1, true, None, 0.5).is_none(),
+                "{status}"
+            );
         }
     }
 
     #[test]
     fn a_busy_network_resource_is_waited_for_and_a_lock_is_not() {
-        let busy = Attempt::Answered { status: 409, code: "AnotherOperationInProgress" };
+        let busy = Attempt::Answered {
+            status: 409,
+            code: "AnotherOperationInProgress",
+        };
         assert!(wait(busy, 1, true, None, 0.5).is_some());
-        let locked = Attempt::Answered { status: 409, code: "ScopeLocked" };
+        let locked = Attempt::Answered {
+            status: 409,
+            code: "ScopeLocked",
+        };
         assert!(wait(locked, 1, true, None, 0.5).is_none());
     }
 
     #[test]
     fn throttled_without_advice_waits_five_seconds_doubling_to_three_hundred() {
-        assert_eq!(wait(answered(429), 1, true, None, 0.5), Some(Duration::from_secs(5)));
-        assert_eq!(wait(answered(429), 2, true, None, 0.5), Some(Duration::from_secs(10)));
-        assert_eq!(wait(answered(429), 7, true, None, 0.5), Some(Duration::from_secs(300)));
-        assert_eq!(wait(answered(429), 1, true, Some(Duration::from_secs(17)), 0.5), Some(Duration::from_secs(17)));
-        assert_eq!(wait(answered(429), 1, true, Some(Duration::from_secs(3_600)), 0.5), None);
+        assert_eq!(
+            wait(answered(429), 1, true, None, 0.5),
+            Some(Duration::from_secs(5))
+        );
+        assert_eq!(
+            wait(answered(429), 2, true, None, 0.5),
+            Some(Duration::from_secs(10))
+        );
+        assert_eq!(
+            wait(answered(429), 7, true, None, 0.5),
+            Some(Duration::from_secs(300))
+        );
+        assert_eq!(
+            wait(answered(429), 1, true, Some(Duration::from_secs(17)), 0.5),
+            Some(Duration::from_secs(17))
+        );
+        assert_eq!(
+            wait(
+                answered(429),
+                1,
+                true,
+                Some(Duration::from_secs(3_600)),
+                0.5
+            ),
+            None
+        );
     }
 
     #[test]
     fn advice_is_read_in_milliseconds_seconds_and_dates() {
         let now = DateTime::from_timestamp(1_790_000_000, 0).unwrap();
-        let of = |name: &'static str, value: String| asked(move |asked| (asked == name).then(|| value.clone()), now);
-        assert_eq!(of("retry-after-ms", "250".into()), Some(Duration::from_millis(250)));
+        let of = |name: &'static str, value: String| {
+            asked(move |asked| (asked == name).then(|| value.clone()), now)
+        };
+        assert_eq!(
+            of("retry-after-ms", "250".into()),
+            Some(Duration::from_millis(250))
+        );
         assert_eq!(of("retry-after", "7".into()), Some(Duration::from_secs(7)));
         let date = (now + Duration::from_secs(30)).to_rfc2822();
         assert_eq!(of("retry-after", date), Some(Duration::from_secs(30)));

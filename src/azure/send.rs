@@ -36,22 +36,38 @@ pub(crate) struct Attempt<'a> {
 const BLOB_VERSION: &str = "2021-12-02";
 
 /// Sends an attempt and reads the whole answer.
-pub(crate) async fn send(http: &Http, attempt: &Attempt<'_>, token: &Token) -> Result<Response, NoAnswer> {
+pub(crate) async fn send(
+    http: &Http,
+    attempt: &Attempt<'_>,
+    token: &Token,
+) -> Result<Response, NoAnswer> {
     let host = attempt.url.host_str().unwrap_or_default().to_owned();
     let request = build(http, attempt, token).map_err(NoAnswer::NotSent)?;
-    let sent = if attempt.plane == Plane::Blob { http.exact.execute(request).await } else { http.client.execute(request).await };
+    let sent = if attempt.plane == Plane::Blob {
+        http.exact.execute(request).await
+    } else {
+        http.client.execute(request).await
+    };
     let mut response = sent.map_err(|error| no_answer(&host, error))?;
     let status = response.status().as_u16();
     let headers = response
         .headers()
         .iter()
-        .map(|(name, value)| (name.as_str().to_owned(), String::from_utf8_lossy(value.as_bytes()).into_owned()))
+        .map(|(name, value)| {
+            (
+                name.as_str().to_owned(),
+                String::from_utf8_lossy(value.as_bytes()).into_owned(),
+            )
+        })
         .collect();
     let mut body = Vec::new();
     loop {
         match response.chunk().await {
             Ok(Some(chunk)) if body.len() + chunk.len() > MAX_BODY => {
-                return Err(NoAnswer::Lost(Error::TooLarge { host, limit: MAX_BODY }));
+                return Err(NoAnswer::Lost(Error::TooLarge {
+                    host,
+                    limit: MAX_BODY,
+                }));
             }
             Ok(Some(chunk)) => body.extend_from_slice(&chunk),
             Ok(None) => break,
@@ -61,7 +77,13 @@ pub(crate) async fn send(http: &Http, attempt: &Attempt<'_>, token: &Token) -> R
             }
         }
     }
-    Ok(Response { status, headers, body: body.into(), host })
+    Ok(Response {
+        status,
+        headers,
+        body: body.into(),
+        host,
+        read_back: false,
+    })
 }
 
 fn no_answer(host: &str, error: reqwest::Error) -> NoAnswer {
@@ -77,8 +99,11 @@ fn no_answer(host: &str, error: reqwest::Error) -> NoAnswer {
 
 fn build(http: &Http, attempt: &Attempt<'_>, token: &Token) -> Result<reqwest::Request, Error> {
     let refuse = |what: &str| Error::Request(format!("{what} cannot be sent in a header"));
-    let method = reqwest::Method::from_bytes(attempt.method.as_bytes()).map_err(|_| refuse("the method"))?;
-    let mut bearer = reqwest::header::HeaderValue::from_str(&format!("Bearer {}", token.value.reveal())).map_err(|_| refuse("the token"))?;
+    let method =
+        reqwest::Method::from_bytes(attempt.method.as_bytes()).map_err(|_| refuse("the method"))?;
+    let mut bearer =
+        reqwest::header::HeaderValue::from_str(&format!("Bearer {}", token.value.reveal()))
+            .map_err(|_| refuse("the token"))?;
     bearer.set_sensitive(true);
     let id = attempt.client_request_id.to_string();
     let mut request = http
@@ -107,8 +132,12 @@ fn build(http: &Http, attempt: &Attempt<'_>, token: &Token) -> Result<reqwest::R
             }
             request = request.body(body.clone());
         }
-        None if matches!(attempt.method, "POST" | "PUT" | "PATCH") => request = request.header("content-length", "0"),
+        None if matches!(attempt.method, "POST" | "PUT" | "PATCH") => {
+            request = request.header("content-length", "0");
+        }
         None => {}
     }
-    request.build().map_err(|error| Error::Request(chain(&error.without_url())))
+    request
+        .build()
+        .map_err(|error| Error::Request(chain(&error.without_url())))
 }

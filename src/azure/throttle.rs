@@ -55,9 +55,12 @@ impl Key {
     /// Returns the bucket of a request by its path: of ARM the subscription's, else the tenant's.
     pub(crate) fn of(plane: Plane, method: &str, path: &str) -> Self {
         let mut segments = path.split('/').skip(1);
-        let subscription = (plane == Plane::Arm && segments.next().is_some_and(|first| first.eq_ignore_ascii_case("subscriptions")))
-            .then(|| segments.next().unwrap_or_default().to_ascii_lowercase())
-            .filter(|id| !id.is_empty());
+        let subscription = (plane == Plane::Arm
+            && segments
+                .next()
+                .is_some_and(|first| first.eq_ignore_ascii_case("subscriptions")))
+        .then(|| segments.next().unwrap_or_default().to_ascii_lowercase())
+        .filter(|id| !id.is_empty());
         Self {
             plane,
             scope: subscription.unwrap_or_else(|| "tenant".to_owned()),
@@ -82,7 +85,10 @@ pub(crate) struct Throttle {
 
 impl Throttle {
     pub(crate) fn new(clock: Arc<dyn Clock>) -> Self {
-        Self { clock, buckets: Mutex::new(HashMap::new()) }
+        Self {
+            clock,
+            buckets: Mutex::new(HashMap::new()),
+        }
     }
 
     /// Takes one request's worth of `key`'s budget and returns how long to wait before sending it.
@@ -93,13 +99,22 @@ impl Throttle {
         bucket.refill_until(now);
         // Below zero is what is already promised to those who wait.
         bucket.left -= 1.0;
-        let owed = if bucket.left < 0.0 { -bucket.left / bucket.refill } else { 0.0 };
+        let owed = if bucket.left < 0.0 {
+            -bucket.left / bucket.refill
+        } else {
+            0.0
+        };
         let held = Duration::from_micros(bucket.held_until_us.saturating_sub(now));
         held.max(Duration::from_secs_f64(owed))
     }
 
     /// Learns from an answer: what is left, and for how long everybody is told to wait.
-    pub(crate) fn learn(&self, key: &Key, header: impl Fn(&str) -> Option<String>, hold: Option<Duration>) {
+    pub(crate) fn learn(
+        &self,
+        key: &Key,
+        header: impl Fn(&str) -> Option<String>,
+        hold: Option<Duration>,
+    ) {
         let now = self.clock.mono_us();
         let mut buckets = self.lock();
         let bucket = bucket(&mut buckets, key, now);
@@ -107,7 +122,11 @@ impl Throttle {
             let until = now + u64::try_from(hold.as_micros()).unwrap_or(u64::MAX);
             bucket.held_until_us = bucket.held_until_us.max(until);
         }
-        let scope = if key.scope == "tenant" { "tenant" } else { "subscription" };
+        let scope = if key.scope == "tenant" {
+            "tenant"
+        } else {
+            "subscription"
+        };
         let name = format!("x-ms-ratelimit-remaining-{scope}-{}", key.kind.word());
         if let Some(left) = header(&name).and_then(|text| text.trim().parse::<f64>().ok()) {
             bucket.refill_until(now);
@@ -135,7 +154,13 @@ fn bucket<'a>(buckets: &'a mut HashMap<Key, Bucket>, key: &Key, now: u64) -> &'a
             .find(|(kind, ..)| *kind == key.kind && key.plane == Plane::Arm)
             // Other planes publish no bucket; only what they answer holds azir back.
             .map_or((f64::INFINITY, 1.0), |(_, size, refill)| (*size, *refill));
-        Bucket { left: size, size, refill, counted_us: now, held_until_us: 0 }
+        Bucket {
+            left: size,
+            size,
+            refill,
+            counted_us: now,
+            held_until_us: 0,
+        }
     })
 }
 
@@ -158,7 +183,10 @@ mod tests {
         }
         assert_eq!(throttle.take(&key), Duration::from_millis(100));
         assert_eq!(throttle.take(&key), Duration::from_millis(200));
-        assert_eq!(throttle.take(&Key::of(Plane::Arm, "PUT", "/subscriptions/other/x")), Duration::ZERO);
+        assert_eq!(
+            throttle.take(&Key::of(Plane::Arm, "PUT", "/subscriptions/other/x")),
+            Duration::ZERO
+        );
         clock.advance(Duration::from_secs(1));
         assert_eq!(throttle.take(&key), Duration::ZERO);
     }
@@ -168,10 +196,17 @@ mod tests {
         let clock = clock();
         let throttle = Throttle::new(clock.clone());
         let key = Key::of(Plane::Arm, "GET", "/subscriptions/S/x");
-        throttle.learn(&key, |name| (name == "x-ms-ratelimit-remaining-subscription-reads").then(|| "1".to_owned()), None);
+        throttle.learn(
+            &key,
+            |name| (name == "x-ms-ratelimit-remaining-subscription-reads").then(|| "1".to_owned()),
+            None,
+        );
         assert_eq!(throttle.take(&key), Duration::ZERO);
         assert_eq!(throttle.take(&key), Duration::from_millis(40));
         throttle.learn(&key, |_| None, Some(Duration::from_secs(9)));
-        assert_eq!(throttle.take(&Key::of(Plane::Arm, "GET", "/SUBSCRIPTIONS/s/y")), Duration::from_secs(9));
+        assert_eq!(
+            throttle.take(&Key::of(Plane::Arm, "GET", "/SUBSCRIPTIONS/s/y")),
+            Duration::from_secs(9)
+        );
     }
 }

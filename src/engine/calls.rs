@@ -87,10 +87,11 @@ impl Calls {
     }
 
     fn result_data(&self, recorder: &Recorder, ticket: u64, outcome: &Outcome) -> Value {
-        let after = (self.keep_after && outcome.kind == OutcomeKind::Ok && !outcome.body.is_empty())
-            .then(|| serde_json::from_slice::<Value>(&outcome.body).ok())
-            .flatten()
-            .and_then(|body| recorder.keep(&body).ok());
+        let after =
+            (self.keep_after && outcome.kind == OutcomeKind::Ok && !outcome.body.is_empty())
+                .then(|| serde_json::from_slice::<Value>(&outcome.body).ok())
+                .flatten()
+                .and_then(|body| recorder.keep(&body).ok());
         json!({
             "intent": ticket,
             "outcome": outcome.kind.word(),
@@ -144,7 +145,9 @@ impl Observer for Calls {
 
     async fn note(&self, note: ClientNote) {
         match note {
-            ClientNote::Waiting { why, seconds } => self.teller.tell(What::Waiting { why, seconds }),
+            ClientNote::Waiting { why, seconds } => {
+                self.teller.tell(What::Waiting { why, seconds });
+            }
             other => {
                 let text = other.to_string();
                 if let Some(recorder) = &self.recorder {

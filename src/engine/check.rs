@@ -43,7 +43,12 @@ impl Due {
         step.checks
             .iter()
             .enumerate()
-            .map(|(index, check)| Self { index, scope: item.scope.clone(), key: item.key.clone(), gate: check.gate })
+            .map(|(index, check)| Self {
+                index,
+                scope: item.scope.clone(),
+                key: item.key.clone(),
+                gate: check.gate,
+            })
             .collect()
     }
 }
@@ -85,7 +90,15 @@ async fn answer(target: &Target<'_>, node: usize, due: &Due) -> Result<Option<Fa
     let seen = until(target, node, due, check, &mut scope, &teller).await?;
     let after_us = teller.clock().mono_us().saturating_sub(began);
     target
-        .record_check(node, &due.key, &claim, seen.holds, check.gate, seen.observed.as_deref(), after_us)
+        .record_check(
+            node,
+            &due.key,
+            &claim,
+            seen.holds,
+            check.gate,
+            seen.observed.as_deref(),
+            after_us,
+        )
         .await?;
     if seen.holds == Some(true) {
         if check.gate {
@@ -98,7 +111,10 @@ async fn answer(target: &Target<'_>, node: usize, due: &Due) -> Result<Option<Fa
         .map(|failure| failure.message)
         .or(seen.observed)
         .unwrap_or_else(|| "it does not hold".to_owned());
-    let text = format!("not shown within {} s: {claim} ({reason})", check.within.as_secs());
+    let text = format!(
+        "not shown within {} s: {claim} ({reason})",
+        check.within.as_secs()
+    );
     match (check.gate, check.otherwise) {
         (_, Otherwise::Gap) => target.gap(node, &due.key, &text).await.map(|()| None),
         (_, Otherwise::Say) => target.say(node, &text).await.map(|()| None),
@@ -119,15 +135,34 @@ async fn until(
     let calls = Calls::new(
         target.common.power.recorder().cloned(),
         teller.clone(),
-        CallPlace { step: id.clone(), target_index: target.index, item: due.key.clone(), why: "check".into(), undo: None, before: None },
+        CallPlace {
+            step: id.clone(),
+            target_index: target.index,
+            item: due.key.clone(),
+            why: "check".into(),
+            undo: None,
+            before: None,
+        },
     );
     let end = teller.clock().mono_us() + micros(check.within);
-    let growth = if check.get.as_ref().is_some_and(|call| call.plane == Plane::Graph) { 2.0 } else { 1.5 };
+    let growth = if check
+        .get
+        .as_ref()
+        .is_some_and(|call| call.plane == Plane::Graph)
+    {
+        2.0
+    } else {
+        1.5
+    };
     let mut pause = Duration::from_millis(500);
     loop {
         let seen = look(target, id, check, scope, &calls).await?;
         let now = teller.clock().mono_us();
-        if seen.holds == Some(true) || check.get.is_none() || now + micros(pause) > end || permanent(&seen) {
+        if seen.holds == Some(true)
+            || check.get.is_none()
+            || now + micros(pause) > end
+            || permanent(&seen)
+        {
             return Ok(seen);
         }
         teller.clock().sleep(pause).await;
@@ -136,16 +171,26 @@ async fn until(
 }
 
 /// Reads once.
-async fn look(target: &Target<'_>, id: &str, check: &Check, scope: &mut Scope, calls: &Calls) -> Result<Seen, Failure> {
+async fn look(
+    target: &Target<'_>,
+    id: &str,
+    check: &Check,
+    scope: &mut Scope,
+    calls: &Calls,
+) -> Result<Seen, Failure> {
     let expressions = &target.common.expressions;
     let failed = |error| Failure::expression(id, &error);
     if let Some(get) = &check.get {
         let rendered = expressions.call(get, scope).map_err(failed)?;
         let reader = target.common.power.reader();
         let read = if rendered.pages.is_some() {
-            wire::read_list(reader, &rendered, calls).await.map(|items| (Value::Array(items), 200))
+            wire::read_list(reader, &rendered, calls)
+                .await
+                .map(|items| (Value::Array(items), 200))
         } else {
-            wire::read(reader, &rendered, calls).await.map(|answer| (answer.body, answer.status))
+            wire::read(reader, &rendered, calls)
+                .await
+                .map(|answer| (answer.body, answer.status))
         };
         match read {
             Ok((body, status)) => {
@@ -153,21 +198,40 @@ async fn look(target: &Target<'_>, id: &str, check: &Check, scope: &mut Scope, c
                 scope.set("got_status", &json!(status));
             }
             Err(failure) if failure.kind == FailureKind::Record => return Err(failure),
-            Err(failure) => return Ok(Seen { holds: None, observed: None, trouble: Some(failure) }),
+            Err(failure) => {
+                return Ok(Seen {
+                    holds: None,
+                    observed: None,
+                    trouble: Some(failure),
+                });
+            }
         }
     }
     // An answer that lacks what the claim speaks of is no proof; it is unknown, not an error of the run.
     let holds = expressions.truth(&check.that, scope);
-    let observed = check.observed.as_ref().and_then(|observed| expressions.text(observed, scope).ok());
+    let observed = check
+        .observed
+        .as_ref()
+        .and_then(|observed| expressions.text(observed, scope).ok());
     Ok(match holds {
-        Ok(holds) => Seen { holds: Some(holds), observed, trouble: None },
-        Err(error) => Seen { holds: None, observed, trouble: Some(failed(error)) },
+        Ok(holds) => Seen {
+            holds: Some(holds),
+            observed,
+            trouble: None,
+        },
+        Err(error) => Seen {
+            holds: None,
+            observed,
+            trouble: Some(failed(error)),
+        },
     })
 }
 
 /// Returns whether reading again cannot help: no right to read.
 fn permanent(seen: &Seen) -> bool {
-    seen.trouble.as_ref().is_some_and(|failure| failure.code == "AuthorizationFailed")
+    seen.trouble
+        .as_ref()
+        .is_some_and(|failure| failure.code == "AuthorizationFailed")
 }
 
 fn micros(duration: Duration) -> u64 {
@@ -176,7 +240,10 @@ fn micros(duration: Duration) -> u64 {
 
 impl Target<'_> {
     /// Records and tells the answer of a check.
-    #[expect(clippy::too_many_arguments, reason = "they are the members of one journal line")]
+    #[expect(
+        clippy::too_many_arguments,
+        reason = "they are the members of one journal line"
+    )]
     pub(crate) async fn record_check(
         &self,
         node: usize,

@@ -106,7 +106,9 @@ impl EngineError {
             | Self::Integrity { hint, .. }
             | Self::Runbook { hint, .. } => hint.clone(),
             Self::Declined => "run the same command again and answer yes".to_owned(),
-            Self::Unattended => "add --yes to confirm beforehand, or --plan to only look".to_owned(),
+            Self::Unattended => {
+                "add --yes to confirm beforehand, or --plan to only look".to_owned()
+            }
         }
     }
 

@@ -94,13 +94,16 @@ impl Failure {
 /// Returns the next command for what the cloud said.
 fn hint(error: &azure::Error) -> String {
     if error.is_refused_by_observer() {
-        return "free the disk or name another folder with AZIR_HOME, then run the command again".into();
+        return "free the disk or name another folder with AZIR_HOME, then run the command again"
+            .into();
     }
     if error.is_locked() {
-        return "az lock list, and az lock delete if the lock may go; then run the command again".into();
+        return "az lock list, and az lock delete if the lock may go; then run the command again"
+            .into();
     }
     if error.is_permission() {
-        return "az role assignment create for the action named, or run as somebody who has it".into();
+        return "az role assignment create for the action named, or run as somebody who has it"
+            .into();
     }
     if error.is_auth() {
         return "azir doctor, then sign in again (az login)".into();

@@ -32,3 +32,13 @@ mod vault;
 pub use error::EngineError;
 pub use request::{Ended, Mode, Responder, RunRequest, Selection, UndoRequest};
 pub use run::{Engine, Tool};
+
+/// Counts the subscriptions that the caller can see; a first call that proves that the cloud answers.
+///
+/// # Errors
+/// Why it does not, in one sentence.
+pub async fn probe(reader: &crate::azure::Reader) -> Result<usize, String> {
+    resolve::count_subscriptions(reader)
+        .await
+        .map_err(|failure| failure.message)
+}

@@ -19,9 +19,16 @@ pub(crate) fn target_status(tally: &Tally, purpose: Purpose, halted: bool) -> Ru
         return RunStatus::Halted;
     }
     // A failed item whose step is only a gap does not undo the containment; it leaves it unproved.
-    let left_undone = tally.left.iter().any(|(_, failure)| failure.kind == FailureKind::LeftUndone);
+    let left_undone = tally
+        .left
+        .iter()
+        .any(|(_, failure)| failure.kind == FailureKind::LeftUndone);
     if left_undone {
-        return if tally.effects == 0 { RunStatus::Failed } else { RunStatus::Partial };
+        return if tally.effects == 0 {
+            RunStatus::Failed
+        } else {
+            RunStatus::Partial
+        };
     }
     if tally.unchecked > 0 || tally.gaps > 0 {
         return RunStatus::Unchecked;
@@ -67,7 +74,10 @@ pub(crate) fn exit_code(status: RunStatus, effects: usize, record_lost: bool) ->
         return 75;
     }
     match status {
-        RunStatus::Contained | RunStatus::ContainedResidual | RunStatus::Done | RunStatus::Undone => 0,
+        RunStatus::Contained
+        | RunStatus::ContainedResidual
+        | RunStatus::Done
+        | RunStatus::Undone => 0,
         RunStatus::Failed => 1,
         RunStatus::Partial => 3,
         RunStatus::Halted if effects > 0 => 3,
@@ -97,24 +107,47 @@ mod tests {
             stopped: Some(Failure::failed("x", "y", "z")),
             ..Tally::default()
         };
-        assert_eq!(target_status(&tally, Purpose::Contain, false), RunStatus::Failed);
+        assert_eq!(
+            target_status(&tally, Purpose::Contain, false),
+            RunStatus::Failed
+        );
         tally.effects = 1;
-        assert_eq!(target_status(&tally, Purpose::Contain, false), RunStatus::Partial);
+        assert_eq!(
+            target_status(&tally, Purpose::Contain, false),
+            RunStatus::Partial
+        );
     }
 
     #[test]
     fn a_gap_or_a_false_check_is_never_reported_as_contained() {
-        let tally = Tally { gaps: 1, effects: 3, ..Tally::default() };
-        assert_eq!(target_status(&tally, Purpose::Contain, false), RunStatus::Unchecked);
-        let tally = Tally { unchecked: 1, effects: 3, ..Tally::default() };
-        assert_eq!(exit_code(target_status(&tally, Purpose::Contain, false), 3, false), 4);
+        let tally = Tally {
+            gaps: 1,
+            effects: 3,
+            ..Tally::default()
+        };
+        assert_eq!(
+            target_status(&tally, Purpose::Contain, false),
+            RunStatus::Unchecked
+        );
+        let tally = Tally {
+            unchecked: 1,
+            effects: 3,
+            ..Tally::default()
+        };
+        assert_eq!(
+            exit_code(target_status(&tally, Purpose::Contain, false), 3, false),
+            4
+        );
     }
 
     #[test]
     fn one_failed_target_among_contained_ones_makes_the_run_partial() {
         let status = run_status(&[RunStatus::ContainedResidual, RunStatus::Failed]);
         assert_eq!(exit_code(status, 5, false), 3);
-        assert_eq!(run_status(&[RunStatus::Refused, RunStatus::Refused]), RunStatus::Refused);
+        assert_eq!(
+            run_status(&[RunStatus::Refused, RunStatus::Refused]),
+            RunStatus::Refused
+        );
         assert_eq!(exit_code(RunStatus::Contained, 5, true), 75);
     }
 }

@@ -46,7 +46,12 @@ impl Cite {
 
 impl Recorder {
     /// Takes over a run's journal and evidence.
-    pub(crate) fn new(writer: Writer, store: Store, random: Arc<dyn Random>, exhibit_prefix: String) -> Self {
+    pub(crate) fn new(
+        writer: Writer,
+        store: Store,
+        random: Arc<dyn Random>,
+        exhibit_prefix: String,
+    ) -> Self {
         Self {
             writer,
             store,
@@ -62,24 +67,49 @@ impl Recorder {
     }
 
     /// Writes a line by azir; it is on disk when a later durable one is.
-    pub(crate) async fn line(&self, kind: &'static str, data: Map<String, Value>) -> Result<u64, Failure> {
+    pub(crate) async fn line(
+        &self,
+        kind: &'static str,
+        data: Map<String, Value>,
+    ) -> Result<u64, Failure> {
         self.writer
-            .append(Entry { kind, actor: Actor::Azir, data })
+            .append(Entry {
+                kind,
+                actor: Actor::Azir,
+                data,
+            })
             .await
             .map_err(|error| Failure::record(chain(&error)))
     }
 
     /// Writes a line by azir and returns when it is on disk.
-    pub(crate) async fn durable(&self, kind: &'static str, data: Map<String, Value>) -> Result<u64, Failure> {
+    pub(crate) async fn durable(
+        &self,
+        kind: &'static str,
+        data: Map<String, Value>,
+    ) -> Result<u64, Failure> {
         self.writer
-            .append_durable(Entry { kind, actor: Actor::Azir, data })
+            .append_durable(Entry {
+                kind,
+                actor: Actor::Azir,
+                data,
+            })
             .await
             .map_err(|error| Failure::record(chain(&error)))
     }
 
     /// Writes a line by a person.
-    pub(crate) async fn person(&self, upn: &str, kind: &'static str, data: Map<String, Value>) -> Result<u64, Failure> {
-        let actor = Actor::Human { upn: upn.to_owned(), name: None, oid: None };
+    pub(crate) async fn person(
+        &self,
+        upn: &str,
+        kind: &'static str,
+        data: Map<String, Value>,
+    ) -> Result<u64, Failure> {
+        let actor = Actor::Human {
+            upn: upn.to_owned(),
+            name: None,
+            oid: None,
+        };
         self.writer
             .append_durable(Entry { kind, actor, data })
             .await
@@ -97,14 +127,21 @@ impl Recorder {
     pub(crate) fn keep(&self, value: &Value) -> Result<Cite, Failure> {
         let mut value = value.clone();
         self.redact(&mut value);
-        let bytes = serde_json::to_vec(&value).map_err(|error| Failure::record(error.to_string()))?;
+        let bytes =
+            serde_json::to_vec(&value).map_err(|error| Failure::record(error.to_string()))?;
         self.keep_bytes(&bytes)
     }
 
     /// Stores bytes as they are and returns their citation.
     pub(crate) fn keep_bytes(&self, bytes: &[u8]) -> Result<Cite, Failure> {
-        let kept = self.store.put(bytes).map_err(|error| Failure::record(chain(&error)))?;
-        Ok(Cite { sha256: kept.sha256, size: kept.size })
+        let kept = self
+            .store
+            .put(bytes)
+            .map_err(|error| Failure::record(chain(&error)))?;
+        Ok(Cite {
+            sha256: kept.sha256,
+            size: kept.size,
+        })
     }
 
     /// Returns `value` itself where it is small, else its citation.
@@ -150,5 +187,8 @@ pub(crate) fn object(value: Value) -> Map<String, Value> {
 
 /// Leaves out what is not known: a journal line holds no nulls of its own making.
 fn without_nulls(members: Map<String, Value>) -> Map<String, Value> {
-    members.into_iter().filter(|(_, value)| !value.is_null()).collect()
+    members
+        .into_iter()
+        .filter(|(_, value)| !value.is_null())
+        .collect()
 }

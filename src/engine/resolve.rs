@@ -27,7 +27,12 @@ pub(crate) struct Resolver<'a> {
 
 impl<'a> Resolver<'a> {
     /// Looks with `reader`, for the runbook `command`.
-    pub(crate) fn new(reader: &'a Reader, teller: Teller, subscriptions: Option<Vec<String>>, command: &'a str) -> Self {
+    pub(crate) fn new(
+        reader: &'a Reader,
+        teller: Teller,
+        subscriptions: Option<Vec<String>>,
+        command: &'a str,
+    ) -> Self {
         Self {
             reader,
             calls: Calls::new(None, teller, CallPlace::default()),
@@ -37,13 +42,22 @@ impl<'a> Resolver<'a> {
     }
 
     /// Returns the resources that `typed` names, in order, each once, as `{id, name, location, resource_group, subscription}`.
-    pub(crate) async fn resources(&self, kind: &str, typed: &[String]) -> Result<Vec<Value>, EngineError> {
+    pub(crate) async fn resources(
+        &self,
+        kind: &str,
+        typed: &[String],
+    ) -> Result<Vec<Value>, EngineError> {
         let mut found: BTreeMap<String, ()> = BTreeMap::new();
         let mut resources = Vec::new();
-        let looked_up = futures_util::future::join_all(typed.iter().map(|text| self.resource(kind, text))).await;
+        let looked_up =
+            futures_util::future::join_all(typed.iter().map(|text| self.resource(kind, text)))
+                .await;
         for resource in looked_up {
             let resource = resource?;
-            let key = resource["id"].as_str().unwrap_or_default().to_ascii_lowercase();
+            let key = resource["id"]
+                .as_str()
+                .unwrap_or_default()
+                .to_ascii_lowercase();
             if found.insert(key, ()).is_none() {
                 resources.push(resource);
             }
@@ -58,13 +72,20 @@ impl<'a> Resolver<'a> {
         let mut found = match self.by_graph(kind, typed).await {
             Ok(found) => found,
             // Resource Graph may be closed to the caller; asking each subscription still works.
-            Err(failure) if failure.code == "Unreachable" || failure.code == "auth" => return Err(cloud(&failure)),
+            Err(failure) if failure.code == "Unreachable" || failure.code == "auth" => {
+                return Err(cloud(&failure));
+            }
             Err(_) => Vec::new(),
         };
         let mut others = Vec::new();
         if found.is_empty() {
-            let all = self.by_lists(kind).await.map_err(|failure| cloud(&failure))?;
-            let (same, rest) = all.into_iter().partition(|resource| is_named(resource, typed));
+            let all = self
+                .by_lists(kind)
+                .await
+                .map_err(|failure| cloud(&failure))?;
+            let (same, rest) = all
+                .into_iter()
+                .partition(|resource| is_named(resource, typed));
             found = same;
             others = rest;
         }
@@ -82,19 +103,30 @@ impl<'a> Resolver<'a> {
         })?;
         if !id.resource_type().eq_ignore_ascii_case(kind) {
             return Err(EngineError::Usage {
-                message: format!("{id} is a {}, and {} wants a {kind}", id.resource_type(), self.command),
+                message: format!(
+                    "{id} is a {}, and {} wants a {kind}",
+                    id.resource_type(),
+                    self.command
+                ),
                 hint: format!("azir {} --help", self.command),
             });
         }
         let call = get(id.as_str(), api_version(kind));
         match wire::read(self.reader, &call, &self.calls).await {
             Ok(answer) => Ok(described(&answer.body, id.as_str())),
-            Err(failure) if failure.code == "ResourceNotFound" || failure.code == "ResourceGroupNotFound" || failure.code == "NotFound" || failure.code == "SubscriptionNotFound" => Err(self.refused(
-                "unknown_target",
-                format!("there is no {id} ({})", failure.message),
-                typed,
-                format!("azir {} {}, to look it up by name", self.command, id.name()),
-            )),
+            Err(failure)
+                if failure.code == "ResourceNotFound"
+                    || failure.code == "ResourceGroupNotFound"
+                    || failure.code == "NotFound"
+                    || failure.code == "SubscriptionNotFound" =>
+            {
+                Err(self.refused(
+                    "unknown_target",
+                    format!("there is no {id} ({})", failure.message),
+                    typed,
+                    format!("azir {} {}, to look it up by name", self.command, id.name()),
+                ))
+            }
             Err(failure) => Err(cloud(&failure)),
         }
     }
@@ -114,7 +146,11 @@ impl<'a> Resolver<'a> {
         call.body = Some(body);
         call.pages = Some("data".to_owned());
         let rows = wire::read_list(self.reader, &call, &self.calls).await?;
-        Ok(rows.iter().filter(|row| is_named(row, name)).map(|row| described(row, "")).collect())
+        Ok(rows
+            .iter()
+            .filter(|row| is_named(row, name))
+            .map(|row| described(row, ""))
+            .collect())
     }
 
     async fn by_lists(&self, kind: &str) -> Result<Vec<Value>, Failure> {
@@ -122,13 +158,20 @@ impl<'a> Resolver<'a> {
             Some(given) => given.clone(),
             None => self.visible().await?,
         };
-        let lists = futures_util::future::join_all(subscriptions.iter().map(|subscription| async move {
-            let mut call = get(&format!("/subscriptions/{subscription}/providers/{kind}"), api_version(kind));
-            call.pages = Some("value".to_owned());
-            wire::read_list(self.reader, &call, &self.calls).await
-        }))
-        .await;
-        let failures: Vec<&Failure> = lists.iter().filter_map(|list| list.as_ref().err()).collect();
+        let lists =
+            futures_util::future::join_all(subscriptions.iter().map(|subscription| async move {
+                let mut call = get(
+                    &format!("/subscriptions/{subscription}/providers/{kind}"),
+                    api_version(kind),
+                );
+                call.pages = Some("value".to_owned());
+                wire::read_list(self.reader, &call, &self.calls).await
+            }))
+            .await;
+        let failures: Vec<&Failure> = lists
+            .iter()
+            .filter_map(|list| list.as_ref().err())
+            .collect();
         if let (Some(first), true) = (failures.first(), failures.len() == lists.len()) {
             return Err((*first).clone());
         }
@@ -155,15 +198,26 @@ impl<'a> Resolver<'a> {
         let mut near: Vec<(usize, &str)> = others
             .iter()
             .filter_map(|other| other["name"].as_str())
-            .map(|name| (strsim::damerau_levenshtein(&name.to_lowercase(), &typed.to_lowercase()), name))
+            .map(|name| {
+                (
+                    strsim::damerau_levenshtein(&name.to_lowercase(), &typed.to_lowercase()),
+                    name,
+                )
+            })
             .filter(|(distance, _)| *distance <= 3)
             .collect();
         near.sort_unstable();
         near.dedup();
         let nearest: Vec<&str> = near.into_iter().take(3).map(|(_, name)| name).collect();
         let (meant, hint) = match nearest.first() {
-            Some(name) => (format!("; nearest: {}", nearest.join(", ")), format!("azir {} {name}", self.command)),
-            None => (String::new(), format!("az resource list --resource-type {kind} --output table")),
+            Some(name) => (
+                format!("; nearest: {}", nearest.join(", ")),
+                format!("azir {} {name}", self.command),
+            ),
+            None => (
+                String::new(),
+                format!("az resource list --resource-type {kind} --output table"),
+            ),
         };
         self.refused(
             "unknown_target",
@@ -174,18 +228,52 @@ impl<'a> Resolver<'a> {
     }
 
     fn ambiguous(&self, kind: &str, typed: &str, found: &[Value]) -> EngineError {
-        let ids: Vec<&str> = found.iter().filter_map(|resource| resource["id"].as_str()).collect();
+        let ids: Vec<&str> = found
+            .iter()
+            .filter_map(|resource| resource["id"].as_str())
+            .collect();
         self.refused(
             "ambiguous_target",
-            format!("{typed} names {} resources of type {kind}: {}", ids.len(), ids.join(" and ")),
+            format!(
+                "{typed} names {} resources of type {kind}: {}",
+                ids.len(),
+                ids.join(" and ")
+            ),
             typed,
-            format!("azir {} {}", self.command, ids.first().copied().unwrap_or("ID")),
+            format!(
+                "azir {} {}",
+                self.command,
+                ids.first().copied().unwrap_or("ID")
+            ),
         )
     }
 
-    fn refused(&self, code: &'static str, message: String, target: &str, hint: String) -> EngineError {
-        EngineError::Refused { code, message, target: Some(target.to_owned()), hint }
+    fn refused(
+        &self,
+        code: &'static str,
+        message: String,
+        target: &str,
+        hint: String,
+    ) -> EngineError {
+        EngineError::Refused {
+            code,
+            message,
+            target: Some(target.to_owned()),
+            hint,
+        }
     }
+}
+
+/// Counts the subscriptions that the caller can see.
+pub(crate) async fn count_subscriptions(reader: &Reader) -> Result<usize, Failure> {
+    let clock: std::sync::Arc<dyn crate::clock::Clock> =
+        std::sync::Arc::new(crate::clock::SystemClock);
+    let (_, halt) = tokio::sync::watch::channel(false);
+    let teller = Teller::new(None, clock, uuid::Uuid::nil(), halt);
+    Resolver::new(reader, teller, None, "doctor")
+        .visible()
+        .await
+        .map(|found| found.len())
 }
 
 fn cloud(failure: &Failure) -> EngineError {
@@ -197,7 +285,9 @@ fn cloud(failure: &Failure) -> EngineError {
 }
 
 fn is_named(resource: &Value, name: &str) -> bool {
-    resource["name"].as_str().is_some_and(|other| other.eq_ignore_ascii_case(name))
+    resource["name"]
+        .as_str()
+        .is_some_and(|other| other.eq_ignore_ascii_case(name))
 }
 
 /// Returns what templates see of a resource.

@@ -26,7 +26,6 @@ use super::target::{Common, Target, phase_word};
 use super::vault::VaultPlace;
 use crate::azure::{Client, Identity};
 use crate::clock::Clock;
-use crate::digest::Digest;
 use crate::evidence::Store;
 use crate::journal::{RunStart, Writer, WriterDeps};
 use crate::random::Random;
@@ -115,30 +114,53 @@ impl Engine {
         self.tell_start(&teller, &request, &program, &found, &recorder);
         let mut common = self.common(&request, program, power, teller, run);
         common.vault = self.vault(&common).await;
-        let ended = self.execute(&common, &request, &found, &identity, run).await;
+        let ended = self
+            .execute(&common, &request, &found, &identity, run)
+            .await;
         finish(&common, &recorder, ended).await
     }
 
     /// Returns who acts, after proving that the cloud lets azir in.
     pub(crate) async fn identity(&self) -> Result<Identity, EngineError> {
-        self.client.identity().await.map_err(|error| EngineError::cloud(&error))
+        self.client
+            .identity()
+            .await
+            .map_err(|error| EngineError::cloud(&error))
     }
 
     /// Returns a teller of `run`.
     pub(crate) fn teller(&self, run: Uuid) -> Teller {
-        Teller::new(Some(Arc::clone(&self.listener)), Arc::clone(&self.clock), run, self.halt.clone())
+        Teller::new(
+            Some(Arc::clone(&self.listener)),
+            Arc::clone(&self.clock),
+            run,
+            self.halt.clone(),
+        )
     }
 
     async fn find(&self, request: &RunRequest, run: Uuid) -> Result<Found, EngineError> {
         let mut arguments = Map::new();
         for (name, param) in &request.runbook.params {
-            let value = request.arguments.get(name).cloned().or_else(|| param.default.clone());
+            let value = request
+                .arguments
+                .get(name)
+                .cloned()
+                .or_else(|| param.default.clone());
             arguments.insert(name.clone(), value.unwrap_or(Value::Null));
         }
         let teller = Teller::new(None, Arc::clone(&self.clock), run, self.halt.clone());
         let name = &request.runbook.name.value;
-        let resolver = Resolver::new(&self.client, teller, self.profile.subscriptions.clone(), name);
-        let many = request.runbook.params.iter().find(|(_, param)| param.many && param.position.is_some());
+        let resolver = Resolver::new(
+            &self.client,
+            teller,
+            self.profile.subscriptions.clone(),
+            name,
+        );
+        let many = request
+            .runbook
+            .params
+            .iter()
+            .find(|(_, param)| param.many && param.position.is_some());
         let Some((key, param)) = many else {
             let target = request
                 .runbook
@@ -149,7 +171,9 @@ impl Engine {
                 .and_then(Value::as_str)
                 .unwrap_or(name)
                 .to_owned();
-            return Ok(Found { targets: vec![(target, arguments)] });
+            return Ok(Found {
+                targets: vec![(target, arguments)],
+            });
         };
         if request.targets.is_empty() {
             return Err(EngineError::Usage {
@@ -159,12 +183,20 @@ impl Engine {
         }
         let values = match &param.kind {
             ParamKind::Resource(kind) => resolver.resources(kind, &request.targets).await?,
-            _ => request.targets.iter().map(|text| Value::String(text.clone())).collect(),
+            _ => request
+                .targets
+                .iter()
+                .map(|text| Value::String(text.clone()))
+                .collect(),
         };
         let targets = values
             .into_iter()
             .map(|value| {
-                let label = value["id"].as_str().or(value.as_str()).unwrap_or(name).to_owned();
+                let label = value["id"]
+                    .as_str()
+                    .or(value.as_str())
+                    .unwrap_or(name)
+                    .to_owned();
                 let mut own = arguments.clone();
                 own.insert(key.clone(), value);
                 (label, own)
@@ -174,14 +206,29 @@ impl Engine {
     }
 
     fn program(&self, request: &RunRequest) -> Result<Program, EngineError> {
-        Program::new(Arc::clone(&request.runbook), Arc::clone(&request.text), &|name| self.catalogue.load(name).map_err(|error| error.to_string()))
+        Program::new(
+            Arc::clone(&request.runbook),
+            Arc::clone(&request.text),
+            &|name| self.catalogue.load(name).map_err(|error| error.to_string()),
+        )
     }
 
-    async fn plan_found(&self, request: &RunRequest, found: &Found, run: Uuid) -> Result<Plan, EngineError> {
+    async fn plan_found(
+        &self,
+        request: &RunRequest,
+        found: &Found,
+        run: Uuid,
+    ) -> Result<Plan, EngineError> {
         let identity = self.identity().await?;
         let program = self.program(request)?;
         let teller = Teller::new(None, Arc::clone(&self.clock), run, self.halt.clone());
-        let common = self.common(request, program, Power::Plan(self.client.reader().clone()), teller, run);
+        let common = self.common(
+            request,
+            program,
+            Power::Plan(self.client.reader().clone()),
+            teller,
+            run,
+        );
         let names = self.run_names(request, &identity, run);
         let mut plan = Plan {
             runbook: request.runbook.name.value.clone(),
@@ -195,21 +242,23 @@ impl Engine {
             targets: Vec::new(),
             preflight: Vec::new(),
         };
-        let done: Vec<(PlanTarget, Vec<Preflight>)> = futures_util::stream::iter(found.targets.iter().enumerate())
-            .map(|(index, (name, arguments))| {
-                let common = &common;
-                let names = &names;
-                let profile = self.profile_names();
-                async move {
-                    let target = Target::new(common, index, name.clone(), names, &profile, arguments);
-                    target.execute().await;
-                    target.say_what_stays().await;
-                    plan_target(&target)
-                }
-            })
-            .buffered(TARGETS_AT_ONCE)
-            .collect()
-            .await;
+        let done: Vec<(PlanTarget, Vec<Preflight>)> =
+            futures_util::stream::iter(found.targets.iter().enumerate())
+                .map(|(index, (name, arguments))| {
+                    let common = &common;
+                    let names = &names;
+                    let profile = self.profile_names();
+                    async move {
+                        let target =
+                            Target::new(common, index, name.clone(), names, &profile, arguments);
+                        target.execute().await;
+                        target.say_what_stays().await;
+                        plan_target(&target)
+                    }
+                })
+                .buffered(TARGETS_AT_ONCE)
+                .collect()
+                .await;
         for (target, preflight) in done {
             plan.targets.push(target);
             plan.preflight.extend(preflight);
@@ -221,7 +270,11 @@ impl Engine {
     /// Says what holds for the run as a whole: the clock, and which subscriptions may be written to.
     fn general_preflight(&self, plan: &mut Plan) {
         if let Some(offset) = self.client.clock_offset_ms() {
-            let verdict = if offset.abs() > 120_000 { Verdict::Unknown } else { Verdict::Pass };
+            let verdict = if offset.abs() > 120_000 {
+                Verdict::Unknown
+            } else {
+                Verdict::Pass
+            };
             plan.preflight.push(Preflight {
                 what: "clock".to_owned(),
                 verdict,
@@ -239,7 +292,14 @@ impl Engine {
         }
     }
 
-    pub(crate) fn common(&self, request: &RunRequest, program: Program, power: Power, teller: Teller, run: Uuid) -> Common {
+    pub(crate) fn common(
+        &self,
+        request: &RunRequest,
+        program: Program,
+        power: Power,
+        teller: Teller,
+        run: Uuid,
+    ) -> Common {
         Common {
             program,
             expressions: Expressions::new(),
@@ -283,26 +343,51 @@ impl Engine {
         value.unwrap_or_else(|_| json!({}))
     }
 
-    fn open(&self, request: &RunRequest, program: &Program, found: &Found, identity: &Identity, run: Uuid) -> Result<Arc<Recorder>, EngineError> {
-        let run_dir = self.cases.join(request.incident.as_str()).join(format!("run-{run}"));
+    fn open(
+        &self,
+        request: &RunRequest,
+        program: &Program,
+        found: &Found,
+        identity: &Identity,
+        run: Uuid,
+    ) -> Result<Arc<Recorder>, EngineError> {
+        let run_dir = self
+            .cases
+            .join(request.incident.as_str())
+            .join(format!("run-{run}"));
         let seen = super::siblings::heads(&run_dir, None);
         let store = Store::open(&run_dir).map_err(|error| record(&error, &run_dir))?;
         let cite = |text: &str| -> Result<Value, EngineError> {
-            let kept = store.put(text.as_bytes()).map_err(|error| record(&error, &run_dir))?;
+            let kept = store
+                .put(text.as_bytes())
+                .map_err(|error| record(&error, &run_dir))?;
             Ok(json!({"sha256": kept.sha256.to_string(), "size": kept.size}))
         };
-        let mut runbook = object(json!({"name": request.runbook.name.value, "version": request.runbook.version, "origin": request.origin}));
+        let mut runbook = object(
+            json!({"name": request.runbook.name.value, "version": request.runbook.version, "origin": request.origin}),
+        );
         runbook.extend(object(cite(&request.text)?));
         let mut called = Vec::new();
         for frame in program.frames.iter().skip(1) {
-            let mut one = object(json!({"name": frame.runbook.name.value, "version": frame.runbook.version}));
+            let mut one =
+                object(json!({"name": frame.runbook.name.value, "version": frame.runbook.version}));
             one.extend(object(cite(&frame.text)?));
             called.push(Value::Object(one));
         }
-        let targets = json!(found.targets.iter().map(|(name, arguments)| json!({"target": name, "arguments": arguments})).collect::<Vec<_>>());
+        let targets = json!(
+            found
+                .targets
+                .iter()
+                .map(|(name, arguments)| json!({"target": name, "arguments": arguments}))
+                .collect::<Vec<_>>()
+        );
         let targets = cite(&targets.to_string())?;
         let names: Vec<&String> = found.targets.iter().map(|(name, _)| name).collect();
-        let names = if names.len() <= 20 { json!(names) } else { cite(&json!(names).to_string())? };
+        let names = if names.len() <= 20 {
+            json!(names)
+        } else {
+            cite(&json!(names).to_string())?
+        };
         let data = object(json!({
             "purpose": request.runbook.purpose,
             "authority": object(json!({"basis": request.authority, "ticket": request.ticket})),
@@ -334,12 +419,29 @@ impl Engine {
             responder_oid: request.responder.oid.clone(),
             data,
         };
-        let writer = Writer::create(&run_dir, start, WriterDeps::real(Arc::clone(&self.clock), Arc::clone(&self.random))).map_err(|error| EngineError::record(&error))?;
+        let writer = Writer::create(
+            &run_dir,
+            start,
+            WriterDeps::real(Arc::clone(&self.clock), Arc::clone(&self.random)),
+        )
+        .map_err(|error| EngineError::record(&error))?;
         let prefix = format!("{}/{run}", request.incident);
-        Ok(Arc::new(Recorder::new(writer, store, Arc::clone(&self.random), prefix)))
+        Ok(Arc::new(Recorder::new(
+            writer,
+            store,
+            Arc::clone(&self.random),
+            prefix,
+        )))
     }
 
-    fn tell_start(&self, teller: &Teller, request: &RunRequest, program: &Program, found: &Found, recorder: &Recorder) {
+    fn tell_start(
+        &self,
+        teller: &Teller,
+        request: &RunRequest,
+        program: &Program,
+        found: &Found,
+        recorder: &Recorder,
+    ) {
         let steps: Vec<PlannedStep> = program
             .nodes
             .iter()
@@ -372,11 +474,21 @@ impl Engine {
     /// Finds the vault; one that cannot be found is a gap of every target that would use it.
     async fn vault(&self, common: &Common) -> Option<VaultPlace> {
         let vault = self.profile.vault.as_ref()?;
-        let calls = Calls::new(common.power.recorder().cloned(), common.teller.clone(), CallPlace { why: "find the vault".into(), ..CallPlace::default() });
+        let calls = Calls::new(
+            common.power.recorder().cloned(),
+            common.teller.clone(),
+            CallPlace {
+                why: "find the vault".into(),
+                ..CallPlace::default()
+            },
+        );
         match VaultPlace::find(vault, &self.client, &calls).await {
             Ok(place) => Some(place),
             Err(failure) => {
-                let text = format!("the evidence vault cannot be found ({}); evidence stays on this machine", failure.message);
+                let text = format!(
+                    "the evidence vault cannot be found ({}); evidence stays on this machine",
+                    failure.message
+                );
                 if let Some(recorder) = common.power.recorder() {
                     // A poisoned writer refuses the first intent.
                     let _ = recorder.note("gap", json!({"text": text})).await;
@@ -387,14 +499,22 @@ impl Engine {
         }
     }
 
-    async fn execute(&self, common: &Common, request: &RunRequest, found: &Found, identity: &Identity, run: Uuid) -> Vec<End> {
+    async fn execute(
+        &self,
+        common: &Common,
+        request: &RunRequest,
+        found: &Found,
+        identity: &Identity,
+        run: Uuid,
+    ) -> Vec<End> {
         let names = self.run_names(request, identity, run);
         let profile = self.profile_names();
         let mut ends: Vec<End> = futures_util::stream::iter(found.targets.iter().enumerate())
             .map(|(index, (name, arguments))| {
                 let (names, profile) = (&names, &profile);
                 async move {
-                    let target = Target::new(common, index, name.clone(), names, profile, arguments);
+                    let target =
+                        Target::new(common, index, name.clone(), names, profile, arguments);
                     target.execute().await;
                     target.say_what_stays().await;
                     target.close().await
@@ -417,7 +537,11 @@ pub(crate) struct End {
 }
 
 /// Writes the run's last lines and returns how it ended.
-pub(crate) async fn finish(common: &Common, recorder: &Recorder, ends: Vec<End>) -> Result<Ended, EngineError> {
+pub(crate) async fn finish(
+    common: &Common,
+    recorder: &Recorder,
+    ends: Vec<End>,
+) -> Result<Ended, EngineError> {
     let statuses: Vec<RunStatus> = ends.iter().map(|end| end.status).collect();
     let effects = ends.iter().map(|end| end.effects).sum();
     let mut record_lost = ends.iter().any(|end| end.record_lost);
@@ -427,19 +551,34 @@ pub(crate) async fn finish(common: &Common, recorder: &Recorder, ends: Vec<End>)
     record_lost |= recorder.note("result", said).await.is_err();
     let closed = recorder.close().await;
     if record_lost && let Err(error) = closed {
-        common.teller.tell(What::RunEnded { status: outcome::word(status), exit_code: 75 });
+        common.teller.tell(What::RunEnded {
+            status: outcome::word(status),
+            exit_code: 75,
+        });
         return Err(error);
     }
     let exit_code = outcome::exit_code(status, effects, record_lost || closed.is_err());
-    common.teller.tell(What::RunEnded { status: outcome::word(status), exit_code });
-    Ok(Ended { run_dir: recorder.run_dir(), exit_code })
+    common.teller.tell(What::RunEnded {
+        status: outcome::word(status),
+        exit_code,
+    });
+    Ok(Ended {
+        run_dir: recorder.run_dir(),
+        exit_code,
+    })
 }
 
 impl Target<'_> {
     /// Evaluates what stays open and whom else the target touches, and records it.
     pub(crate) async fn say_what_stays(&self) {
         let runbook = &self.common.program.frames[0].runbook;
-        let scope = self.names[0].scope();
+        let mut scope = self.names[0].scope();
+        // A step that was never reached has no results; what stays open is said all the same.
+        for step in &runbook.steps {
+            if scope.get(&step.id.value).is_none() {
+                scope.set(&step.id.value, &self.nothing_of(step));
+            }
+        }
         let expressions = &self.common.expressions;
         for residual in &runbook.residual {
             let items = match &residual.for_each {
@@ -449,13 +588,19 @@ impl Target<'_> {
             for item in items {
                 let mut scope = scope.clone();
                 scope.set("item", &item);
-                let wanted = residual.when.as_ref().is_none_or(|when| expressions.truth(when, &scope).unwrap_or(false));
+                let wanted = residual
+                    .when
+                    .as_ref()
+                    .is_none_or(|when| expressions.truth(when, &scope).unwrap_or(false));
                 if !wanted {
                     continue;
                 }
                 // What names something that was never read cannot be said; its step has said so itself.
                 if let Ok(what) = expressions.text(&residual.what, &scope) {
-                    let until = residual.until.as_ref().and_then(|until| expressions.text(until, &scope).ok());
+                    let until = residual
+                        .until
+                        .as_ref()
+                        .and_then(|until| expressions.text(until, &scope).ok());
                     self.stays_open(what, until);
                 }
             }
@@ -463,9 +608,29 @@ impl Target<'_> {
         if let Some(collateral) = &runbook.collateral
             && let Ok(items) = expressions.list(collateral, &scope)
         {
-            let texts = items.iter().map(|item| item.as_str().map_or_else(|| item.to_string(), str::to_owned));
+            let texts = items.iter().map(|item| {
+                item.as_str()
+                    .map_or_else(|| item.to_string(), str::to_owned)
+            });
             self.tally().collateral.extend(texts);
         }
+    }
+
+    /// Returns the results of a step that was never reached: of a `run` step every result of the runbook it calls, null.
+    fn nothing_of(&self, step: &crate::runbook::model::Step) -> Value {
+        let crate::runbook::model::Action::Run(other) = &step.action else {
+            return step::nothing_of(step);
+        };
+        let called = self
+            .common
+            .program
+            .frames
+            .iter()
+            .find(|frame| frame.runbook.name.value == other.runbook.value);
+        let names = called
+            .into_iter()
+            .flat_map(|frame| frame.runbook.result.keys());
+        Value::Object(names.map(|name| (name.clone(), Value::Null)).collect())
     }
 
     /// Writes a target's last lines and returns how it ended.
@@ -475,7 +640,10 @@ impl Target<'_> {
             let tally = self.tally();
             let purpose = self.common.program.frames[0].runbook.purpose;
             let status = outcome::target_status(&tally, purpose, halted);
-            let lost = tally.stopped.as_ref().is_some_and(|failure| failure.kind == FailureKind::Record);
+            let lost = tally
+                .stopped
+                .as_ref()
+                .is_some_and(|failure| failure.kind == FailureKind::Record);
             (status, tally.effects, lost, self.last_lines(&tally, status))
         };
         let mut record_lost = record_lost;
@@ -485,27 +653,60 @@ impl Target<'_> {
             }
         }
         if contained(status) {
-            let after_ms = self.teller.clock().mono_us().saturating_sub(self.common.started_us) / 1_000;
-            self.teller.tell(What::Contained { after_ms });
+            let after_us = self
+                .tally()
+                .contained_us
+                .unwrap_or_default()
+                .saturating_sub(self.common.started_us);
+            self.teller.tell(What::Contained {
+                after_ms: after_us / 1_000,
+            });
         }
-        let error = self.tally().stopped.as_ref().map(|failure| failure.message.clone());
-        self.teller.tell(What::TargetEnded { status: outcome::word(status), error });
-        End { index: self.index, status, effects, record_lost }
+        let error = self
+            .tally()
+            .stopped
+            .as_ref()
+            .map(|failure| failure.message.clone());
+        self.teller.tell(What::TargetEnded {
+            status: outcome::word(status),
+            error,
+        });
+        End {
+            index: self.index,
+            status,
+            effects,
+            record_lost,
+        }
     }
 
-    fn last_lines(&self, tally: &super::target::Tally, status: RunStatus) -> Vec<(&'static str, Value)> {
+    fn last_lines(
+        &self,
+        tally: &super::target::Tally,
+        status: RunStatus,
+    ) -> Vec<(&'static str, Value)> {
         let mut lines = Vec::new();
         if status != RunStatus::Refused {
             for (what, until) in &tally.residual {
-                lines.push(("residual", json!({"target_index": self.index, "what": what, "until": until})));
+                lines.push((
+                    "residual",
+                    json!({"target_index": self.index, "what": what, "until": until}),
+                ));
             }
             for text in &tally.collateral {
-                lines.push(("collateral", json!({"target_index": self.index, "text": text})));
+                lines.push((
+                    "collateral",
+                    json!({"target_index": self.index, "text": text}),
+                ));
             }
         }
-        let error: Option<&Failure> = tally.stopped.as_ref().or_else(|| tally.left.first().map(|(_, failure)| failure));
+        let error: Option<&Failure> = tally
+            .stopped
+            .as_ref()
+            .or_else(|| tally.left.first().map(|(_, failure)| failure));
         let error = error.map(|failure| json!({"code": failure.code, "message": super::calls::cut(&failure.message, 1_000), "hint": failure.hint}));
-        let contained_at = tally.contained_at.filter(|_| contained(status) || status == RunStatus::Unchecked);
+        let contained_at = tally
+            .contained_at
+            .filter(|_| contained(status) || status == RunStatus::Unchecked);
         lines.push((
             "target",
             json!({
@@ -531,20 +732,36 @@ pub(crate) fn short(run: Uuid) -> String {
 
 /// Refuses a plan that has a FAIL.
 fn refuse_failed(plan: &Plan) -> Result<(), EngineError> {
-    let failed: Vec<&Preflight> = plan.preflight.iter().filter(|answer| answer.verdict == Verdict::Fail).collect();
+    let failed: Vec<&Preflight> = plan
+        .preflight
+        .iter()
+        .filter(|answer| answer.verdict == Verdict::Fail)
+        .collect();
     let Some(first) = failed.first() else {
         return Ok(());
     };
     // With several targets the good ones go on; only when every one is refused is the run.
-    let refused = |target: &PlanTarget| failed.iter().any(|answer| answer.target.as_deref() == Some(&target.target));
+    let refused = |target: &PlanTarget| {
+        failed
+            .iter()
+            .any(|answer| answer.target.as_deref() == Some(&target.target))
+    };
     if !plan.targets.iter().all(refused) {
         return Ok(());
     }
     Err(EngineError::Refused {
         code: "guard",
-        message: failed.iter().map(|answer| answer.text.clone()).collect::<Vec<_>>().join("; "),
+        message: failed
+            .iter()
+            .map(|answer| answer.text.clone())
+            .collect::<Vec<_>>()
+            .join("; "),
         target: first.target.clone(),
-        hint: format!("azir {} {} --plan", plan.runbook, first.target.as_deref().unwrap_or_default()),
+        hint: format!(
+            "azir {} {} --plan",
+            plan.runbook,
+            first.target.as_deref().unwrap_or_default()
+        ),
     })
 }
 
@@ -554,7 +771,11 @@ fn plan_target(target: &Target<'_>) -> (PlanTarget, Vec<Preflight>) {
     let mut preflight: Vec<Preflight> = Vec::new();
     if let Some(failure) = &tally.stopped {
         preflight.push(Preflight {
-            what: if failure.kind == FailureKind::Refused { "guard".to_owned() } else { failure.code.clone() },
+            what: if failure.kind == FailureKind::Refused {
+                "guard".to_owned()
+            } else {
+                failure.code.clone()
+            },
             verdict: Verdict::Fail,
             text: failure.message.clone(),
             target: Some(target.name.clone()),
@@ -563,9 +784,16 @@ fn plan_target(target: &Target<'_>) -> (PlanTarget, Vec<Preflight>) {
     let plan = PlanTarget {
         target: target.name.clone(),
         steps: tally.plan.iter().map(|(_, line)| line.clone()).collect(),
-        residual: tally.residual.iter().map(|(what, _)| what.clone()).collect(),
+        residual: tally
+            .residual
+            .iter()
+            .map(|(what, _)| what.clone())
+            .collect(),
         collateral: tally.collateral.clone(),
-        error: tally.stopped.as_ref().map(|failure| failure.message.clone()),
+        error: tally
+            .stopped
+            .as_ref()
+            .map(|failure| failure.message.clone()),
     };
     (plan, preflight)
 }
@@ -575,9 +803,4 @@ fn record(error: &dyn std::error::Error, run_dir: &Path) -> EngineError {
         message: format!("{}: {}", run_dir.display(), chain(error)),
         hint: "free the disk, or name another folder with AZIR_HOME".to_owned(),
     }
-}
-
-/// Returns the digest of a text as the reports name runbooks.
-pub(crate) fn text_digest(text: &str) -> String {
-    Digest::of(text.as_bytes()).to_string()
 }

@@ -25,10 +25,6 @@ pub(crate) struct Frame {
     pub(crate) runbook: Arc<Runbook>,
     /// Its YAML text.
     pub(crate) text: Arc<str>,
-    /// Put before the ids of its steps: empty, or `<caller's step>.`.
-    pub(crate) prefix: String,
-    /// The frame that called it.
-    pub(crate) parent: Option<usize>,
 }
 
 /// One step of a program.
@@ -60,12 +56,20 @@ pub(crate) enum Part {
 
 impl Program {
     /// Flattens `runbook` for a run.
-    pub(crate) fn new(runbook: Arc<Runbook>, text: Arc<str>, load: &Load<'_>) -> Result<Self, EngineError> {
+    pub(crate) fn new(
+        runbook: Arc<Runbook>,
+        text: Arc<str>,
+        load: &Load<'_>,
+    ) -> Result<Self, EngineError> {
         Self::with(runbook, text, load, On::Run)
     }
 
     /// Flattens `runbook` for its undo: with the steps that belong to the undo alone.
-    pub(crate) fn for_undo(runbook: Arc<Runbook>, text: Arc<str>, load: &Load<'_>) -> Result<Self, EngineError> {
+    pub(crate) fn for_undo(
+        runbook: Arc<Runbook>,
+        text: Arc<str>,
+        load: &Load<'_>,
+    ) -> Result<Self, EngineError> {
         Self::with(runbook, text, load, On::Undo)
     }
 
@@ -85,7 +89,7 @@ impl Program {
             on,
             last_ordered: None,
         };
-        builder.frame(runbook, text, String::new(), None, 0)?;
+        builder.frame(runbook, text, "", None, 0)?;
         Ok(program)
     }
 
@@ -115,16 +119,14 @@ impl Builder<'_> {
         &mut self,
         runbook: Arc<Runbook>,
         text: Arc<str>,
-        prefix: String,
-        enter: Option<(usize, usize)>,
+        prefix: &str,
+        enter: Option<usize>,
         depth: usize,
     ) -> Result<(usize, HashMap<String, usize>), EngineError> {
         let frame = self.program.frames.len();
         self.program.frames.push(Frame {
             runbook: Arc::clone(&runbook),
             text,
-            prefix: prefix.clone(),
-            parent: enter.map(|(parent, _)| parent),
         });
         let mut ended: HashMap<String, usize> = HashMap::new();
         for (index, step) in runbook.steps.iter().enumerate() {
@@ -136,7 +138,7 @@ impl Builder<'_> {
                 .chain(step.after.iter().map(|id| &id.value))
                 .filter_map(|name| ended.get(name).copied())
                 .collect();
-            after.extend(enter.map(|(_, node)| node));
+            after.extend(enter);
             let id = format!("{prefix}{}", step.id.value);
             let node = match &step.action {
                 Action::Run(other) => self.call(frame, index, id, other, after, depth)?,
@@ -147,7 +149,14 @@ impl Builder<'_> {
         Ok((frame, ended))
     }
 
-    fn whole(&mut self, frame: usize, index: usize, id: String, step: &Step, mut after: Vec<usize>) -> usize {
+    fn whole(
+        &mut self,
+        frame: usize,
+        index: usize,
+        id: String,
+        step: &Step,
+        mut after: Vec<usize>,
+    ) -> usize {
         let node = self.program.nodes.len();
         let mut gates = Vec::new();
         if !matches!(step.action, Action::Read(_)) {
@@ -155,7 +164,14 @@ impl Builder<'_> {
             gates = self.gates_before(step.phase);
             self.last_ordered = Some(node);
         }
-        self.push(Node { id, frame, step: index, part: Part::Whole, after, gates })
+        self.push(Node {
+            id,
+            frame,
+            step: index,
+            part: Part::Whole,
+            after,
+            gates,
+        })
     }
 
     fn call(
@@ -176,8 +192,12 @@ impl Builder<'_> {
                 "step {id} calls runbooks more than {MAX_DEPTH} deep; do they call each other?"
             )));
         }
-        let (runbook, text) = (self.load)(&other.runbook.value)
-            .map_err(|problems| refuse(format!("step {id} calls runbook {}, which cannot be loaded: {problems}", other.runbook.value)))?;
+        let (runbook, text) = (self.load)(&other.runbook.value).map_err(|problems| {
+            refuse(format!(
+                "step {id} calls runbook {}, which cannot be loaded: {problems}",
+                other.runbook.value
+            ))
+        })?;
         let child = self.program.frames.len();
         let enter = self.push(Node {
             id: id.clone(),
@@ -188,7 +208,8 @@ impl Builder<'_> {
             gates: Vec::new(),
         });
         let prefix = format!("{id}.");
-        let (child, inner) = self.frame(Arc::clone(&runbook), text, prefix, Some((frame, enter)), depth + 1)?;
+        let (child, inner) =
+            self.frame(Arc::clone(&runbook), text, &prefix, Some(enter), depth + 1)?;
         let mut after: Vec<usize> = walk::result_names(&runbook)
             .iter()
             .filter_map(|name| inner.get(name).copied())
@@ -196,7 +217,14 @@ impl Builder<'_> {
         after.push(enter);
         // Whoever uses its result may rely on its effects too.
         after.extend(self.last_ordered.filter(|last| *last > enter));
-        Ok(self.push(Node { id, frame, step: index, part: Part::Exit(child), after, gates: Vec::new() }))
+        Ok(self.push(Node {
+            id,
+            frame,
+            step: index,
+            part: Part::Exit(child),
+            after,
+            gates: Vec::new(),
+        }))
     }
 
     fn gates_before(&self, phase: Phase) -> Vec<usize> {

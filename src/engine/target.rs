@@ -25,7 +25,7 @@ use super::single::Shared;
 use super::step::{self, ItemDone, StepDone};
 use super::vault::VaultPlace;
 use crate::runbook::expr::{Expressions, Scope};
-use crate::runbook::model::{Action, Otherwise, Purpose, Step};
+use crate::runbook::model::{Action, Otherwise, Step};
 
 /// What all targets of a run share.
 pub(crate) struct Common {
@@ -70,6 +70,8 @@ pub(crate) struct Tally {
     pub(crate) stored: usize,
     /// The first failure that stopped it.
     pub(crate) stopped: Option<Failure>,
+    /// The step at which it stopped.
+    pub(crate) stopped_at: String,
     /// Failures of items that did not stop it, and steps left undone.
     pub(crate) left: Vec<(String, Failure)>,
     /// Checks that are false or unknown.
@@ -82,10 +84,10 @@ pub(crate) struct Tally {
     pub(crate) residual: Vec<(String, Option<String>)>,
     /// When the last containing step was done.
     pub(crate) contained_at: Option<chrono::DateTime<chrono::Utc>>,
+    /// The same moment on the monotonic clock.
+    pub(crate) contained_us: Option<u64>,
     /// What a plan found.
     pub(crate) plan: Vec<(usize, PlanStep)>,
-    /// Asserts that spoke, as `(step, failure)`.
-    pub(crate) refusals: Vec<(String, Failure)>,
 }
 
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
@@ -104,7 +106,14 @@ enum Finished {
 
 impl<'a> Target<'a> {
     /// Prepares a target with the names that its templates see.
-    pub(crate) fn new(common: &'a Common, index: usize, name: String, run: &Value, profile: &Value, arguments: &Map<String, Value>) -> Self {
+    pub(crate) fn new(
+        common: &'a Common,
+        index: usize,
+        name: String,
+        run: &Value,
+        profile: &Value,
+        arguments: &Map<String, Value>,
+    ) -> Self {
         let names: Vec<Names> = common
             .program
             .frames
@@ -112,9 +121,13 @@ impl<'a> Target<'a> {
             .map(|_| Names::new(run, profile))
             .collect();
         if let (Some(first), Some(frame)) = (names.first(), common.program.frames.first()) {
-            first.parameters(frame.runbook.params.keys().map(|key| {
-                (key, arguments.get(key).cloned().unwrap_or(Value::Null))
-            }));
+            first.parameters(
+                frame
+                    .runbook
+                    .params
+                    .keys()
+                    .map(|key| (key, arguments.get(key).cloned().unwrap_or(Value::Null))),
+            );
         }
         let teller = common.teller.of_target(&name);
         Self {
@@ -147,7 +160,11 @@ impl<'a> Target<'a> {
                 Finished::Node(node, Ok(done)) => {
                     let gates = done.checks.iter().filter(|check| check.gate).count();
                     gates_left[node] = gates;
-                    states[node] = if gates == 0 { NodeState::Open } else { NodeState::Ended };
+                    states[node] = if gates == 0 {
+                        NodeState::Open
+                    } else {
+                        NodeState::Ended
+                    };
                     for check in done.checks {
                         under_way.push(self.finish_check(node, check));
                     }
@@ -173,31 +190,41 @@ impl<'a> Target<'a> {
     }
 
     fn may_start(&self, node: usize, states: &[NodeState]) -> bool {
-        if self.tally().stopped.is_some() || (self.teller.halted() && self.common.power.recorder().is_some()) {
+        if self.tally().stopped.is_some()
+            || (self.teller.halted() && self.common.power.recorder().is_some())
+        {
             return false;
         }
         let plan = matches!(self.common.power, Power::Plan(_));
         let node = &self.common.program.nodes[node];
         let ended = |state: NodeState| matches!(state, NodeState::Ended | NodeState::Open);
         node.after.iter().all(|before| ended(states[*before]))
-            && (plan || node.gates.iter().all(|gate| states[*gate] == NodeState::Open))
+            && (plan
+                || node
+                    .gates
+                    .iter()
+                    .all(|gate| states[*gate] == NodeState::Open))
     }
 
     fn finish_node(&self, node: usize) -> futures_util::future::LocalBoxFuture<'_, Finished> {
         Box::pin(async move { Finished::Node(node, step::execute(self, node).await) })
     }
 
-    fn finish_check<'s>(&'s self, node: usize, check: check::Due) -> futures_util::future::LocalBoxFuture<'s, Finished> {
+    fn finish_check(
+        &self,
+        node: usize,
+        check: check::Due,
+    ) -> futures_util::future::LocalBoxFuture<'_, Finished> {
         Box::pin(async move { Finished::Check(node, check::make(self, node, check).await) })
     }
 
     fn stop(&self, node: usize, failure: Failure) {
         let id = self.common.program.nodes[node].id.clone();
         let mut tally = self.tally();
-        if failure.kind == FailureKind::Refused {
-            tally.refusals.push((id, failure.clone()));
+        if tally.stopped.is_none() {
+            tally.stopped_at = id;
+            tally.stopped = Some(failure);
         }
-        tally.stopped.get_or_insert(failure);
     }
 
     /// Says of every node that never started that it was left undone.
@@ -206,10 +233,14 @@ impl<'a> Target<'a> {
             return;
         };
         let nodes = &self.common.program.nodes;
-        let why = self.tally().stopped.as_ref().map_or_else(
-            || "the responder stopped the run".to_owned(),
-            |failure| format!("the target stopped: {}", failure.message),
-        );
+        let why = {
+            let tally = self.tally();
+            if tally.stopped.is_some() {
+                format!("the target stopped at step {}", tally.stopped_at)
+            } else {
+                "the responder stopped the run".to_owned()
+            }
+        };
         for (node, state) in states.iter().enumerate() {
             if *state != NodeState::Waiting || matches!(nodes[node].part, Part::Exit(_)) {
                 continue;
@@ -227,7 +258,10 @@ impl<'a> Target<'a> {
             // A poisoned writer is reported by the run itself.
             let _ = recorder.line("step", data).await;
             if step::writes(step) {
-                let next = format!("azir {} {}", self.common.program.frames[0].runbook.name.value, self.name);
+                let next = format!(
+                    "azir {} {}",
+                    self.common.program.frames[0].runbook.name.value, self.name
+                );
                 let said = json!({"step": nodes[node].id, "target_index": self.index, "why": why, "next": next});
                 let _ = recorder.note("not_done", said).await;
             }
@@ -237,7 +271,10 @@ impl<'a> Target<'a> {
     /// Returns the names that templates of `node` see now.
     pub(crate) fn scope(&self, node: usize) -> Scope {
         let mut scope = self.names[self.common.program.nodes[node].frame].scope();
-        scope.set("now", &Value::String(crate::clock::seconds(self.teller.now())));
+        scope.set(
+            "now",
+            &Value::String(crate::clock::seconds(self.teller.now())),
+        );
         scope
     }
 
@@ -247,10 +284,15 @@ impl<'a> Target<'a> {
         self.tally().gaps += 1;
         if let Some(recorder) = self.common.power.recorder() {
             recorder
-                .note("gap", json!({"step": id, "target_index": self.index, "item": item, "text": text}))
+                .note(
+                    "gap",
+                    json!({"step": id, "target_index": self.index, "item": item, "text": text}),
+                )
                 .await?;
         }
-        self.teller.of_step(id).tell(What::Gap { text: text.to_owned() });
+        self.teller.of_step(id).tell(What::Gap {
+            text: text.to_owned(),
+        });
         Ok(())
     }
 
@@ -259,10 +301,15 @@ impl<'a> Target<'a> {
         let id = &self.common.program.nodes[node].id;
         if let Some(recorder) = self.common.power.recorder() {
             recorder
-                .note("say", json!({"step": id, "target_index": self.index, "text": text}))
+                .note(
+                    "say",
+                    json!({"step": id, "target_index": self.index, "text": text}),
+                )
                 .await?;
         }
-        self.teller.of_step(id).tell(What::Note { text: text.to_owned() });
+        self.teller.of_step(id).tell(What::Note {
+            text: text.to_owned(),
+        });
         Ok(())
     }
 
@@ -297,21 +344,24 @@ impl<'a> Target<'a> {
         self.tally.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Returns whether the runbook is meant to contain.
-    pub(crate) fn contains(&self) -> bool {
-        self.common.program.frames[0].runbook.purpose == Purpose::Contain
-    }
-
     /// Notes that a containing step has ended well.
     pub(crate) fn note_containing(&self, node: usize) {
         let step = self.common.program.step(node);
         if step::writes(step) && step.phase != crate::runbook::model::Phase::Tag {
-            self.tally().contained_at = Some(self.teller.now());
+            let mut tally = self.tally();
+            tally.contained_at = Some(self.teller.now());
+            tally.contained_us = Some(self.teller.clock().mono_us());
         }
     }
 
     /// Says what a failed item of a step means, by what the runbook says of it.
-    pub(crate) async fn take_failure(&self, node: usize, item: &str, otherwise: Otherwise, failure: Failure) -> Result<StepOutcome, Failure> {
+    pub(crate) async fn take_failure(
+        &self,
+        node: usize,
+        item: &str,
+        otherwise: Otherwise,
+        failure: Failure,
+    ) -> Result<StepOutcome, Failure> {
         match (otherwise, failure.kind) {
             (_, FailureKind::Record | FailureKind::Halted) | (Otherwise::Stop, _) => Err(failure),
             (Otherwise::Gap, _) => {
@@ -322,7 +372,8 @@ impl<'a> Target<'a> {
                 let step = self.common.program.step(node);
                 let title = step.title.value.to_lowercase();
                 self.stays_open(format!("not known: {title} ({})", failure.message), None);
-                self.say(node, &format!("could not {title}: {}", failure.message)).await?;
+                self.say(node, &format!("could not {title}: {}", failure.message))
+                    .await?;
                 Ok(StepOutcome::Failed)
             }
         }
@@ -345,7 +396,10 @@ pub(crate) fn plan_carries_out(action: &Action) -> bool {
 /// Makes the results of a step from those of its items.
 pub(crate) fn results(step: &Step, items: Vec<ItemDone>) -> Value {
     if step.for_each.is_some() {
-        let each: Vec<Value> = items.into_iter().map(|item| Value::Object(item.values)).collect();
+        let each: Vec<Value> = items
+            .into_iter()
+            .map(|item| Value::Object(item.values))
+            .collect();
         json!({ "each": each })
     } else {
         items

@@ -60,7 +60,13 @@ impl Engine {
         let identity = self.identity().await?;
         let stand_in = self.stand_in(&request, &old, &program);
         let teller = Teller::new(None, Arc::clone(&self.clock), run, self.halt.clone());
-        let looking = self.common(&stand_in, old.program()?, Power::Plan(self.client.reader().clone()), teller, run);
+        let looking = self.common(
+            &stand_in,
+            old.program()?,
+            Power::Plan(self.client.reader().clone()),
+            teller,
+            run,
+        );
         let targets = old.targets(&looking)?;
         let mut changes = Vec::new();
         for target in &targets {
@@ -74,7 +80,10 @@ impl Engine {
                 code: "drift",
                 message: format!("somebody changed it since: {}", drifted.join("; ")),
                 target: None,
-                hint: format!("look at what changed, then azir undo {} --over-drift", old.run),
+                hint: format!(
+                    "look at what changed, then azir undo {} --over-drift",
+                    old.run
+                ),
             });
         }
         if !request.yes {
@@ -85,7 +94,10 @@ impl Engine {
             }
         }
         let recorder = self.open_undo(&request, &old, &identity, run)?;
-        let power = Power::Act { client: self.client.clone(), recorder: Arc::clone(&recorder) };
+        let power = Power::Act {
+            client: self.client.clone(),
+            recorder: Arc::clone(&recorder),
+        };
         let common = self.common(&stand_in, program, power, self.teller(run), run);
         undo_item::tell_start(&common, &old, &recorder);
         let targets = old.targets(&common)?;
@@ -106,7 +118,13 @@ impl Engine {
         let program = old.program()?;
         let stand_in = self.stand_in(request, &old, &program);
         let teller = Teller::new(None, Arc::clone(&self.clock), run, self.halt.clone());
-        let common = self.common(&stand_in, program, Power::Plan(self.client.reader().clone()), teller, run);
+        let common = self.common(
+            &stand_in,
+            program,
+            Power::Plan(self.client.reader().clone()),
+            teller,
+            run,
+        );
         let targets = old.targets(&common)?;
         let mut changes = Vec::new();
         for target in &targets {
@@ -118,12 +136,19 @@ impl Engine {
     /// Refuses to undo in another tenant or cloud than the run acted in.
     async fn same_tenant(&self, old: &Old) -> Result<(), EngineError> {
         let identity = self.identity().await?;
-        let tenant = old.start.get("tenant").and_then(Value::as_str).unwrap_or_default();
+        let tenant = old
+            .start
+            .get("tenant")
+            .and_then(Value::as_str)
+            .unwrap_or_default();
         if tenant.is_empty() || tenant.eq_ignore_ascii_case(&identity.tenant) {
             return Ok(());
         }
         Err(EngineError::Usage {
-            message: format!("the run acted in tenant {tenant}, and azir is signed in to {}", identity.tenant),
+            message: format!(
+                "the run acted in tenant {tenant}, and azir is signed in to {}",
+                identity.tenant
+            ),
             hint: format!("az login --tenant {tenant}, or add --lab if it was a lab run"),
         })
     }
@@ -148,14 +173,25 @@ impl Engine {
         }
     }
 
-    fn undo_plan(&self, old: &Old, targets: &[Target<'_>], changes: &[Vec<Change>], principal: &str) -> Plan {
+    fn undo_plan(
+        &self,
+        old: &Old,
+        targets: &[Target<'_>],
+        changes: &[Vec<Change>],
+        principal: &str,
+    ) -> Plan {
         let mut plan = Plan {
             runbook: format!("undo of {}", old.runbook_name()),
             version: String::new(),
             title: format!("Put back what run {} changed", old.run),
             incident: old.incident.to_string(),
             cloud: self.client.cloud_name().to_owned(),
-            tenant: old.start.get("tenant").and_then(Value::as_str).unwrap_or_default().to_owned(),
+            tenant: old
+                .start
+                .get("tenant")
+                .and_then(Value::as_str)
+                .unwrap_or_default()
+                .to_owned(),
             principal: principal.to_owned(),
             deadline_seconds: None,
             targets: Vec::new(),
@@ -183,8 +219,17 @@ impl Engine {
         plan
     }
 
-    fn open_undo(&self, request: &UndoRequest, old: &Old, identity: &crate::azure::Identity, run: uuid::Uuid) -> Result<Arc<Recorder>, EngineError> {
-        let run_dir = self.cases.join(old.incident.as_str()).join(format!("run-{run}"));
+    fn open_undo(
+        &self,
+        request: &UndoRequest,
+        old: &Old,
+        identity: &crate::azure::Identity,
+        run: uuid::Uuid,
+    ) -> Result<Arc<Recorder>, EngineError> {
+        let run_dir = self
+            .cases
+            .join(old.incident.as_str())
+            .join(format!("run-{run}"));
         let mut data = object(json!({
             "of": {"run": old.run, "size": old.head.entries, "chain": old.head.chain.to_string()},
             "purpose": "undo",
@@ -218,8 +263,14 @@ impl Engine {
             data,
         };
         let deps = WriterDeps::real(Arc::clone(&self.clock), Arc::clone(&self.random));
-        let writer = Writer::create(&run_dir, start, deps).map_err(|error| EngineError::record(&error))?;
-        Ok(Arc::new(Recorder::new(writer, store, Arc::clone(&self.random), format!("{}/{run}", old.incident))))
+        let writer =
+            Writer::create(&run_dir, start, deps).map_err(|error| EngineError::record(&error))?;
+        Ok(Arc::new(Recorder::new(
+            writer,
+            store,
+            Arc::clone(&self.random),
+            format!("{}/{run}", old.incident),
+        )))
     }
 }
 
@@ -233,7 +284,9 @@ impl Old {
 
     /// Returns the program as it was, from the texts that the old run kept.
     fn program(&self) -> Result<Program, EngineError> {
-        let (runbook, text) = self.text(self.start.get("runbook")).map_err(|message| integrity(&message))?;
+        let (runbook, text) = self
+            .text(self.start.get("runbook"))
+            .map_err(|message| integrity(&message))?;
         let called: BTreeMap<String, Value> = self
             .start
             .get("called")
@@ -247,17 +300,29 @@ impl Old {
 
     fn text(&self, cited: Option<&Value>) -> Result<(Arc<Runbook>, Arc<str>), String> {
         let cited = cited.ok_or("the run's record does not name its runbook")?;
-        let name = cited.get("name").and_then(Value::as_str).unwrap_or("runbook");
-        let text = self.evidence(cited).ok_or_else(|| format!("the text of {name} is missing from the evidence"))?;
-        let text = String::from_utf8(text).map_err(|_| format!("the text of {name} is not UTF-8"))?;
-        let runbook = crate::runbook::parse::parse(name, &text)
-            .map_err(|problems| problems.first().map_or_else(String::new, |problem| problem.message.clone()))?;
+        let name = cited
+            .get("name")
+            .and_then(Value::as_str)
+            .unwrap_or("runbook");
+        let text = self
+            .evidence(cited)
+            .ok_or_else(|| format!("the text of {name} is missing from the evidence"))?;
+        let text =
+            String::from_utf8(text).map_err(|_| format!("the text of {name} is not UTF-8"))?;
+        let runbook = crate::runbook::parse::parse(name, &text).map_err(|problems| {
+            problems
+                .first()
+                .map_or_else(String::new, |problem| problem.message.clone())
+        })?;
         Ok((Arc::new(runbook), Arc::from(text)))
     }
 
     /// Returns the names of the targets.
     pub(crate) fn target_names(&self) -> Vec<String> {
-        let names = self.start.get("targets").and_then(|value| self.value(value));
+        let names = self
+            .start
+            .get("targets")
+            .and_then(|value| self.value(value));
         names
             .as_ref()
             .and_then(Value::as_array)
@@ -282,7 +347,13 @@ impl Old {
     }
 
     fn carried_over(&self, name: &str, value: &Value) -> Value {
-        if name == "runbook" { value.clone() } else { self.value(value).filter(|value| value.to_string().len() < 8_192).unwrap_or_else(|| value.clone()) }
+        if name == "runbook" {
+            value.clone()
+        } else {
+            self.value(value)
+                .filter(|value| value.to_string().len() < 8_192)
+                .unwrap_or_else(|| value.clone())
+        }
     }
 
     /// Copies what the new run's first line cites, so that its folder stands alone.
@@ -305,7 +376,9 @@ impl Old {
             self.start
                 .get(name)
                 .and_then(|value| self.value(value))
-                .ok_or_else(|| integrity(&format!("{name} is missing from the evidence of the run")))
+                .ok_or_else(|| {
+                    integrity(&format!("{name} is missing from the evidence of the run"))
+                })
         };
         let found = cited("found")?;
         let run = cited("run_names")?;
@@ -338,7 +411,10 @@ impl Old {
 fn read(run_dir: &Path) -> Result<Old, EngineError> {
     let verified = journal::verify::verify(run_dir, &journal::verify::Outside::default());
     if matches!(verified.exit_code, 1 | 4) {
-        let first = verified.findings.first().map_or_else(|| "it cannot be read".to_owned(), |finding| finding.text.clone());
+        let first = verified.findings.first().map_or_else(
+            || "it cannot be read".to_owned(),
+            |finding| finding.text.clone(),
+        );
         return Err(integrity(&first));
     }
     let log = journal::read(run_dir).map_err(|error| integrity(&error.to_string()))?;
@@ -363,7 +439,15 @@ fn read(run_dir: &Path) -> Result<Old, EngineError> {
         .and_then(|origin| origin.rsplit('/').next())
         .unwrap_or_default()
         .to_owned();
-    let mut old = Old { start, incident, run, head, store, outputs: BTreeMap::new(), writes: Vec::new() };
+    let mut old = Old {
+        start,
+        incident,
+        run,
+        head,
+        store,
+        outputs: BTreeMap::new(),
+        writes: Vec::new(),
+    };
     fold(&mut old, lines);
     Ok(old)
 }
@@ -380,15 +464,36 @@ fn fold(old: &mut Old, lines: impl Iterator<Item = journal::Line>) {
                     old.outputs.insert(key, outputs);
                 }
             }
-            "action.intent" if data.get("before").is_some() && data.get("effect").and_then(Value::as_str) != Some("read") => {
+            "action.intent"
+                if data.get("before").is_some()
+                    && data.get("effect").and_then(Value::as_str) != Some("read") =>
+            {
                 let record = data.get("before").and_then(|cited| old.value(cited));
                 if let (Some(record), Some((target_index, step))) = (record, place(data)) {
-                    let item = data.get("item").and_then(Value::as_str).unwrap_or_default().to_owned();
-                    open.insert(line.seq, OldWrite { target_index, step, item, record, after: Value::Null, certain: false });
+                    let item = data
+                        .get("item")
+                        .and_then(Value::as_str)
+                        .unwrap_or_default()
+                        .to_owned();
+                    open.insert(
+                        line.seq,
+                        OldWrite {
+                            target_index,
+                            step,
+                            item,
+                            record,
+                            after: Value::Null,
+                            certain: false,
+                        },
+                    );
                 }
             }
             "action.result" => {
-                let Some(mut write) = data.get("intent").and_then(Value::as_u64).and_then(|seq| open.remove(&seq)) else {
+                let Some(mut write) = data
+                    .get("intent")
+                    .and_then(Value::as_u64)
+                    .and_then(|seq| open.remove(&seq))
+                else {
                     continue;
                 };
                 let outcome = data.get("outcome").and_then(Value::as_str);
@@ -396,7 +501,10 @@ fn fold(old: &mut Old, lines: impl Iterator<Item = journal::Line>) {
                     continue;
                 }
                 write.certain = outcome == Some("ok");
-                write.after = data.get("after").and_then(|cited| old.value(cited)).unwrap_or(Value::Null);
+                write.after = data
+                    .get("after")
+                    .and_then(|cited| old.value(cited))
+                    .unwrap_or(Value::Null);
                 push(&mut old.writes, write);
             }
             _ => {}
@@ -409,7 +517,12 @@ fn fold(old: &mut Old, lines: impl Iterator<Item = journal::Line>) {
 
 /// Adds a write; a later attempt at the same item takes the place of an earlier one but keeps its pre-image.
 fn push(writes: &mut Vec<OldWrite>, write: OldWrite) {
-    let same = |known: &&mut OldWrite| known.target_index == write.target_index && known.step == write.step && known.item == write.item && known.record["target"] == write.record["target"];
+    let same = |known: &&mut OldWrite| {
+        known.target_index == write.target_index
+            && known.step == write.step
+            && known.item == write.item
+            && known.record["target"] == write.record["target"]
+    };
     match writes.iter_mut().find(same) {
         Some(known) => {
             known.certain |= write.certain;
@@ -441,7 +554,11 @@ fn plan_step(change: &Change) -> PlanStep {
         title: change.title.clone(),
         phase: change.phase.clone(),
         kind: "undo".to_owned(),
-        writes: if change.standing.writes() { vec![change.line.clone()] } else { Vec::new() },
+        writes: if change.standing.writes() {
+            vec![change.line.clone()]
+        } else {
+            Vec::new()
+        },
         undo: String::new(),
         needs_consent: false,
         note: change.standing.note(),

@@ -76,7 +76,10 @@ pub(crate) async fn look(target: &Target<'_>, old: &Old) -> Result<Vec<Change>, 
                     if let Standing::Unreadable(failure) = &standing
                         && failure.kind == FailureKind::Record
                     {
-                        return Err(EngineError::Record { message: failure.message.clone(), hint: failure.hint.clone() });
+                        return Err(EngineError::Record {
+                            message: failure.message.clone(),
+                            hint: failure.hint.clone(),
+                        });
                     }
                     changes.push(part.change(target, node, standing));
                 }
@@ -99,7 +102,14 @@ pub(crate) async fn carry_out(target: &Target<'_>, old: &Old, over_drift: bool) 
     let mut failed: Vec<Failure> = Vec::new();
     for (node, write) in order(target, old) {
         if target.teller.halted() {
-            failed.push(Failure::failed("halted", "the responder stopped the undo", format!("azir undo {}", old.run)).of_kind(FailureKind::Halted));
+            failed.push(
+                Failure::failed(
+                    "halted",
+                    "the responder stopped the undo",
+                    format!("azir undo {}", old.run),
+                )
+                .of_kind(FailureKind::Halted),
+            );
             break;
         }
         tried += 1;
@@ -129,7 +139,8 @@ pub(crate) fn tell_start(common: &Common, old: &Old, recorder: &Recorder) {
         .enumerate()
         .rev()
         .filter(|(index, node)| {
-            old.writes.iter().any(|write| write.step == node.id) || common.program.step(*index).on == On::Undo
+            old.writes.iter().any(|write| write.step == node.id)
+                || common.program.step(*index).on == On::Undo
         })
         .map(|(index, node)| {
             let step = common.program.step(index);
@@ -138,7 +149,7 @@ pub(crate) fn tell_start(common: &Common, old: &Old, recorder: &Recorder) {
                 title: step.title.value.clone(),
                 phase: phase_word(step),
                 kind: "undo".to_owned(),
-                undo: String::new(),
+                undo: "run the runbook again".to_owned(),
             }
         })
         .collect::<Vec<_>>();
@@ -179,7 +190,11 @@ enum Part<'a> {
     /// Members of an edit.
     Members { write: &'a OldWrite },
     /// A request that the runbook gives.
-    Request { write: &'a OldWrite, request: &'a UndoRequest, scope: Scope },
+    Request {
+        write: &'a OldWrite,
+        request: &'a UndoRequest,
+        scope: Scope,
+    },
     /// Nothing can or should be put back.
     Nothing(Standing),
 }
@@ -191,10 +206,16 @@ fn parts<'a>(target: &'a Target<'_>, node: usize, write: &'a OldWrite) -> Vec<Pa
         (Some(Undo::Never(why)), _) => vec![Part::Nothing(Standing::Never(why.clone()))],
         (Some(Undo::Requests(requests)), _) => requests
             .iter()
-            .map(|request| Part::Request { write, request, scope: scope(target, node, write) })
+            .map(|request| Part::Request {
+                write,
+                request,
+                scope: scope(target, node, write),
+            })
             .collect(),
         (None, Some(why)) => vec![Part::Nothing(Standing::Lasting(why.clone()))],
-        (None, None) => vec![Part::Nothing(Standing::Lasting("the runbook does not say how to undo it".to_owned()))],
+        (None, None) => vec![Part::Nothing(Standing::Lasting(
+            "the runbook does not say how to undo it".to_owned(),
+        ))],
     }
 }
 
@@ -212,10 +233,18 @@ fn scope(target: &Target<'_>, node: usize, write: &OldWrite) -> Scope {
         .get(&step.id.value)
         .unwrap_or(Value::Null);
     let own = match results.get("each").and_then(Value::as_array) {
-        Some(each) => each.iter().find(|one| one.get("item") == Some(item)).cloned(),
+        Some(each) => each
+            .iter()
+            .find(|one| one.get("item") == Some(item))
+            .cloned(),
         None => Some(results),
     };
-    for (name, value) in own.as_ref().and_then(Value::as_object).into_iter().flatten() {
+    for (name, value) in own
+        .as_ref()
+        .and_then(Value::as_object)
+        .into_iter()
+        .flatten()
+    {
         if name != "item" {
             scope.set(name, value);
         }
@@ -228,7 +257,10 @@ fn scope(target: &Target<'_>, node: usize, write: &OldWrite) -> Scope {
 impl Part<'_> {
     fn line(&self, target: &Target<'_>) -> String {
         match self {
-            Self::Members { write } => format!("PUT {} (members as before)", write.record["target"].as_str().unwrap_or_default()),
+            Self::Members { write } => format!(
+                "PUT {} (members as before)",
+                write.record["target"].as_str().unwrap_or_default()
+            ),
             Self::Request { request, scope, .. } => target
                 .common
                 .expressions
@@ -253,7 +285,9 @@ impl Part<'_> {
         let calls = calls(target, node, self.item(), "how it stands now");
         let looked = match self {
             Self::Nothing(standing) => return standing.clone(),
-            Self::Members { write } => members_now(target, write, &calls).await.map(|(_, standing)| standing),
+            Self::Members { write } => members_now(target, write, &calls)
+                .await
+                .map(|(_, standing)| standing),
             Self::Request { request, scope, .. } => {
                 let mut scope = scope.clone();
                 request_now(target, node, request, &mut scope, &calls).await
@@ -283,7 +317,11 @@ fn calls(target: &Target<'_>, node: usize, item: &str, why: &str) -> Calls {
 }
 
 /// Reads a resource and compares the members that the run changed.
-async fn members_now(target: &Target<'_>, write: &OldWrite, calls: &Calls) -> Result<(Value, Standing), Failure> {
+async fn members_now(
+    target: &Target<'_>,
+    write: &OldWrite,
+    calls: &Calls,
+) -> Result<(Value, Standing), Failure> {
     let mut call = resource("GET", write, None);
     call.missing_ok = true;
     let answer = wire::read(target.common.power.reader(), &call, calls).await?;
@@ -300,7 +338,11 @@ async fn members_now(target: &Target<'_>, write: &OldWrite, calls: &Calls) -> Re
         }
         back = false;
         if !step::same(&now, &change["after"]) {
-            drifted.push(format!("{path} of {} is now {}", write.item, super::calls::cut(&now.to_string(), 200)));
+            drifted.push(format!(
+                "{path} of {} is now {}",
+                write.item,
+                super::calls::cut(&now.to_string(), 200)
+            ));
         }
     }
     let standing = match (back, drifted.is_empty()) {
@@ -311,7 +353,13 @@ async fn members_now(target: &Target<'_>, write: &OldWrite, calls: &Calls) -> Re
     Ok((answer.body, standing))
 }
 
-async fn request_now(target: &Target<'_>, node: usize, request: &UndoRequest, scope: &mut Scope, calls: &Calls) -> Result<Standing, Failure> {
+async fn request_now(
+    target: &Target<'_>,
+    node: usize,
+    request: &UndoRequest,
+    scope: &mut Scope,
+    calls: &Calls,
+) -> Result<Standing, Failure> {
     let expressions = &target.common.expressions;
     let id = &target.common.program.nodes[node].id;
     let failed = |error| Failure::expression(id, &error);
@@ -325,12 +373,21 @@ async fn request_now(target: &Target<'_>, node: usize, request: &UndoRequest, sc
         && expressions.truth(drift, scope).map_err(failed)?
     {
         let title = target.common.program.step(node).title.value.to_lowercase();
-        return Ok(Standing::Drifted(format!("what \"{title}\" left on {} was changed", target.name)));
+        return Ok(Standing::Drifted(format!(
+            "what \"{title}\" left on {} was changed",
+            target.name
+        )));
     }
     Ok(Standing::AsLeft)
 }
 
-async fn read_current(target: &Target<'_>, node: usize, request: &UndoRequest, scope: &mut Scope, calls: &Calls) -> Result<(), Failure> {
+async fn read_current(
+    target: &Target<'_>,
+    node: usize,
+    request: &UndoRequest,
+    scope: &mut Scope,
+    calls: &Calls,
+) -> Result<(), Failure> {
     let Some(read) = &request.read else {
         return Ok(());
     };
@@ -349,7 +406,10 @@ fn resource(method: &str, write: &OldWrite, body: Option<Value>) -> RenderedCall
     RenderedCall {
         plane: Plane::Arm,
         method: method.to_owned(),
-        path_or_url: write.record["target"].as_str().unwrap_or_default().to_owned(),
+        path_or_url: write.record["target"]
+            .as_str()
+            .unwrap_or_default()
+            .to_owned(),
         query: Vec::new(),
         api_version: write.record["api_version"].as_str().map(str::to_owned),
         headers: Vec::new(),
@@ -360,7 +420,12 @@ fn resource(method: &str, write: &OldWrite, body: Option<Value>) -> RenderedCall
 }
 
 /// Puts one write back, with its `step` lines.
-async fn put_back(target: &Target<'_>, node: usize, write: &OldWrite, over_drift: bool) -> Result<(), Failure> {
+async fn put_back(
+    target: &Target<'_>,
+    node: usize,
+    write: &OldWrite,
+    over_drift: bool,
+) -> Result<(), Failure> {
     let began = begin(target, node, &write.item).await?;
     let mut result = Ok("put back".to_owned());
     for part in parts(target, node, write) {
@@ -372,29 +437,52 @@ async fn put_back(target: &Target<'_>, node: usize, write: &OldWrite, over_drift
     end(target, node, began, result).await
 }
 
-async fn one(target: &Target<'_>, node: usize, part: &Part<'_>, over_drift: bool) -> Result<String, Failure> {
+async fn one(
+    target: &Target<'_>,
+    node: usize,
+    part: &Part<'_>,
+    over_drift: bool,
+) -> Result<String, Failure> {
     let standing = part.standing(target, node).await;
     match standing {
         Standing::AlreadyBack => return Ok("already as it was before the run".to_owned()),
         Standing::Lasting(why) => return Ok(format!("stays: {why}")),
         Standing::Never(why) => {
-            return Err(Failure::failed("never", format!("cannot be undone: {why}"), "azir show RUN").of_kind(FailureKind::LeftUndone));
+            return Err(Failure::failed(
+                "never",
+                format!("cannot be undone: {why}"),
+                "azir show RUN",
+            )
+            .of_kind(FailureKind::LeftUndone));
         }
         Standing::Unreadable(failure) => return Err(failure),
         Standing::Drifted(what) if !over_drift => {
-            return Err(Failure::failed("drift", format!("somebody changed it since: {what}"), "azir undo RUN --over-drift").of_kind(FailureKind::LeftUndone));
+            return Err(Failure::failed(
+                "drift",
+                format!("somebody changed it since: {what}"),
+                "azir undo RUN --over-drift",
+            )
+            .of_kind(FailureKind::LeftUndone));
         }
         Standing::Drifted(_) | Standing::AsLeft => {}
     }
     match part {
         Part::Members { write } => restore_members(target, node, write).await,
-        Part::Request { write, request, scope } => send(target, node, write, request, scope.clone()).await,
+        Part::Request {
+            write,
+            request,
+            scope,
+        } => send(target, node, write, request, scope.clone()).await,
         Part::Nothing(_) => Ok(String::new()),
     }
 }
 
 /// Reads the resource afresh, puts the members back, reads again and compares.
-async fn restore_members(target: &Target<'_>, node: usize, write: &OldWrite) -> Result<String, Failure> {
+async fn restore_members(
+    target: &Target<'_>,
+    node: usize,
+    write: &OldWrite,
+) -> Result<String, Failure> {
     let Power::Act { client, recorder } = &target.common.power else {
         return Err(step::plan_cannot());
     };
@@ -406,21 +494,52 @@ async fn restore_members(target: &Target<'_>, node: usize, write: &OldWrite) -> 
         let path = change["path"].as_str().unwrap_or_default();
         let before = (!change["before"].is_null()).then(|| change["before"].clone());
         if !set_member(&mut body, path, before) {
-            return Err(Failure::failed("undo", format!("{} has no place for {path} any more", write.item), "azir show RUN"));
+            return Err(Failure::failed(
+                "undo",
+                format!("{} has no place for {path} any more", write.item),
+                "azir show RUN",
+            ));
         }
     }
-    let calls = calls(target, node, &write.item, "put back").writing(record, "run the runbook again".to_owned());
-    let sent = wire::write(client, &resource("PUT", write, Some(body)), Effect::Update, Some(true), &calls).await;
+    let calls = calls(target, node, &write.item, "put back")
+        .writing(record, "run the runbook again".to_owned());
+    let sent = wire::write(
+        client,
+        &resource("PUT", write, Some(body)),
+        Effect::Update,
+        Some(true),
+        &calls,
+    )
+    .await;
     count(target, &sent);
     sent?;
     let (_, standing) = members_now(target, write, &reads).await?;
     let back = standing == Standing::AlreadyBack;
-    let claim = format!("{} is as it was before the run", crate::ids::ArmId::name_of(&write.item));
-    target.record_check(node, &write.item, &claim, Some(back), false, standing.note().as_deref(), 0).await?;
+    let claim = format!(
+        "{} is as it was before the run",
+        crate::ids::ArmId::name_of(&write.item)
+    );
+    target
+        .record_check(
+            node,
+            &write.item,
+            &claim,
+            Some(back),
+            false,
+            standing.note().as_deref(),
+            0,
+        )
+        .await?;
     Ok("put back".to_owned())
 }
 
-async fn send(target: &Target<'_>, node: usize, write: &OldWrite, request: &UndoRequest, mut scope: Scope) -> Result<String, Failure> {
+async fn send(
+    target: &Target<'_>,
+    node: usize,
+    write: &OldWrite,
+    request: &UndoRequest,
+    mut scope: Scope,
+) -> Result<String, Failure> {
     let Power::Act { client, recorder } = &target.common.power else {
         return Err(step::plan_cannot());
     };
@@ -428,10 +547,15 @@ async fn send(target: &Target<'_>, node: usize, write: &OldWrite, request: &Undo
     let failed = |error| Failure::expression(id, &error);
     let reads = calls(target, node, &write.item, "the state before the undo");
     read_current(target, node, request, &mut scope, &reads).await?;
-    let rendered = target.common.expressions.call(&request.call, &scope).map_err(failed)?;
+    let rendered = target
+        .common
+        .expressions
+        .call(&request.call, &scope)
+        .map_err(failed)?;
     target.may_write(&rendered.path_or_url)?;
     let record = recorder.keep(&json!({"kind": "undo", "before": scope.get("current"), "target": rendered.path_or_url, "body": rendered.body}))?;
-    let calls = calls(target, node, &write.item, "put back").writing(record, "run the runbook again".to_owned());
+    let calls = calls(target, node, &write.item, "put back")
+        .writing(record, "run the runbook again".to_owned());
     let sent = wire::write(client, &rendered, Effect::Update, Some(true), &calls).await;
     count(target, &sent);
     sent?;
@@ -440,8 +564,13 @@ async fn send(target: &Target<'_>, node: usize, write: &OldWrite, request: &Undo
     };
     read_current(target, node, request, &mut scope, &reads).await?;
     let holds = target.common.expressions.truth(that, &scope).ok();
-    let claim = format!("{} is undone", target.common.program.step(node).title.value.to_lowercase());
-    target.record_check(node, &write.item, &claim, holds, false, None, 0).await?;
+    let claim = format!(
+        "{} is undone",
+        target.common.program.step(node).title.value.to_lowercase()
+    );
+    target
+        .record_check(node, &write.item, &claim, holds, false, None, 0)
+        .await?;
     Ok("put back".to_owned())
 }
 
@@ -483,17 +612,30 @@ async fn begin(target: &Target<'_>, node: usize, item: &str) -> Result<u64, Fail
         }));
         recorder.line("step", data).await?;
     }
-    teller.tell(What::StepStarted { title: step.title.value.clone(), phase: phase_word(step), items: 1 });
+    teller.tell(What::StepStarted {
+        title: step.title.value.clone(),
+        phase: phase_word(step),
+        items: 1,
+    });
     Ok(teller.clock().mono_us())
 }
 
-async fn end(target: &Target<'_>, node: usize, began: u64, result: Result<String, Failure>) -> Result<(), Failure> {
+async fn end(
+    target: &Target<'_>,
+    node: usize,
+    began: u64,
+    result: Result<String, Failure>,
+) -> Result<(), Failure> {
     let id = &target.common.program.nodes[node].id;
     let teller = target.teller.of_step(id);
     let (outcome, why) = match &result {
         Ok(why) => (StepOutcome::Done, why.clone()),
-        Err(failure) if failure.kind == FailureKind::Unknown => (StepOutcome::Unknown, failure.message.clone()),
-        Err(failure) if failure.kind == FailureKind::LeftUndone => (StepOutcome::LeftUndone, failure.message.clone()),
+        Err(failure) if failure.kind == FailureKind::Unknown => {
+            (StepOutcome::Unknown, failure.message.clone())
+        }
+        Err(failure) if failure.kind == FailureKind::LeftUndone => {
+            (StepOutcome::LeftUndone, failure.message.clone())
+        }
         Err(failure) => (StepOutcome::Failed, failure.message.clone()),
     };
     if let Some(recorder) = target.common.power.recorder() {
@@ -508,21 +650,29 @@ async fn end(target: &Target<'_>, node: usize, began: u64, result: Result<String
         recorder.line("step", data).await?;
     }
     let elapsed_ms = teller.clock().mono_us().saturating_sub(began) / 1_000;
-    teller.tell(What::StepEnded { outcome, elapsed_ms, why: (outcome != StepOutcome::Done || why != "put back").then_some(why) });
+    teller.tell(What::StepEnded {
+        outcome,
+        elapsed_ms,
+        why: (outcome != StepOutcome::Done || why != "put back").then_some(why),
+    });
     result.map(|_| ())
 }
 
 async fn close(target: &Target<'_>, tried: usize, failed: Vec<Failure>) -> End {
     let effects = target.tally().effects;
     let unchecked = target.tally().unchecked;
-    let record_lost = failed.iter().any(|failure| failure.kind == FailureKind::Record);
+    let record_lost = failed
+        .iter()
+        .any(|failure| failure.kind == FailureKind::Record);
     let status = match (failed.is_empty(), effects) {
         (true, _) if unchecked > 0 => RunStatus::Unchecked,
         (true, _) => RunStatus::Undone,
         (false, 0) if failed.len() == tried => RunStatus::Failed,
         (false, _) => RunStatus::Partial,
     };
-    let error = failed.first().map(|failure| json!({"code": failure.code, "message": failure.message, "hint": failure.hint}));
+    let error = failed.first().map(
+        |failure| json!({"code": failure.code, "message": failure.message, "hint": failure.hint}),
+    );
     let mut lost = record_lost;
     if let Some(recorder) = target.common.power.recorder() {
         let said: Value = Value::Object(Map::from_iter([
@@ -537,5 +687,10 @@ async fn close(target: &Target<'_>, tried: usize, failed: Vec<Failure>) -> End {
         status: outcome::word(status),
         error: failed.first().map(|failure| failure.message.clone()),
     });
-    End { index: target.index, status, effects, record_lost: lost }
+    End {
+        index: target.index,
+        status,
+        effects,
+        record_lost: lost,
+    }
 }

@@ -46,7 +46,13 @@ impl VaultPlace {
                 let body = wire::read(reader, &call, calls).await?.body;
                 let endpoint = crate::json::member(&body, "properties.primaryEndpoints.blob")
                     .and_then(Value::as_str)
-                    .ok_or_else(|| Failure::failed("vault", format!("{id} has no blob endpoint"), "azir doctor"))?
+                    .ok_or_else(|| {
+                        Failure::failed(
+                            "vault",
+                            format!("{id} has no blob endpoint"),
+                            "azir doctor",
+                        )
+                    })?
                     .trim_end_matches('/')
                     .to_owned();
                 wire::allow_from_arm(reader, &endpoint)?;
@@ -61,12 +67,19 @@ impl VaultPlace {
                 ));
             }
         };
-        Ok(Self { endpoint, container: vault.container.clone() })
+        Ok(Self {
+            endpoint,
+            container: vault.container.clone(),
+        })
     }
 }
 
 /// Uploads an evidence object, reads it back, and returns where it is; `None` where there is no vault or a gap was recorded.
-pub(crate) async fn upload(item: &Item<'_>, name: &str, kept: Cite) -> Result<Option<Value>, Failure> {
+pub(crate) async fn upload(
+    item: &Item<'_>,
+    name: &str,
+    kept: Cite,
+) -> Result<Option<Value>, Failure> {
     let Some(place) = &item.target.common.vault else {
         return Ok(None);
     };
@@ -74,14 +87,22 @@ pub(crate) async fn upload(item: &Item<'_>, name: &str, kept: Cite) -> Result<Op
         Ok(stored) => Ok(Some(stored)),
         Err(failure) if failure.kind == FailureKind::Record => Err(failure),
         Err(failure) => {
-            let text = format!("{name} is on this machine only: the vault did not take it ({})", failure.message);
+            let text = format!(
+                "{name} is on this machine only: the vault did not take it ({})",
+                failure.message
+            );
             item.target.gap(item.node, &item.key, &text).await?;
             Ok(None)
         }
     }
 }
 
-async fn try_upload(item: &Item<'_>, place: &VaultPlace, name: &str, kept: Cite) -> Result<Value, Failure> {
+async fn try_upload(
+    item: &Item<'_>,
+    place: &VaultPlace,
+    name: &str,
+    kept: Cite,
+) -> Result<Value, Failure> {
     let Power::Act { client, recorder } = &item.target.common.power else {
         return Err(super::step::plan_cannot());
     };
@@ -92,7 +113,9 @@ async fn try_upload(item: &Item<'_>, place: &VaultPlace, name: &str, kept: Cite)
         .store
         .get(kept.sha256)
         .map_err(|error| Failure::record(error.to_string()))?;
-    let calls = item.calls("evidence to the vault").writing(kept, "never: evidence stays".to_owned());
+    let calls = item
+        .calls("evidence to the vault")
+        .writing(kept, "never: evidence stays".to_owned());
     let sent = wire::put_blob(client, &url, protocol::create_headers(), bytes, &calls).await;
     let (version, etag) = match sent {
         Ok(answer) => (answer.version, answer.etag),

@@ -34,7 +34,11 @@ pub struct StoreError {
 }
 
 fn failed<'a>(what: &'static str, path: &'a Path) -> impl Fn(io::Error) -> StoreError + 'a {
-    move |source| StoreError { what, path: path.to_path_buf(), source }
+    move |source| StoreError {
+        what,
+        path: path.to_path_buf(),
+        source,
+    }
 }
 
 impl Store {
@@ -83,7 +87,13 @@ impl Store {
         #[cfg(unix)]
         std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
         let file = options.open(&unnamed).map_err(failed("make", &unnamed))?;
-        Ok(Object { folder: self.folder.clone(), unnamed, file, hasher: Sha256::new(), size: 0 })
+        Ok(Object {
+            folder: self.folder.clone(),
+            unnamed,
+            file,
+            hasher: Sha256::new(),
+            size: 0,
+        })
     }
 
     /// Returns an object's bytes, which are checked against its name.
@@ -94,7 +104,10 @@ impl Store {
         let path = self.folder.join(digest.to_string());
         let bytes = std::fs::read(&path).map_err(failed("read", &path))?;
         if Digest::of(&bytes) != digest {
-            let changed = io::Error::new(io::ErrorKind::InvalidData, "its content is not what its name says");
+            let changed = io::Error::new(
+                io::ErrorKind::InvalidData,
+                "its content is not what its name says",
+            );
             return Err(failed("read", &path)(changed));
         }
         Ok(bytes)
@@ -116,7 +129,9 @@ impl Object {
     /// # Errors
     /// A disk that refuses.
     pub fn write(&mut self, bytes: &[u8]) -> Result<(), StoreError> {
-        self.file.write_all(bytes).map_err(failed("write", &self.unnamed))?;
+        self.file
+            .write_all(bytes)
+            .map_err(failed("write", &self.unnamed))?;
         self.hasher.update(bytes);
         self.size += bytes.len() as u64;
         Ok(())
@@ -129,14 +144,21 @@ impl Object {
     pub fn finish(self) -> Result<Kept, StoreError> {
         let sha256 = Digest(self.hasher.clone().finalize().into());
         let named = self.folder.join(sha256.to_string());
-        self.file.sync_all().map_err(failed("sync", &self.unnamed))?;
+        self.file
+            .sync_all()
+            .map_err(failed("sync", &self.unnamed))?;
         match std::fs::hard_link(&self.unnamed, &named) {
             Ok(()) => {}
             Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {}
             Err(error) => return Err(failed("name", &named)(error)),
         }
-        File::open(&self.folder).and_then(|folder| folder.sync_all()).map_err(failed("sync", &self.folder))?;
-        Ok(Kept { sha256, size: self.size })
+        File::open(&self.folder)
+            .and_then(|folder| folder.sync_all())
+            .map_err(failed("sync", &self.folder))?;
+        Ok(Kept {
+            sha256,
+            size: self.size,
+        })
     }
 }
 

@@ -20,7 +20,13 @@ pub(crate) struct Checkpoints {
 
 impl Checkpoints {
     pub(crate) fn new(run_dir: &Path, key: SessionKey, origin: String) -> Self {
-        Self { folder: run_dir.join("cp"), key, origin, number: 0, size: 0 }
+        Self {
+            folder: run_dir.join("cp"),
+            key,
+            origin,
+            number: 0,
+            size: 0,
+        }
     }
 
     /// Returns the size of the last one.
@@ -29,7 +35,14 @@ impl Checkpoints {
     }
 
     /// Writes the next one. `files`: segment name, bytes and digest of those bytes, in order.
-    pub(crate) fn write(&mut self, on: &dyn Disk, head: Head, root: Digest, files: &[(String, u64, Digest)], time: &str) -> Result<(), JournalError> {
+    pub(crate) fn write(
+        &mut self,
+        on: &dyn Disk,
+        head: Head,
+        root: Digest,
+        files: &[(String, u64, Digest)],
+        time: &str,
+    ) -> Result<(), JournalError> {
         let mut text = format!(
             "{}\n{}\n{}\nchain {}\n",
             self.origin,
@@ -43,9 +56,14 @@ impl Checkpoints {
         text.push_str(&format!("time {time}\n"));
         let number = self.number + 1;
         // The signature is named first: a checkpoint without one would be an error, one without its checkpoint is not.
-        self.name(on, &format!("{number:06}.session.sig"), self.key.sign(text.as_bytes()).as_bytes())?;
+        self.name(
+            on,
+            &format!("{number:06}.session.sig"),
+            self.key.sign(text.as_bytes()).as_bytes(),
+        )?;
         self.name(on, &format!("{number:06}.cp"), text.as_bytes())?;
-        on.sync_folder(&self.folder).map_err(disk("sync", &self.folder))?;
+        on.sync_folder(&self.folder)
+            .map_err(disk("sync", &self.folder))?;
         self.number = number;
         self.size = head.entries;
         Ok(())
@@ -55,7 +73,9 @@ impl Checkpoints {
         let path = self.folder.join(name);
         let unnamed = self.folder.join(format!("tmp-{name}"));
         let mut file = on.create(&unnamed).map_err(disk("make", &unnamed))?;
-        file.write(bytes).and_then(|()| file.sync()).map_err(disk("write", &unnamed))?;
+        file.write(bytes)
+            .and_then(|()| file.sync())
+            .map_err(disk("write", &unnamed))?;
         on.link(&unnamed, &path).map_err(disk("name", &path))?;
         on.remove(&unnamed).map_err(disk("remove", &unnamed))
     }

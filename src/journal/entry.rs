@@ -86,10 +86,15 @@ pub(crate) fn line(entry: &Entry, place: Place<'_>) -> Result<(Vec<u8>, Digest),
         "time": place.time,
         "type": entry.kind,
     });
-    let body = crate::json::canonical(&body).map_err(|error| BadEntry::Number(error.to_string()))?;
+    let body =
+        crate::json::canonical(&body).map_err(|error| BadEntry::Number(error.to_string()))?;
     let hash = Digest::of(body.as_bytes());
     let line = format!("{{\"_hash\":\"{hash}\",{}\n", &body[1..]).into_bytes();
-    if line.len() > MAX_LINE { Err(BadEntry::Long(line.len())) } else { Ok((line, hash)) }
+    if line.len() > MAX_LINE {
+        Err(BadEntry::Long(line.len()))
+    } else {
+        Ok((line, hash))
+    }
 }
 
 fn allowed(value: &Value, depth: usize) -> Result<(), BadEntry> {
@@ -113,5 +118,8 @@ fn allowed(value: &Value, depth: usize) -> Result<(), BadEntry> {
 }
 
 fn is_key(name: &str) -> bool {
-    name.starts_with(|c: char| c.is_ascii_lowercase()) && name.bytes().all(|byte| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'_')
+    name.starts_with(|c: char| c.is_ascii_lowercase())
+        && name
+            .bytes()
+            .all(|byte| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'_')
 }

@@ -44,13 +44,22 @@ pub struct Log {
 /// No segment, or one that cannot be read.
 pub fn read(run_dir: &Path) -> Result<Log, JournalError> {
     let mut lines = Vec::new();
-    let mut head = Head { entries: 0, chain: Digest([0; 32]) };
+    let mut head = Head {
+        entries: 0,
+        chain: Digest([0; 32]),
+    };
     each(run_dir, |line, _, hash| {
-        head = Head { entries: head.entries + 1, chain: hash };
+        head = Head {
+            entries: head.entries + 1,
+            chain: hash,
+        };
         lines.push(line);
     })?;
     if lines.is_empty() {
-        return Err(JournalError::Unreadable { path: run_dir.to_path_buf(), message: "its first line is missing".to_owned() });
+        return Err(JournalError::Unreadable {
+            path: run_dir.to_path_buf(),
+            message: "its first line is missing".to_owned(),
+        });
     }
     Ok(Log { lines, head })
 }
@@ -60,8 +69,16 @@ pub fn read(run_dir: &Path) -> Result<Log, JournalError> {
 /// # Errors
 /// As [`read`].
 pub fn head(run_dir: &Path) -> Result<Head, JournalError> {
-    let mut head = Head { entries: 0, chain: Digest([0; 32]) };
-    each(run_dir, |_, _, hash| head = Head { entries: head.entries + 1, chain: hash })?;
+    let mut head = Head {
+        entries: 0,
+        chain: Digest([0; 32]),
+    };
+    each(run_dir, |_, _, hash| {
+        head = Head {
+            entries: head.entries + 1,
+            chain: hash,
+        }
+    })?;
     Ok(head)
 }
 
@@ -70,7 +87,10 @@ pub fn head(run_dir: &Path) -> Result<Head, JournalError> {
 /// # Errors
 /// As [`read`].
 pub fn each(run_dir: &Path, mut visit: impl FnMut(Line, &str, Digest)) -> Result<(), JournalError> {
-    let unreadable = |message: String| JournalError::Unreadable { path: run_dir.to_path_buf(), message };
+    let unreadable = |message: String| JournalError::Unreadable {
+        path: run_dir.to_path_buf(),
+        message,
+    };
     let mut number = 1;
     loop {
         let path = run_dir.join(format::segment_name(number));
@@ -83,7 +103,9 @@ pub fn each(run_dir: &Path, mut visit: impl FnMut(Line, &str, Digest)) -> Result
         let mut bytes = Vec::new();
         loop {
             bytes.clear();
-            let read = reader.read_until(b'\n', &mut bytes).map_err(|error| unreadable(error.to_string()))?;
+            let read = reader
+                .read_until(b'\n', &mut bytes)
+                .map_err(|error| unreadable(error.to_string()))?;
             let Some((line, text, hash)) = parse(&bytes).filter(|_| read > 0) else {
                 break;
             };
@@ -113,7 +135,10 @@ fn parse(bytes: &[u8]) -> Option<(Line, &str, Digest)> {
 
 /// Returns who holds a run's lock, as its file says.
 pub fn holder(run_dir: &Path) -> String {
-    std::fs::read_to_string(run_dir.join("lock")).ok().filter(|text| !text.is_empty()).unwrap_or_else(|| "another process".to_owned())
+    std::fs::read_to_string(run_dir.join("lock"))
+        .ok()
+        .filter(|text| !text.is_empty())
+        .unwrap_or_else(|| "another process".to_owned())
 }
 
 /// Returns whether a writer holds the run.

@@ -9,15 +9,51 @@ use url::Url;
 
 /// Members that hold secrets, in lower case.
 const NAMES: &[&str] = &[
-    "accesssas", "access_token", "accountkey", "adminpassword", "administratorloginpassword", "assertion", "authorization",
-    "client_secret", "clientsecret", "connectionstring", "cookie", "customdata", "id_token", "masterkey", "password",
-    "primaryconnectionstring", "primarykey", "primarymasterkey", "primaryreadonlymasterkey", "protectedsettings",
-    "publishingpassword", "refresh_token", "secondaryconnectionstring", "secondarykey", "secondarymasterkey",
-    "secondaryreadonlymasterkey", "secrettext", "securitydataaccesssas", "securitymetadataaccesssas", "set-cookie",
-    "sharedaccesskey", "userdata",
+    "accesssas",
+    "access_token",
+    "accountkey",
+    "adminpassword",
+    "administratorloginpassword",
+    "assertion",
+    "authorization",
+    "client_secret",
+    "clientsecret",
+    "connectionstring",
+    "cookie",
+    "customdata",
+    "id_token",
+    "masterkey",
+    "password",
+    "primaryconnectionstring",
+    "primarykey",
+    "primarymasterkey",
+    "primaryreadonlymasterkey",
+    "protectedsettings",
+    "publishingpassword",
+    "refresh_token",
+    "secondaryconnectionstring",
+    "secondarykey",
+    "secondarymasterkey",
+    "secondaryreadonlymasterkey",
+    "secrettext",
+    "securitydataaccesssas",
+    "securitymetadataaccesssas",
+    "set-cookie",
+    "sharedaccesskey",
+    "userdata",
 ];
 /// What precedes a secret inside a text.
-const MARKS: &[&str] = &["sig=", "AccountKey=", "SharedAccessKey=", "Password=", "Pwd=", "Bearer ", "client_secret=", "refresh_token=", "access_token="];
+const MARKS: &[&str] = &[
+    "sig=",
+    "AccountKey=",
+    "SharedAccessKey=",
+    "Password=",
+    "Pwd=",
+    "Bearer ",
+    "client_secret=",
+    "refresh_token=",
+    "access_token=",
+];
 
 /// Replaces the secrets in a JSON value by commitments with `salt`; returns how many.
 pub fn redact(value: &mut Value, salt: &[u8; 32]) -> u32 {
@@ -29,7 +65,8 @@ pub fn redact(value: &mut Value, salt: &[u8; 32]) -> u32 {
             for (name, member) in members.iter_mut() {
                 let lower = name.to_ascii_lowercase();
                 let secret = NAMES.contains(&lower.as_str()) || (is_key && lower == "value");
-                let holds = matches!(member, Value::String(text) if !text.is_empty()) || matches!(member, Value::Object(_) if lower == "protectedsettings");
+                let holds = matches!(member, Value::String(text) if !text.is_empty())
+                    || matches!(member, Value::Object(_) if lower == "protectedsettings");
                 if secret && holds {
                     *member = commitment(member, salt);
                     count += 1;
@@ -46,7 +83,9 @@ pub fn redact(value: &mut Value, salt: &[u8; 32]) -> u32 {
 }
 
 fn commitment(value: &Value, salt: &[u8; 32]) -> Value {
-    let text = value.as_str().map_or_else(|| value.to_string(), str::to_owned);
+    let text = value
+        .as_str()
+        .map_or_else(|| value.to_string(), str::to_owned);
     let mut hasher = Sha256::new();
     hasher.update(b"azir-redact-v1\0");
     hasher.update(salt);
@@ -77,7 +116,9 @@ pub fn redact_text(text: &str) -> String {
         let mut from = 0;
         while let Some(found) = find_ignoring_case(&out[from..], mark) {
             let start = from + found + mark.len();
-            let len = out[start..].find(|c: char| c.is_whitespace() || matches!(c, '&' | ';' | '"' | '\'' | ',')).unwrap_or(out.len() - start);
+            let len = out[start..]
+                .find(|c: char| c.is_whitespace() || matches!(c, '&' | ';' | '"' | '\'' | ','))
+                .unwrap_or(out.len() - start);
             if len > 0 {
                 out.replace_range(start..start + len, "***");
             }
@@ -87,7 +128,12 @@ pub fn redact_text(text: &str) -> String {
             }
         }
     }
-    out = without(&out, "eyJ", |c| c.is_ascii_alphanumeric() || matches!(c, '.' | '-' | '_'), 40);
+    out = without(
+        &out,
+        "eyJ",
+        |c| c.is_ascii_alphanumeric() || matches!(c, '.' | '-' | '_'),
+        40,
+    );
     if let (Some(start), Some(end)) = (out.find("-----BEGIN "), out.rfind("-----END "))
         && start < end
         && out[start..end].contains("PRIVATE KEY")
@@ -108,14 +154,27 @@ fn without(text: &str, start: &str, of: impl Fn(char) -> bool, least: usize) -> 
     while let Some(at) = rest.find(start) {
         let len = rest[at..].find(|c| !of(c)).unwrap_or(rest.len() - at);
         out.push_str(&rest[..at]);
-        out.push_str(if len >= least { "***" } else { &rest[at..at + len] });
+        out.push_str(if len >= least {
+            "***"
+        } else {
+            &rest[at..at + len]
+        });
         rest = &rest[at + len..];
     }
     out + rest
 }
 
 /// Query parameters that are kept: they say what was asked, and hold no capability.
-const KEPT: &[&str] = &["api-version", "$filter", "$top", "$expand", "$select", "$orderby", "$count", "$search"];
+const KEPT: &[&str] = &[
+    "api-version",
+    "$filter",
+    "$top",
+    "$expand",
+    "$select",
+    "$orderby",
+    "$count",
+    "$search",
+];
 
 /// Returns a URL as it may be recorded: host, path, and the query parameters that are no capability.
 pub fn clean_url(url: &Url) -> String {
@@ -151,14 +210,21 @@ mod tests {
         let count = redact(&mut value, &SALT);
         let text = value.to_string();
         assert!(!text.contains("CANARY") && !text.contains(&token), "{text}");
-        assert!(text.contains("/kept") && text.contains("&x=1") && text.contains("\\\"x\\\":1"), "{text}");
+        assert!(
+            text.contains("/kept") && text.contains("&x=1") && text.contains("\\\"x\\\":1"),
+            "{text}"
+        );
         assert_eq!(count, 5);
     }
 
     #[test]
     fn polling_urls_lose_their_signatures() {
-        let url = Url::parse("https://h/p?api-version=1&t=1&c=SECRET&s=x&$filter=a%20eq%20'b'").unwrap();
-        assert_eq!(clean_url(&url), "https://h/p?api-version=1&$filter=a eq 'b'");
+        let url =
+            Url::parse("https://h/p?api-version=1&t=1&c=SECRET&s=x&$filter=a%20eq%20'b'").unwrap();
+        assert_eq!(
+            clean_url(&url),
+            "https://h/p?api-version=1&$filter=a eq 'b'"
+        );
     }
 
     #[test]

@@ -19,7 +19,10 @@ impl SessionKey {
 
     /// Returns the public key as the journal names it: `ssh-ed25519 <base64>`.
     pub(crate) fn public(&self) -> String {
-        format!("ssh-ed25519 {}", base64::engine::general_purpose::STANDARD.encode(self.blob()))
+        format!(
+            "ssh-ed25519 {}",
+            base64::engine::general_purpose::STANDARD.encode(self.blob())
+        )
     }
 
     fn blob(&self) -> Vec<u8> {
@@ -31,14 +34,25 @@ impl SessionKey {
     /// Returns the armoured signature over `message`.
     pub(crate) fn sign(&self, message: &[u8]) -> String {
         let mut signed = b"SSHSIG".to_vec();
-        for part in [NAMESPACE.as_bytes(), b"", b"sha512", &Sha512::digest(message)] {
+        for part in [
+            NAMESPACE.as_bytes(),
+            b"",
+            b"sha512",
+            &Sha512::digest(message),
+        ] {
             signed.extend(string(part));
         }
         let raw = self.0.sign(&signed);
         let mut signature = string(b"ssh-ed25519");
         signature.extend(string(&raw.to_bytes()));
         let mut blob = b"SSHSIG\0\0\0\x01".to_vec();
-        for part in [self.blob().as_slice(), NAMESPACE.as_bytes(), b"", b"sha512", &signature] {
+        for part in [
+            self.blob().as_slice(),
+            NAMESPACE.as_bytes(),
+            b"",
+            b"sha512",
+            &signature,
+        ] {
             blob.extend(string(part));
         }
         armour(&blob)

@@ -85,11 +85,19 @@ pub fn open_intents<'a>(lines: impl IntoIterator<Item = &'a Line>) -> Vec<OpenIn
         let text = |path: &str| {
             let mut value = None;
             for (index, name) in path.split('.').enumerate() {
-                value = if index == 0 { line.data.get(name) } else { value.and_then(|value: &Value| value.get(name)) };
+                value = if index == 0 {
+                    line.data.get(name)
+                } else {
+                    value.and_then(|value: &Value| value.get(name))
+                };
             }
             value.and_then(Value::as_str).unwrap_or_default().to_owned()
         };
-        let event = match (line.kind.as_str(), text("outcome").as_str(), text("found").as_str()) {
+        let event = match (
+            line.kind.as_str(),
+            text("outcome").as_str(),
+            text("found").as_str(),
+        ) {
             ("action.intent", ..) => {
                 let intent = OpenIntent {
                     seq: line.seq,
@@ -116,7 +124,10 @@ pub fn open_intents<'a>(lines: impl IntoIterator<Item = &'a Line>) -> Vec<OpenIn
             *status = status.after(event).unwrap_or(*status);
         }
     }
-    open.into_values().filter(|(_, status)| *status == Status::Unknown).map(|(intent, _)| intent).collect()
+    open.into_values()
+        .filter(|(_, status)| *status == Status::Unknown)
+        .map(|(intent, _)| intent)
+        .collect()
 }
 
 #[cfg(test)]

@@ -63,7 +63,11 @@ mod tests {
                 while k * 2 < leaves.len() {
                     k *= 2;
                 }
-                sha(&[&[1], &by_definition(&leaves[..k]).0, &by_definition(&leaves[k..]).0])
+                sha(&[
+                    &[1],
+                    &by_definition(&leaves[..k]).0,
+                    &by_definition(&leaves[k..]).0,
+                ])
             }
         }
     }

@@ -52,7 +52,9 @@ pub enum JournalError {
         holder: String,
     },
     /// The responder's name cannot be one (JOURNAL.md, "signers").
-    #[error("{0:?} cannot name a responder: no white space, control characters, quotes, commas, * or ?, and it does not begin with # or !")]
+    #[error(
+        "{0:?} cannot name a responder: no white space, control characters, quotes, commas, * or ?, and it does not begin with # or !"
+    )]
     Responder(String),
     /// The run folder holds no journal that can be read.
     #[error("no journal can be read in {}: {message}", path.display())]
@@ -78,7 +80,11 @@ pub struct WriterDeps {
 impl WriterDeps {
     /// Uses this machine's file system.
     pub fn real(clock: Arc<dyn Clock>, random: Arc<dyn Random>) -> Self {
-        Self { clock, random, disk: Arc::new(RealDisk) }
+        Self {
+            clock,
+            random,
+            disk: Arc::new(RealDisk),
+        }
     }
 }
 
@@ -111,9 +117,17 @@ pub struct Head {
 }
 
 enum Job {
-    Append { entry: Entry, durable: bool, done: oneshot::Sender<Result<u64, JournalError>> },
-    Checkpoint { done: oneshot::Sender<Result<u64, JournalError>> },
-    Close { done: oneshot::Sender<Result<Head, JournalError>> },
+    Append {
+        entry: Entry,
+        durable: bool,
+        done: oneshot::Sender<Result<u64, JournalError>>,
+    },
+    Checkpoint {
+        done: oneshot::Sender<Result<u64, JournalError>>,
+    },
+    Close {
+        done: oneshot::Sender<Result<Head, JournalError>>,
+    },
 }
 
 /// A handle on the writer of one run; clones share it.
@@ -138,10 +152,18 @@ impl Writer {
     /// A folder that cannot be written; a run that exists; a responder that cannot be named.
     pub fn create(run_dir: &Path, start: RunStart, deps: WriterDeps) -> Result<Self, JournalError> {
         if !is_responder(&start.responder) {
-            return Err(JournalError::Responder(start.responder.chars().take(80).collect()));
+            return Err(JournalError::Responder(
+                start.responder.chars().take(80).collect(),
+            ));
         }
-        for folder in [run_dir.to_path_buf(), run_dir.join("cp"), run_dir.join("evidence")] {
-            deps.disk.create_folders(&folder).map_err(disk("make", &folder))?;
+        for folder in [
+            run_dir.to_path_buf(),
+            run_dir.join("cp"),
+            run_dir.join("evidence"),
+        ] {
+            deps.disk
+                .create_folders(&folder)
+                .map_err(disk("make", &folder))?;
         }
         let lock = lock(run_dir)?;
         let session = deps.random.uuid();
@@ -174,7 +196,12 @@ impl Writer {
     /// # Errors
     /// An entry that breaks the format; a disk that failed, now or before.
     pub async fn append(&self, entry: Entry) -> Result<u64, JournalError> {
-        self.ask(|done| Job::Append { entry, durable: false, done }).await
+        self.ask(|done| Job::Append {
+            entry,
+            durable: false,
+            done,
+        })
+        .await
     }
 
     /// Appends a line; returns its number when it and all before it are durable.
@@ -182,7 +209,12 @@ impl Writer {
     /// # Errors
     /// As [`Self::append`].
     pub async fn append_durable(&self, entry: Entry) -> Result<u64, JournalError> {
-        self.ask(|done| Job::Append { entry, durable: true, done }).await
+        self.ask(|done| Job::Append {
+            entry,
+            durable: true,
+            done,
+        })
+        .await
     }
 
     /// Makes everything durable and signs a checkpoint over it; returns its size.
@@ -201,7 +233,10 @@ impl Writer {
         self.ask(|done| Job::Close { done }).await
     }
 
-    async fn ask<T>(&self, job: impl FnOnce(oneshot::Sender<Result<T, JournalError>>) -> Job) -> Result<T, JournalError> {
+    async fn ask<T>(
+        &self,
+        job: impl FnOnce(oneshot::Sender<Result<T, JournalError>>) -> Job,
+    ) -> Result<T, JournalError> {
         let closed = || JournalError::Poisoned("its writer has ended".to_owned());
         let (done, answer) = oneshot::channel();
         self.jobs.send(job(done)).map_err(|_| closed())?;
@@ -210,7 +245,11 @@ impl Writer {
 
     /// Returns where the log ends.
     pub fn head(&self) -> Head {
-        *self.shared.head.lock().unwrap_or_else(PoisonError::into_inner)
+        *self
+            .shared
+            .head
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Returns the session's id.
@@ -230,7 +269,11 @@ impl Writer {
 
     /// Returns the lines that were not acknowledged when the disk failed, to be shown.
     pub fn unwritten(&self) -> Vec<String> {
-        self.shared.unwritten.lock().unwrap_or_else(PoisonError::into_inner).clone()
+        self.shared
+            .unwritten
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .clone()
     }
 }
 
@@ -238,13 +281,25 @@ impl Writer {
 fn is_responder(upn: &str) -> bool {
     !upn.is_empty()
         && !upn.starts_with(['#', '!'])
-        && !upn.chars().any(|c| c.is_whitespace() || c.is_control() || matches!(c, '"' | ',' | '*' | '?'))
+        && !upn
+            .chars()
+            .any(|c| c.is_whitespace() || c.is_control() || matches!(c, '"' | ',' | '*' | '?'))
 }
 
 fn first_entry(start: &RunStart, origin: &str, key: &SessionKey) -> Entry {
     let mut responder = Map::from_iter([("upn".to_owned(), json!(start.responder))]);
-    responder.extend(start.responder_name.iter().map(|name| ("name".to_owned(), json!(name))));
-    responder.extend(start.responder_oid.iter().map(|oid| ("oid".to_owned(), json!(oid))));
+    responder.extend(
+        start
+            .responder_name
+            .iter()
+            .map(|name| ("name".to_owned(), json!(name))),
+    );
+    responder.extend(
+        start
+            .responder_oid
+            .iter()
+            .map(|oid| ("oid".to_owned(), json!(oid))),
+    );
     let mut data = start.data.clone();
     for (name, value) in [
         ("format", json!(FORMAT)),
@@ -256,7 +311,11 @@ fn first_entry(start: &RunStart, origin: &str, key: &SessionKey) -> Entry {
     ] {
         data.insert(name.to_owned(), value);
     }
-    Entry { kind: "run.start", actor: Actor::Azir, data }
+    Entry {
+        kind: "run.start",
+        actor: Actor::Azir,
+        data,
+    }
 }
 
 /// Takes the run's lock, and writes into it who has it.
@@ -269,7 +328,11 @@ fn lock(run_dir: &Path) -> Result<File, JournalError> {
     let mut file = options.open(&path).map_err(disk("open", &path))?;
     match file.try_lock() {
         Ok(()) => {}
-        Err(std::fs::TryLockError::WouldBlock) => return Err(JournalError::Locked { holder: super::reader::holder(run_dir) }),
+        Err(std::fs::TryLockError::WouldBlock) => {
+            return Err(JournalError::Locked {
+                holder: super::reader::holder(run_dir),
+            });
+        }
         Err(std::fs::TryLockError::Error(error)) => return Err(disk("lock", &path)(error)),
     }
     file.set_len(0).map_err(disk("write", &path))?;
@@ -277,8 +340,15 @@ fn lock(run_dir: &Path) -> Result<File, JournalError> {
     Ok(file)
 }
 
-pub(super) fn disk<'a>(what: &'static str, path: &'a Path) -> impl Fn(std::io::Error) -> JournalError + 'a {
-    move |error| JournalError::Disk { what, path: path.to_path_buf(), message: error.to_string() }
+pub(super) fn disk<'a>(
+    what: &'static str,
+    path: &'a Path,
+) -> impl Fn(std::io::Error) -> JournalError + 'a {
+    move |error| JournalError::Disk {
+        what,
+        path: path.to_path_buf(),
+        message: error.to_string(),
+    }
 }
 
 /// The log as the thread has it.
@@ -304,7 +374,10 @@ struct Log {
 }
 
 /// What a group of jobs leaves to be told.
-type Acks = Vec<(oneshot::Sender<Result<u64, JournalError>>, Result<u64, JournalError>)>;
+type Acks = Vec<(
+    oneshot::Sender<Result<u64, JournalError>>,
+    Result<u64, JournalError>,
+)>;
 
 /// Disk that is kept free ahead of the log: room for an intent and its worst result, many times over.
 const RESERVE: u64 = 1024 * 1024;
@@ -314,7 +387,13 @@ const CHECKPOINT_AFTER: Duration = Duration::from_secs(10 * 60);
 const GROUP: usize = 64;
 
 impl Log {
-    fn new(run_dir: &Path, session: Uuid, key: SessionKey, origin: String, deps: WriterDeps) -> Self {
+    fn new(
+        run_dir: &Path,
+        session: Uuid,
+        key: SessionKey,
+        origin: String,
+        deps: WriterDeps,
+    ) -> Self {
         let began_us = deps.clock.mono_us();
         Self {
             run_dir: run_dir.to_path_buf(),
@@ -342,12 +421,27 @@ impl Log {
     fn begin(&mut self, entry: &Entry) -> Result<(), JournalError> {
         let name = self.run_dir.join(format::segment_name(1));
         let unnamed = self.run_dir.join(format!("tmp-{}", self.session));
-        let mut file = self.deps.disk.create(&unnamed).map_err(disk("make", &unnamed))?;
+        let mut file = self
+            .deps
+            .disk
+            .create(&unnamed)
+            .map_err(disk("make", &unnamed))?;
         let line = self.form(entry)?;
-        file.write(&line).and_then(|()| file.sync()).map_err(disk("write", &unnamed))?;
-        self.deps.disk.link(&unnamed, &name).map_err(disk("name", &name))?;
-        self.deps.disk.remove(&unnamed).map_err(disk("remove", &unnamed))?;
-        self.deps.disk.sync_folder(&self.run_dir).map_err(disk("sync", &self.run_dir))?;
+        file.write(&line)
+            .and_then(|()| file.sync())
+            .map_err(disk("write", &unnamed))?;
+        self.deps
+            .disk
+            .link(&unnamed, &name)
+            .map_err(disk("name", &name))?;
+        self.deps
+            .disk
+            .remove(&unnamed)
+            .map_err(disk("remove", &unnamed))?;
+        self.deps
+            .disk
+            .sync_folder(&self.run_dir)
+            .map_err(disk("sync", &self.run_dir))?;
         self.file = Some(file);
         self.flushes = 1;
         self.synced = self.bytes;
@@ -355,7 +449,10 @@ impl Log {
     }
 
     fn head(&self) -> Head {
-        Head { entries: self.entries, chain: self.chain.parse().unwrap_or(Digest([0; 32])) }
+        Head {
+            entries: self.entries,
+            chain: self.chain.parse().unwrap_or(Digest([0; 32])),
+        }
     }
 
     /// Forms a line and takes it into the chain, the tree and the prefix hash.
@@ -421,9 +518,18 @@ impl Log {
         let mut close = None;
         for job in group {
             match job {
-                Job::Append { done, .. } if self.failed.is_some() => acks.push((done, Err(self.poisoned()))),
-                Job::Append { entry, durable, done } => {
-                    self.owes |= matches!(entry.kind, "decision" | "transfer" | "seal" | "session.open");
+                Job::Append { done, .. } if self.failed.is_some() => {
+                    acks.push((done, Err(self.poisoned())));
+                }
+                Job::Append {
+                    entry,
+                    durable,
+                    done,
+                } => {
+                    self.owes |= matches!(
+                        entry.kind,
+                        "decision" | "transfer" | "seal" | "session.open"
+                    );
                     match self.form(&entry) {
                         Ok(line) => {
                             pending.extend(line);
@@ -440,11 +546,19 @@ impl Log {
         self.write(&pending, flush, shared);
         *shared.head.lock().unwrap_or_else(PoisonError::into_inner) = self.head();
         for (done, answer) in acks {
-            let answer = answer.and_then(|seq| if self.failed.is_some() { Err(self.poisoned()) } else { Ok(seq) });
+            let answer = answer.and_then(|seq| {
+                if self.failed.is_some() {
+                    Err(self.poisoned())
+                } else {
+                    Ok(seq)
+                }
+            });
             // Who no longer waits for the answer does not need it.
             let _ = done.send(answer);
         }
-        let due = self.owes || self.entries >= self.checkpoints.size() + CHECKPOINT_EVERY || self.minutes_passed();
+        let due = self.owes
+            || self.entries >= self.checkpoints.size() + CHECKPOINT_EVERY
+            || self.minutes_passed();
         if self.failed.is_none() && (due || !checkpoints.is_empty() || close.is_some()) {
             self.try_checkpoint(shared);
         }
@@ -460,7 +574,11 @@ impl Log {
     }
 
     fn state(&self) -> Result<Head, JournalError> {
-        if self.failed.is_some() { Err(self.poisoned()) } else { Ok(self.head()) }
+        if self.failed.is_some() {
+            Err(self.poisoned())
+        } else {
+            Ok(self.head())
+        }
     }
 
     fn poisoned(&self) -> JournalError {
@@ -468,7 +586,12 @@ impl Log {
     }
 
     fn minutes_passed(&self) -> bool {
-        let passed = Duration::from_micros(self.deps.clock.mono_us().saturating_sub(self.last_checkpoint_us));
+        let passed = Duration::from_micros(
+            self.deps
+                .clock
+                .mono_us()
+                .saturating_sub(self.last_checkpoint_us),
+        );
         passed >= CHECKPOINT_AFTER && self.entries > self.checkpoints.size()
     }
 
@@ -478,7 +601,11 @@ impl Log {
         }
         if let Err(message) = self.try_write(pending, flush) {
             let lines = String::from_utf8_lossy(pending);
-            shared.unwritten.lock().unwrap_or_else(PoisonError::into_inner).extend(lines.lines().map(str::to_owned));
+            shared
+                .unwritten
+                .lock()
+                .unwrap_or_else(PoisonError::into_inner)
+                .extend(lines.lines().map(str::to_owned));
             self.failed = Some(message);
         }
     }
@@ -489,10 +616,12 @@ impl Log {
         // Room for these lines and for the worst result of each, before anything is promised.
         let needed = self.bytes + 2 * MAX_LINE as u64;
         if needed > self.reserved {
-            file.reserve(begin, needed - begin + RESERVE).map_err(|error| format!("no room on the disk: {error}"))?;
+            file.reserve(begin, needed - begin + RESERVE)
+                .map_err(|error| format!("no room on the disk: {error}"))?;
             self.reserved = needed + RESERVE;
         }
-        file.write(pending).map_err(|error| format!("write: {error}"))?;
+        file.write(pending)
+            .map_err(|error| format!("write: {error}"))?;
         if flush {
             self.sync()?;
         }
@@ -526,7 +655,13 @@ impl Log {
         let prefix = Digest(sha2::Digest::finalize(self.hasher.clone()).into());
         let file = (format::segment_name(1), self.bytes, prefix);
         let now = crate::clock::seconds(self.deps.clock.now());
-        self.checkpoints.write(&*self.deps.disk, self.head(), self.tree.root(), &[file], &now)?;
+        self.checkpoints.write(
+            &*self.deps.disk,
+            self.head(),
+            self.tree.root(),
+            &[file],
+            &now,
+        )?;
         self.last_checkpoint_us = self.deps.clock.mono_us();
         Ok(self.entries)
     }

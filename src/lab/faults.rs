@@ -80,8 +80,14 @@ impl Faults {
     pub(super) fn next(&mut self, method: &str, path: &str) -> Option<Rule> {
         let path = path.to_ascii_lowercase();
         for rule in &mut self.faults {
-            let fits = rule.method.as_ref().is_none_or(|wanted| wanted.eq_ignore_ascii_case(method))
-                && rule.path.as_ref().is_none_or(|wanted| path.contains(&wanted.to_ascii_lowercase()));
+            let fits = rule
+                .method
+                .as_ref()
+                .is_none_or(|wanted| wanted.eq_ignore_ascii_case(method))
+                && rule
+                    .path
+                    .as_ref()
+                    .is_none_or(|wanted| path.contains(&wanted.to_ascii_lowercase()));
             if !fits {
                 continue;
             }

@@ -18,16 +18,29 @@ pub(super) struct Ask {
 
 impl Ask {
     pub(super) fn header(&self, name: &str) -> Option<&str> {
-        self.headers.iter().find(|(known, _)| known.eq_ignore_ascii_case(name)).map(|(_, value)| value.as_str())
+        self.headers
+            .iter()
+            .find(|(known, _)| known.eq_ignore_ascii_case(name))
+            .map(|(_, value)| value.as_str())
     }
 
     pub(super) fn query(&self, name: &str) -> Option<&str> {
-        self.query.iter().find(|(known, _)| known.eq_ignore_ascii_case(name)).map(|(_, value)| value.as_str())
+        self.query
+            .iter()
+            .find(|(known, _)| known.eq_ignore_ascii_case(name))
+            .map(|(_, value)| value.as_str())
     }
 
     pub(super) fn json(&self) -> Result<Value, Reply> {
-        serde_json::from_slice(&self.body)
-            .map_err(|error| arm_error(400, "InvalidRequestContent", &format!("The request content was invalid and could not be deserialized: '{error}'.")))
+        serde_json::from_slice(&self.body).map_err(|error| {
+            arm_error(
+                400,
+                "InvalidRequestContent",
+                &format!(
+                    "The request content was invalid and could not be deserialized: '{error}'."
+                ),
+            )
+        })
     }
 
     /// Returns the path's segments.
@@ -48,13 +61,20 @@ impl Reply {
     pub(super) fn json(status: u16, body: &Value) -> Self {
         Self {
             status,
-            headers: vec![("content-type".to_owned(), "application/json; charset=utf-8".to_owned())],
+            headers: vec![(
+                "content-type".to_owned(),
+                "application/json; charset=utf-8".to_owned(),
+            )],
             body: body.to_string().into_bytes(),
         }
     }
 
     pub(super) fn empty(status: u16) -> Self {
-        Self { status, headers: Vec::new(), body: Vec::new() }
+        Self {
+            status,
+            headers: Vec::new(),
+            body: Vec::new(),
+        }
     }
 
     pub(super) fn with(mut self, name: &str, value: impl Into<String>) -> Self {
@@ -65,21 +85,44 @@ impl Reply {
 
 /// An error as ARM writes it (arm.md section 1.4).
 pub(super) fn arm_error(status: u16, code: &str, message: &str) -> Reply {
-    Reply::json(status, &json!({"error": {"code": code, "message": message}})).with("x-ms-failure-cause", if status == 404 { "service" } else { "gateway" })
+    Reply::json(
+        status,
+        &json!({"error": {"code": code, "message": message}}),
+    )
+    .with(
+        "x-ms-failure-cause",
+        if status == 404 { "service" } else { "gateway" },
+    )
 }
 
 /// What the lab does not model; it never pretends.
 pub(super) fn not_modelled(what: &str) -> Reply {
-    arm_error(501, "NotModelled", &format!("The lab does not model {what}."))
+    arm_error(
+        501,
+        "NotModelled",
+        &format!("The lab does not model {what}."),
+    )
 }
 
 /// An error as Microsoft Graph writes it.
 pub(super) fn graph_error(status: u16, code: &str, message: &str) -> Reply {
-    Reply::json(status, &json!({"error": {"code": code, "message": message, "innerError": {}}}))
+    Reply::json(
+        status,
+        &json!({"error": {"code": code, "message": message, "innerError": {}}}),
+    )
 }
 
 /// An error as Blob storage writes it.
 pub(super) fn blob_error(status: u16, code: &str, message: &str) -> Reply {
-    let body = format!("<?xml version=\"1.0\" encoding=\"utf-8\"?><Error><Code>{code}</Code><Message>{message}</Message></Error>");
-    Reply { status, headers: vec![("content-type".into(), "application/xml".into()), ("x-ms-error-code".into(), code.into())], body: body.into_bytes() }
+    let body = format!(
+        "<?xml version=\"1.0\" encoding=\"utf-8\"?><Error><Code>{code}</Code><Message>{message}</Message></Error>"
+    );
+    Reply {
+        status,
+        headers: vec![
+            ("content-type".into(), "application/xml".into()),
+            ("x-ms-error-code".into(), code.into()),
+        ],
+        body: body.into_bytes(),
+    }
 }

@@ -197,7 +197,10 @@ impl Scenario {
             Some((_, text)) => text,
             None if !name_or_yaml.contains('\n') => {
                 let names: Vec<&str> = BUILT_IN.iter().map(|(name, _)| *name).collect();
-                return Err(format!("there is no scenario {name_or_yaml}; there are {}", names.join(", ")));
+                return Err(format!(
+                    "there is no scenario {name_or_yaml}; there are {}",
+                    names.join(", ")
+                ));
             }
             None => name_or_yaml,
         };
@@ -243,7 +246,11 @@ impl Scenario {
     }
 
     fn seed_group(&self, store: &mut Store, group: &Group) {
-        let id = format!("/subscriptions/{}/resourceGroups/{}", self.subscription(group.subscription.as_deref()), group.name);
+        let id = format!(
+            "/subscriptions/{}/resourceGroups/{}",
+            self.subscription(group.subscription.as_deref()),
+            group.name
+        );
         store.seed(&id, json!({"id": id, "name": group.name, "type": "Microsoft.Resources/resourceGroups", "location": group.location, "properties": {"provisioningState": "Succeeded"}}));
         if let Some(level) = &group.lock {
             let lock = format!("{id}/providers/Microsoft.Authorization/locks/freeze");
@@ -253,13 +260,35 @@ impl Scenario {
 
     fn seed_machine(&self, store: &mut Store, machine: &Machine) {
         let subscription = self.subscription(machine.subscription.as_deref());
-        let in_group = |group: &str| format!("/subscriptions/{subscription}/resourceGroups/{group}/providers");
-        let id = format!("{}/Microsoft.Compute/virtualMachines/{}", in_group(&machine.group), machine.name);
-        let default_disks = [format!("{}_OsDisk", machine.name), format!("{}_data1", machine.name)].map(|name| Disk { name, group: None, sku: None, ephemeral: false });
-        let disks = if machine.disks.is_empty() { default_disks.to_vec() } else { machine.disks.clone() };
+        let in_group =
+            |group: &str| format!("/subscriptions/{subscription}/resourceGroups/{group}/providers");
+        let id = format!(
+            "{}/Microsoft.Compute/virtualMachines/{}",
+            in_group(&machine.group),
+            machine.name
+        );
+        let default_disks = [
+            format!("{}_OsDisk", machine.name),
+            format!("{}_data1", machine.name),
+        ]
+        .map(|name| Disk {
+            name,
+            group: None,
+            sku: None,
+            ephemeral: false,
+        });
+        let disks = if machine.disks.is_empty() {
+            default_disks.to_vec()
+        } else {
+            machine.disks.clone()
+        };
         let mut storage = json!({"dataDisks": []});
         for (index, disk) in disks.iter().enumerate() {
-            let disk_id = format!("{}/Microsoft.Compute/disks/{}", in_group(disk.group.as_deref().unwrap_or(&machine.group)), disk.name);
+            let disk_id = format!(
+                "{}/Microsoft.Compute/disks/{}",
+                in_group(disk.group.as_deref().unwrap_or(&machine.group)),
+                disk.name
+            );
             let mut entry = json!({"name": disk.name, "createOption": if index == 0 { "FromImage" } else { "Attach" }, "managedDisk": {"id": disk_id, "storageAccountType": disk.sku.as_deref().unwrap_or("Premium_LRS")}});
             if disk.ephemeral {
                 entry["diffDiskSettings"] = json!({"option": "Local"});
@@ -274,11 +303,25 @@ impl Scenario {
                 list.push(entry);
             }
         }
-        let nics = if machine.nics.is_empty() { vec![Nic { name: format!("{}-nic", machine.name), group: None, nsg: None, public_ip: None, configurations: None }] } else { machine.nics.clone() };
+        let nics = if machine.nics.is_empty() {
+            vec![Nic {
+                name: format!("{}-nic", machine.name),
+                group: None,
+                nsg: None,
+                public_ip: None,
+                configurations: None,
+            }]
+        } else {
+            machine.nics.clone()
+        };
         let subnet = seed_network(store, &in_group(&machine.group), &machine.location);
         let mut references = Vec::new();
         for (index, nic) in nics.iter().enumerate() {
-            let nic_id = format!("{}/Microsoft.Network/networkInterfaces/{}", in_group(nic.group.as_deref().unwrap_or(&machine.group)), nic.name);
+            let nic_id = format!(
+                "{}/Microsoft.Network/networkInterfaces/{}",
+                in_group(nic.group.as_deref().unwrap_or(&machine.group)),
+                nic.name
+            );
             seed_nic(store, &nic_id, nic, machine, &subnet, &id, index == 0);
             references.push(json!({"id": nic_id, "properties": {"primary": index == 0}}));
         }
@@ -322,22 +365,40 @@ impl Scenario {
         for number in 0..events.count {
             // Spread over the last 20 hours, well before what azir does.
             let time = now - chrono::Duration::seconds(3_600 + (number as i64) * 300);
-            let resource = format!("/subscriptions/{subscription}/resourceGroups/{}/providers/Microsoft.Compute/virtualMachines/vm-app-01", events.group);
+            let resource = format!(
+                "/subscriptions/{subscription}/resourceGroups/{}/providers/Microsoft.Compute/virtualMachines/vm-app-01",
+                events.group
+            );
             store.events.push(json!({
                 "eventDataId": guid(&format!("{} event {number}", events.group)), "id": format!("{resource}/events/{number}"),
-                "eventTimestamp": time.format("%Y-%m-%dT%H:%M:%S%.7fZ").to_string(), "submissionTimestamp": time.format("%Y-%m-%dT%H:%M:%S%.7fZ").to_string(),
+                "eventTimestamp": time.format("%Y-%m-%dT%H:%M:%S%.6f0Z").to_string(), "submissionTimestamp": time.format("%Y-%m-%dT%H:%M:%S%.6f0Z").to_string(),
                 "caller": "mallory@contoso.com", "category": {"value": "Administrative"}, "level": "Informational",
                 "operationName": {"value": "Microsoft.Compute/virtualMachines/write", "localizedValue": "Create or Update Virtual Machine"},
                 "resourceGroupName": events.group, "resourceId": resource, "status": {"value": "Succeeded"}, "subscriptionId": subscription, "tenantId": self.tenant,
             }));
         }
-        store.events.sort_by(|a, b| a["eventTimestamp"].as_str().cmp(&b["eventTimestamp"].as_str()));
+        store.events.sort_by(|a, b| {
+            a["eventTimestamp"]
+                .as_str()
+                .cmp(&b["eventTimestamp"].as_str())
+        });
     }
 }
 
 fn numbered(many: &Many, number: usize) -> Machine {
     let name = format!("vm-{number:04}");
-    Machine { group: many.group.clone(), location: many.location.clone(), subscription: None, power: None, disks: Vec::new(), nics: Vec::new(), system_identity: Some(guid(&name)), user_identities: Vec::new(), tags: Map::new(), name }
+    Machine {
+        group: many.group.clone(),
+        location: many.location.clone(),
+        subscription: None,
+        power: None,
+        disks: Vec::new(),
+        nics: Vec::new(),
+        system_identity: Some(guid(&name)),
+        user_identities: Vec::new(),
+        tags: Map::new(),
+        name,
+    }
 }
 
 fn seed_disk(store: &mut Store, id: &str, disk: &Disk, location: &str, owner: &str) {
@@ -359,7 +420,15 @@ fn seed_network(store: &mut Store, providers: &str, location: &str) -> String {
     subnet
 }
 
-fn seed_nic(store: &mut Store, id: &str, nic: &Nic, machine: &Machine, subnet: &str, owner: &str, primary: bool) {
+fn seed_nic(
+    store: &mut Store,
+    id: &str,
+    nic: &Nic,
+    machine: &Machine,
+    subnet: &str,
+    owner: &str,
+    primary: bool,
+) {
     let configurations: Vec<Value> = (0..nic.configurations.unwrap_or(1))
         .map(|index| {
             let mut properties = json!({"provisioningState": "Succeeded", "privateIPAddress": format!("10.0.0.{}", 4 + index), "privateIPAllocationMethod": "Dynamic", "privateIPAddressVersion": "IPv4", "primary": index == 0, "subnet": {"id": subnet}});
@@ -381,7 +450,10 @@ fn seed_nic(store: &mut Store, id: &str, nic: &Nic, machine: &Machine, subnet: &
 
 fn seed_grant(store: &mut Store, principal: &str, grant: &Grant) {
     let name = guid(&format!("{principal} {} {}", grant.role, grant.scope));
-    let id = format!("{}/providers/Microsoft.Authorization/roleAssignments/{name}", grant.scope.trim_end_matches('/'));
+    let id = format!(
+        "{}/providers/Microsoft.Authorization/roleAssignments/{name}",
+        grant.scope.trim_end_matches('/')
+    );
     let subscription = grant.scope.split('/').nth(2).unwrap_or_default();
     let definition = super::arm::role_id(&grant.role);
     store.seed(&id, json!({
@@ -392,7 +464,11 @@ fn seed_grant(store: &mut Store, principal: &str, grant: &Grant) {
 
 /// Puts a resource that is written as ARM shows it; name and type follow from its id.
 fn seed_resource(store: &mut Store, resource: &Map<String, Value>) {
-    let id = resource.get("id").and_then(Value::as_str).unwrap_or_default().to_owned();
+    let id = resource
+        .get("id")
+        .and_then(Value::as_str)
+        .unwrap_or_default()
+        .to_owned();
     let mut value = Value::Object(resource.clone());
     if let Ok(parsed) = id.parse::<crate::ids::ArmId>() {
         value["name"] = json!(parsed.name());
@@ -401,7 +477,10 @@ fn seed_resource(store: &mut Store, resource: &Map<String, Value>) {
     if value.get("properties").is_none() {
         value["properties"] = json!({});
     }
-    if value["type"].as_str().is_some_and(|kind| kind.starts_with("Microsoft.Network/")) {
+    if value["type"]
+        .as_str()
+        .is_some_and(|kind| kind.starts_with("Microsoft.Network/"))
+    {
         value["etag"] = json!("W/\"1\"");
         value["properties"]["provisioningState"] = json!("Succeeded");
     }
@@ -412,5 +491,7 @@ fn seed_resource(store: &mut Store, resource: &Map<String, Value>) {
 pub(super) fn guid(text: &str) -> String {
     let mut bytes = [0; 16];
     bytes.copy_from_slice(&Digest::of(text.as_bytes()).0[..16]);
-    uuid::Builder::from_random_bytes(bytes).into_uuid().to_string()
+    uuid::Builder::from_random_bytes(bytes)
+        .into_uuid()
+        .to_string()
 }

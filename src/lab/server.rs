@@ -129,9 +129,16 @@ impl Lab {
     /// A port that is taken, a state file that cannot be read, a folder that cannot be written.
     pub fn start(options: Options) -> Result<Self, LabError> {
         let failed = |error: &dyn std::fmt::Display| LabError(error.to_string());
-        let listener = std::net::TcpListener::bind(SocketAddr::from((Ipv4Addr::LOCALHOST, options.port))).map_err(|error| failed(&error))?;
-        listener.set_nonblocking(true).map_err(|error| failed(&error))?;
-        let port = listener.local_addr().map_err(|error| failed(&error))?.port();
+        let listener =
+            std::net::TcpListener::bind(SocketAddr::from((Ipv4Addr::LOCALHOST, options.port)))
+                .map_err(|error| failed(&error))?;
+        listener
+            .set_nonblocking(true)
+            .map_err(|error| failed(&error))?;
+        let port = listener
+            .local_addr()
+            .map_err(|error| failed(&error))?
+            .port();
         let (tls, ca_pem) = certificate().map_err(|message| failed(&message))?;
         std::fs::create_dir_all(&options.folder).map_err(|error| failed(&error))?;
         let ca = options.folder.join(format!("lab-{port}-ca.pem"));
@@ -144,7 +151,12 @@ impl Lab {
             .name("azir-lab".to_owned())
             .spawn(move || serve(listener, tls, serving, stopped))
             .map_err(|error| failed(&error))?;
-        Ok(Self { ready, tenant, stop, thread: Some(thread) })
+        Ok(Self {
+            ready,
+            tenant,
+            stop,
+            thread: Some(thread),
+        })
     }
 
     /// Returns what a client needs to know.
@@ -190,24 +202,47 @@ fn certificate() -> Result<(rustls::ServerConfig, String), String> {
     let failed = |error: &dyn std::fmt::Display| error.to_string();
     let mut ca = CertificateParams::new(Vec::new()).map_err(|error| failed(&error))?;
     ca.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
-    ca.distinguished_name.push(rcgen::DnType::CommonName, "azir lab");
-    let issuer = CertifiedIssuer::self_signed(ca, KeyPair::generate().map_err(|error| failed(&error))?).map_err(|error| failed(&error))?;
-    let names = ["localhost", "*.localhost", "*.blob.localhost", "*.vault.localhost", "127.0.0.1"].map(str::to_owned);
+    ca.distinguished_name
+        .push(rcgen::DnType::CommonName, "azir lab");
+    let issuer =
+        CertifiedIssuer::self_signed(ca, KeyPair::generate().map_err(|error| failed(&error))?)
+            .map_err(|error| failed(&error))?;
+    let names = [
+        "localhost",
+        "graph.localhost",
+        "*.blob.localhost",
+        "*.vault.localhost",
+        "127.0.0.1",
+    ]
+    .map(str::to_owned);
     let key = KeyPair::generate().map_err(|error| failed(&error))?;
-    let leaf = CertificateParams::new(names).map_err(|error| failed(&error))?.signed_by(&key, &issuer).map_err(|error| failed(&error))?;
-    let private = PrivateKeyDer::Pkcs8(PrivatePkcs8KeyDer::from(key.serialize_der()));
-    let mut config = rustls::ServerConfig::builder_with_provider(Arc::new(rustls::crypto::aws_lc_rs::default_provider()))
-        .with_safe_default_protocol_versions()
+    let leaf = CertificateParams::new(names)
         .map_err(|error| failed(&error))?
-        .with_no_client_auth()
-        .with_single_cert(vec![leaf.der().clone()], private)
+        .signed_by(&key, &issuer)
         .map_err(|error| failed(&error))?;
+    let private = PrivateKeyDer::Pkcs8(PrivatePkcs8KeyDer::from(key.serialize_der()));
+    let mut config = rustls::ServerConfig::builder_with_provider(Arc::new(
+        rustls::crypto::aws_lc_rs::default_provider(),
+    ))
+    .with_safe_default_protocol_versions()
+    .map_err(|error| failed(&error))?
+    .with_no_client_auth()
+    .with_single_cert(vec![leaf.der().clone()], private)
+    .map_err(|error| failed(&error))?;
     config.alpn_protocols = vec![b"h2".to_vec(), b"http/1.1".to_vec()];
     Ok((config, issuer.pem()))
 }
 
-fn serve(listener: std::net::TcpListener, tls: rustls::ServerConfig, tenant: Arc<Tenant>, mut stopped: watch::Receiver<bool>) {
-    let Ok(runtime) = tokio::runtime::Builder::new_current_thread().enable_all().build() else {
+fn serve(
+    listener: std::net::TcpListener,
+    tls: rustls::ServerConfig,
+    tenant: Arc<Tenant>,
+    mut stopped: watch::Receiver<bool>,
+) {
+    let Ok(runtime) = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()
+    else {
         return;
     };
     runtime.block_on(async move {
@@ -230,7 +265,9 @@ fn serve(listener: std::net::TcpListener, tls: rustls::ServerConfig, tenant: Arc
                 // Who breaks off a handshake or a connection has heard what it wanted to.
                 if let Ok(stream) = acceptor.accept(stream).await {
                     let service = TowerToHyperService::new(router);
-                    let _ = Builder::new(TokioExecutor::new()).serve_connection(TokioIo::new(stream), service).await;
+                    let _ = Builder::new(TokioExecutor::new())
+                        .serve_connection(TokioIo::new(stream), service)
+                        .await;
                 }
             });
         }
@@ -241,13 +278,20 @@ async fn handle(State(tenant): State<Arc<Tenant>>, request: Request<Body>) -> Re
     let Some(ask) = read(&tenant, request).await else {
         return broken();
     };
-    tenant.wait(latency::of_request(&ask.method, &ask.path).mul_f64(tenant.options.latency.max(0.0))).await;
+    tenant
+        .wait(latency::of_request(&ask.method, &ask.path).mul_f64(tenant.options.latency.max(0.0)))
+        .await;
     let rule = lock(&tenant.faults).next(&ask.method, &ask.path);
-    if rule.as_ref().is_some_and(|rule| rule.fault == Fault::ResetBefore) {
+    if rule
+        .as_ref()
+        .is_some_and(|rule| rule.fault == Fault::ResetBefore)
+    {
         return broken();
     }
     if let Some(rule) = rule.as_ref().filter(|rule| rule.fault == Fault::Delay) {
-        tenant.wait(Duration::from_millis(rule.millis.unwrap_or(1_000))).await;
+        tenant
+            .wait(Duration::from_millis(rule.millis.unwrap_or(1_000)))
+            .await;
     }
     let mut reply = match rule.as_ref().and_then(|rule| instead(rule, &ask)) {
         Some(reply) => reply,
@@ -265,7 +309,9 @@ async fn handle(State(tenant): State<Arc<Tenant>>, request: Request<Body>) -> Re
 
 /// Answers so that the connection breaks: the body fails before its first byte.
 fn broken() -> Response<Body> {
-    let failing = futures_util::stream::once(async { Err::<bytes::Bytes, _>(std::io::Error::from(std::io::ErrorKind::ConnectionReset)) });
+    let failing = futures_util::stream::once(async {
+        Err::<bytes::Bytes, _>(std::io::Error::from(std::io::ErrorKind::ConnectionReset))
+    });
     Response::new(Body::from_stream(failing))
 }
 
@@ -273,18 +319,42 @@ async fn read(tenant: &Tenant, request: Request<Body>) -> Option<Ask> {
     let (parts, body) = request.into_parts();
     let host = parts.uri.host().map(str::to_owned).or_else(|| {
         let header = parts.headers.get("host")?.to_str().ok()?;
-        Some(header.rsplit_once(':').map_or(header, |(host, _)| host).to_owned())
+        Some(
+            header
+                .rsplit_once(':')
+                .map_or(header, |(host, _)| host)
+                .to_owned(),
+        )
     })?;
-    let decode = |text: &str| percent_encoding::percent_decode_str(text).decode_utf8_lossy().into_owned();
+    let decode = |text: &str| {
+        percent_encoding::percent_decode_str(text)
+            .decode_utf8_lossy()
+            .into_owned()
+    };
     let path = decode(parts.uri.path());
-    let query = url::form_urlencoded::parse(parts.uri.query().unwrap_or_default().as_bytes()).into_owned().collect();
-    let headers = parts.headers.iter().map(|(name, value)| (name.as_str().to_owned(), String::from_utf8_lossy(value.as_bytes()).into_owned())).collect();
+    let query = url::form_urlencoded::parse(parts.uri.query().unwrap_or_default().as_bytes())
+        .into_owned()
+        .collect();
+    let headers = parts
+        .headers
+        .iter()
+        .map(|(name, value)| {
+            (
+                name.as_str().to_owned(),
+                String::from_utf8_lossy(value.as_bytes()).into_owned(),
+            )
+        })
+        .collect();
     let body = axum::body::to_bytes(body, 256 * 1024 * 1024).await.ok()?;
     Some(Ask {
         method: parts.method.as_str().to_owned(),
         origin: format!("https://{host}:{}", tenant.port),
         host,
-        path: if path.len() > 1 { path.trim_end_matches('/').to_owned() } else { path },
+        path: if path.len() > 1 {
+            path.trim_end_matches('/').to_owned()
+        } else {
+            path
+        },
         query,
         headers,
         body: body.to_vec(),
@@ -296,15 +366,39 @@ fn instead(rule: &Rule, ask: &Ask) -> Option<Reply> {
     match rule.fault {
         Fault::Status => {
             let status = rule.status.unwrap_or(503);
-            let code = rule.code.clone().unwrap_or_else(|| if status == 429 { "TooManyRequests" } else { "ServiceUnavailable" }.to_owned());
+            let code = rule.code.clone().unwrap_or_else(|| {
+                if status == 429 {
+                    "TooManyRequests"
+                } else {
+                    "ServiceUnavailable"
+                }
+                .to_owned()
+            });
             let reply = arm_error(status, &code, "The service is told to fail.");
             Some(match rule.retry_after {
                 Some(seconds) => reply.with("retry-after", seconds.to_string()),
                 None => reply,
             })
         }
-        Fault::Html => Some(Reply { status: rule.status.unwrap_or(502), headers: vec![("content-type".into(), "text/html".into())], body: b"<html><body>Bad Gateway</body></html>".to_vec() }),
-        Fault::ExpiredToken => Some(arm_error(401, "ExpiredAuthenticationToken", "The access token has expired.").with("www-authenticate", format!("Bearer authorization_uri=\"{}\", error=\"invalid_token\"", ask.origin))),
+        Fault::Html => Some(Reply {
+            status: rule.status.unwrap_or(502),
+            headers: vec![("content-type".into(), "text/html".into())],
+            body: b"<html><body>Bad Gateway</body></html>".to_vec(),
+        }),
+        Fault::ExpiredToken => Some(
+            arm_error(
+                401,
+                "ExpiredAuthenticationToken",
+                "The access token has expired.",
+            )
+            .with(
+                "www-authenticate",
+                format!(
+                    "Bearer authorization_uri=\"{}\", error=\"invalid_token\"",
+                    ask.origin
+                ),
+            ),
+        ),
         Fault::ClaimsChallenge => {
             let claims = "eyJhY2Nlc3NfdG9rZW4iOnsibmJmIjp7ImVzc2VudGlhbCI6dHJ1ZSwidmFsdWUiOiIxNjAzNzQyODAwIn19fQ";
             Some(arm_error(401, "InvalidAuthenticationToken", "Continuous access evaluation.").with("www-authenticate", format!("Bearer authorization_uri=\"{}\", error=\"insufficient_claims\", claims=\"{claims}\"", ask.origin)))
@@ -338,19 +432,44 @@ fn response(tenant: &Tenant, ask: &Ask, reply: Reply, _: Option<&Rule>) -> Respo
     let mut builder = Response::builder().status(reply.status);
     let request_id = tenant.random.uuid().to_string();
     let is_graph = ask.host.starts_with("graph.");
-    let date = tenant.clock.now().format("%a, %d %b %Y %H:%M:%S GMT").to_string();
+    let date = tenant
+        .clock
+        .now()
+        .format("%a, %d %b %Y %H:%M:%S GMT")
+        .to_string();
     builder = builder
-        .header(if is_graph { "request-id" } else { "x-ms-request-id" }, &request_id)
-        .header("x-ms-correlation-request-id", tenant.random.uuid().to_string())
-        .header("x-ms-routing-request-id", format!("LAB:{}:{request_id}", tenant.clock.now().format("%Y%m%dT%H%M%SZ")))
+        .header(
+            if is_graph {
+                "request-id"
+            } else {
+                "x-ms-request-id"
+            },
+            &request_id,
+        )
+        .header(
+            "x-ms-correlation-request-id",
+            tenant.random.uuid().to_string(),
+        )
+        .header(
+            "x-ms-routing-request-id",
+            format!(
+                "LAB:{}:{request_id}",
+                tenant.clock.now().format("%Y%m%dT%H%M%SZ")
+            ),
+        )
         .header("date", date)
         .header("cache-control", "no-cache")
-        .header("strict-transport-security", "max-age=31536000; includeSubDomains")
+        .header(
+            "strict-transport-security",
+            "max-age=31536000; includeSubDomains",
+        )
         .header("x-content-type-options", "nosniff");
     for (name, value) in &reply.headers {
         builder = builder.header(name, value);
     }
-    builder.body(Body::from(reply.body)).unwrap_or_else(|_| broken())
+    builder
+        .body(Body::from(reply.body))
+        .unwrap_or_else(|_| broken())
 }
 
 impl Tenant {
@@ -358,7 +477,9 @@ impl Tenant {
         let mut store = Store::default();
         options.scenario.seed(&mut store, options.clock.now());
         if let Some(path) = &options.state {
-            store.keep_in(path).map_err(|error| format!("{}: {error}", path.display()))?;
+            store
+                .keep_in(path)
+                .map_err(|error| format!("{}: {error}", path.display()))?;
         }
         let mut key = [0; 32];
         options.random.fill(&mut key);
@@ -367,7 +488,11 @@ impl Tenant {
             clock: Arc::clone(&options.clock),
             random: Arc::clone(&options.random),
             port,
-            entra: Entra { tenant: options.scenario.tenant.clone(), callers: options.scenario.callers.clone(), key },
+            entra: Entra {
+                tenant: options.scenario.tenant.clone(),
+                callers: options.scenario.callers.clone(),
+                key,
+            },
             store: Mutex::new(store),
             throttle: Mutex::new(Throttle::default()),
             faults: Mutex::new(options.faults.clone()),
@@ -399,13 +524,20 @@ impl Tenant {
         let now = self.clock.now();
         let path = ask.path.to_ascii_lowercase();
         if ask.host.starts_with("graph.") {
-            return match self.entra.check(ask, &[format!("https://graph.localhost:{}", self.port)], now) {
+            return match self.entra.check(
+                ask,
+                &[format!("https://graph.localhost:{}", self.port)],
+                now,
+            ) {
                 Ok(_) => graph::answer(self, ask),
                 Err((code, message)) => graph_error(401, code, &message),
             };
         }
         if let Some(account) = ask.host.split_once(".blob.").map(|(account, _)| account) {
-            return match self.entra.check(ask, &["https://storage.azure.com".to_owned()], now) {
+            return match self
+                .entra
+                .check(ask, &["https://storage.azure.com".to_owned()], now)
+            {
                 Ok(claims) => blob::answer(&mut lock(&self.store), ask, account, &claims),
                 Err((_, message)) => blob_error(401, "InvalidAuthenticationInfo", &message),
             };
@@ -416,10 +548,19 @@ impl Tenant {
         if path.ends_with("/oauth2/v2.0/token") && ask.method == "POST" {
             return self.entra.token(ask, now);
         }
-        let audiences = [format!("https://127.0.0.1:{}", self.port), format!("https://localhost:{}", self.port)];
+        let audiences = [
+            format!("https://127.0.0.1:{}", self.port),
+            format!("https://localhost:{}", self.port),
+        ];
         match self.entra.check(ask, &audiences, now) {
             Ok(claims) => self.arm(ask, &claims, rule),
-            Err((code, message)) => arm_error(401, code, &message).with("www-authenticate", format!("Bearer authorization_uri=\"{}/{}\", error=\"invalid_token\"", ask.origin, self.scenario.tenant)),
+            Err((code, message)) => arm_error(401, code, &message).with(
+                "www-authenticate",
+                format!(
+                    "Bearer authorization_uri=\"{}/{}\", error=\"invalid_token\"",
+                    ask.origin, self.scenario.tenant
+                ),
+            ),
         }
     }
 
@@ -427,8 +568,19 @@ impl Tenant {
         let now_us = self.clock.mono_us();
         let mut left = None;
         if let Some(factor) = self.options.throttle {
-            let subscription = ask.path.strip_prefix("/subscriptions/").and_then(|rest| rest.split('/').next()).unwrap_or_default();
-            match lock(&self.throttle).take(subscription, &claims.oid, &ask.method, now_us, factor, self.options.retry_after) {
+            let subscription = ask
+                .path
+                .strip_prefix("/subscriptions/")
+                .and_then(|rest| rest.split('/').next())
+                .unwrap_or_default();
+            match lock(&self.throttle).take(
+                subscription,
+                &claims.oid,
+                &ask.method,
+                now_us,
+                factor,
+                self.options.retry_after,
+            ) {
                 Verdict::Left(name, count) => left = Some((name, count)),
                 Verdict::Refused(reply) => return reply,
             }
@@ -440,9 +592,22 @@ impl Tenant {
         };
         let mut store = lock(&self.store);
         store.settle(now_us);
-        let mut reply = arm::answer(Arm { tenant: self, store: &mut store, ask, claims, now_us, fate });
+        let mut reply = arm::answer(Arm {
+            tenant: self,
+            store: &mut store,
+            ask,
+            claims,
+            now_us,
+            fate,
+        });
         if matches!(ask.method.as_str(), "PUT" | "PATCH" | "DELETE") {
-            let event = arm::event(ask, &claims.oid, reply.status, self.clock.now(), &self.random.uuid().to_string());
+            let event = arm::event(
+                ask,
+                &claims.oid,
+                reply.status,
+                self.clock.now(),
+                &self.random.uuid().to_string(),
+            );
             store.event(event);
         }
         if let Some((name, count)) = left {
@@ -454,7 +619,10 @@ impl Tenant {
     fn note(&self, ask: &Ask, reply: &Reply) {
         let reads = matches!(ask.method.as_str(), "GET" | "HEAD")
             || ask.path.to_ascii_lowercase().ends_with("/resources")
-            || ask.path.to_ascii_lowercase().ends_with("/effectivenetworksecuritygroups")
+            || ask
+                .path
+                .to_ascii_lowercase()
+                .ends_with("/effectivenetworksecuritygroups")
             || ask.path.ends_with("/token");
         lock(&self.log).push(Logged {
             method: ask.method.clone(),
@@ -462,7 +630,10 @@ impl Tenant {
             path: ask.path.clone(),
             api_version: ask.query("api-version").map(str::to_owned),
             status: reply.status,
-            client_request_id: ask.header("x-ms-client-request-id").or_else(|| ask.header("client-request-id")).map(str::to_owned),
+            client_request_id: ask
+                .header("x-ms-client-request-id")
+                .or_else(|| ask.header("client-request-id"))
+                .map(str::to_owned),
             write: !reads,
         });
     }

@@ -81,8 +81,18 @@ impl Store {
             }
             Some("event") => self.events.push(change["value"].clone()),
             Some("blob") => {
-                let bytes = change["value"].as_str().and_then(|text| hex::decode(text).ok()).unwrap_or_default();
-                self.blobs.insert(key, Blob { bytes, append: change["append"] == json!(true), etag: self.version });
+                let bytes = change["value"]
+                    .as_str()
+                    .and_then(|text| hex::decode(text).ok())
+                    .unwrap_or_default();
+                self.blobs.insert(
+                    key,
+                    Blob {
+                        bytes,
+                        append: change["append"] == json!(true),
+                        etag: self.version,
+                    },
+                );
             }
             _ => {}
         }
@@ -130,18 +140,33 @@ impl Store {
     pub(super) fn put_blob(&mut self, key: &str, bytes: Vec<u8>, append: bool) -> u64 {
         self.version += 1;
         self.log(&json!({"what": "blob", "key": key, "value": hex::encode(&bytes), "append": append, "version": self.version}));
-        self.blobs.insert(key.to_owned(), Blob { bytes, append, etag: self.version });
+        self.blobs.insert(
+            key.to_owned(),
+            Blob {
+                bytes,
+                append,
+                etag: self.version,
+            },
+        );
         self.version
     }
 
     /// Returns resources whose id begins with `scope` and whose type is `kind`, by id.
-    pub(super) fn of_type<'a>(&'a self, scope: &str, kind: &'a str) -> impl Iterator<Item = &'a Value> {
+    pub(super) fn of_type<'a>(
+        &'a self,
+        scope: &str,
+        kind: &'a str,
+    ) -> impl Iterator<Item = &'a Value> {
         let scope = format!("{}/", scope.to_ascii_lowercase().trim_end_matches('/'));
         self.resources
             .range(scope.clone()..)
             .take_while(move |(id, _)| id.starts_with(&scope))
             .map(|(_, value)| value)
-            .filter(move |value| value["type"].as_str().is_some_and(|found| found.eq_ignore_ascii_case(kind)))
+            .filter(move |value| {
+                value["type"]
+                    .as_str()
+                    .is_some_and(|found| found.eq_ignore_ascii_case(kind))
+            })
     }
 
     pub(super) fn all(&self) -> impl Iterator<Item = (&String, &Value)> {
@@ -171,15 +196,27 @@ impl Store {
 
     /// Returns whether an operation on this resource is under way.
     pub(super) fn busy(&self, id: &str, now_us: u64) -> bool {
-        self.operations
-            .values()
-            .any(|operation| operation.ends_us > now_us && operation.resource.as_deref().is_some_and(|known| known.eq_ignore_ascii_case(id)))
+        self.operations.values().any(|operation| {
+            operation.ends_us > now_us
+                && operation
+                    .resource
+                    .as_deref()
+                    .is_some_and(|known| known.eq_ignore_ascii_case(id))
+        })
     }
 
     /// Returns everything as JSON, for tests to compare.
     pub(super) fn snapshot(&self) -> Value {
-        let resources: Map<String, Value> = self.resources.iter().map(|(id, value)| (id.clone(), value.clone())).collect();
-        let blobs: Map<String, Value> = self.blobs.iter().map(|(key, blob)| (key.clone(), json!(blob.bytes.len()))).collect();
+        let resources: Map<String, Value> = self
+            .resources
+            .iter()
+            .map(|(id, value)| (id.clone(), value.clone()))
+            .collect();
+        let blobs: Map<String, Value> = self
+            .blobs
+            .iter()
+            .map(|(key, blob)| (key.clone(), json!(blob.bytes.len())))
+            .collect();
         json!({"resources": resources, "blobs": blobs, "events": self.events.len()})
     }
 }

@@ -18,7 +18,15 @@ pub(super) enum Verdict {
 
 impl Throttle {
     /// Takes one request; `factor` scales size and refill, `retry_after` overrides what is asked.
-    pub(super) fn take(&mut self, scope: &str, caller: &str, method: &str, now_us: u64, factor: f64, retry_after: Option<Option<u64>>) -> Verdict {
+    pub(super) fn take(
+        &mut self,
+        scope: &str,
+        caller: &str,
+        method: &str,
+        now_us: u64,
+        factor: f64,
+        retry_after: Option<Option<u64>>,
+    ) -> Verdict {
         let (kind, size, refill) = match method {
             "GET" | "HEAD" => ("reads", 250.0, 25.0),
             "DELETE" => ("deletes", 200.0, 10.0),
@@ -29,10 +37,17 @@ impl Throttle {
         let (left, counted) = self.buckets.entry(key).or_insert((size, now_us));
         *left = (*left + (now_us - *counted) as f64 / 1e6 * refill).min(size);
         *counted = now_us;
-        let what = if scope.is_empty() { "tenant" } else { "subscription" };
+        let what = if scope.is_empty() {
+            "tenant"
+        } else {
+            "subscription"
+        };
         if *left >= 1.0 {
             *left -= 1.0;
-            return Verdict::Left(format!("x-ms-ratelimit-remaining-{what}-{kind}"), *left as u64);
+            return Verdict::Left(
+                format!("x-ms-ratelimit-remaining-{what}-{kind}"),
+                *left as u64,
+            );
         }
         let seconds = ((1.0 - *left) / refill).ceil().max(1.0) as u64;
         let message = format!(

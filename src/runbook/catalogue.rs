@@ -4,16 +4,47 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use super::model::Runbook;
-use super::parse::parse;
+use super::parse::{is_name, parse};
 use super::problem::Problem;
 
 include!(concat!(env!("OUT_DIR"), "/shipped.rs"));
 
 /// Words that are commands of their own (DESIGN section 7), so no runbook can have them.
 pub const RESERVED: &[&str] = &[
-    "approve", "attach", "completions", "diff", "doctor", "drill", "evidence", "find", "handover", "help", "hunt",
-    "incident", "init", "journal", "key", "lab", "list", "man", "manual", "note", "plan", "preflight", "readiness",
-    "report", "respond", "resume", "run", "runbook", "schema", "show", "status", "timeline", "undo", "wait",
+    "approve",
+    "attach",
+    "completions",
+    "diff",
+    "doctor",
+    "drill",
+    "evidence",
+    "find",
+    "handover",
+    "help",
+    "hunt",
+    "incident",
+    "init",
+    "journal",
+    "key",
+    "lab",
+    "list",
+    "man",
+    "manual",
+    "note",
+    "plan",
+    "preflight",
+    "readiness",
+    "report",
+    "respond",
+    "resume",
+    "run",
+    "runbook",
+    "schema",
+    "show",
+    "status",
+    "timeline",
+    "undo",
+    "wait",
 ];
 
 /// A runbook's text and where it came from.
@@ -54,6 +85,12 @@ pub enum CatalogueError {
         /// Its text, to show the places in.
         text: Arc<str>,
     },
+    /// A user's file has a name that no command can have.
+    #[error("{path} cannot be a command: a name begins with a-z and holds a-z, 0-9 and -")]
+    BadName {
+        /// The user's file.
+        path: String,
+    },
     /// A user's runbook has the name of a shipped one or of a command.
     #[error("{path} is named {name}, which is already a {what} of azir")]
     Shadows {
@@ -69,8 +106,17 @@ pub enum CatalogueError {
 impl Catalogue {
     /// Returns the shipped runbooks.
     pub fn shipped() -> Self {
-        let source = |path: &str, text: &str| Source { path: path.to_owned(), text: Arc::from(text), shipped: true };
-        Self { sources: SHIPPED.iter().map(|(name, path, text)| ((*name).to_owned(), source(path, text))).collect() }
+        let source = |path: &str, text: &str| Source {
+            path: path.to_owned(),
+            text: Arc::from(text),
+            shipped: true,
+        };
+        Self {
+            sources: SHIPPED
+                .iter()
+                .map(|(name, path, text)| ((*name).to_owned(), source(path, text)))
+                .collect(),
+        }
     }
 
     /// Adds a user's runbook under its file's stem.
@@ -78,21 +124,36 @@ impl Catalogue {
     /// # Errors
     /// A name that is taken: a user's file must not change what a command means.
     pub fn add(&mut self, name: &str, path: &str, text: &str) -> Result<(), CatalogueError> {
-        let shadows = |what| CatalogueError::Shadows { path: path.to_owned(), name: name.to_owned(), what };
+        let shadows = |what| CatalogueError::Shadows {
+            path: path.to_owned(),
+            name: name.to_owned(),
+            what,
+        };
+        if !is_name(name, '-') {
+            return Err(CatalogueError::BadName {
+                path: path.to_owned(),
+            });
+        }
         if RESERVED.contains(&name) {
             return Err(shadows("command"));
         }
         if self.sources.contains_key(name) {
             return Err(shadows("runbook"));
         }
-        let source = Source { path: path.to_owned(), text: Arc::from(text), shipped: false };
+        let source = Source {
+            path: path.to_owned(),
+            text: Arc::from(text),
+            shipped: false,
+        };
         self.sources.insert(name.to_owned(), source);
         Ok(())
     }
 
     /// Returns every name with its source, sorted.
     pub fn sources(&self) -> impl Iterator<Item = (&str, &Source)> {
-        self.sources.iter().map(|(name, source)| (name.as_str(), source))
+        self.sources
+            .iter()
+            .map(|(name, source)| (name.as_str(), source))
     }
 
     /// Returns the source of a runbook.
@@ -107,16 +168,26 @@ impl Catalogue {
     pub fn load(&self, name: &str) -> Result<(Arc<Runbook>, Arc<str>), CatalogueError> {
         let Some(source) = self.sources.get(name) else {
             let near = super::problem::nearest(name, self.sources.keys().map(String::as_str));
-            return Err(CatalogueError::Unknown { name: name.to_owned(), near: near.map(str::to_owned) });
+            return Err(CatalogueError::Unknown {
+                name: name.to_owned(),
+                near: near.map(str::to_owned),
+            });
         };
-        let bad = |problems| CatalogueError::Bad { name: name.to_owned(), problems, text: Arc::clone(&source.text) };
+        let bad = |problems| CatalogueError::Bad {
+            name: name.to_owned(),
+            problems,
+            text: Arc::clone(&source.text),
+        };
         let runbook = parse(&source.path, &source.text).map_err(bad)?;
         if runbook.name.value != name {
             return Err(bad(vec![Problem {
                 code: "file-name",
                 file: source.path.clone(),
                 place: runbook.name.place,
-                message: format!("the file is named {name} and the runbook {}", runbook.name.value),
+                message: format!(
+                    "the file is named {name} and the runbook {}",
+                    runbook.name.value
+                ),
                 help: Some("give both one name".to_owned()),
                 related: Vec::new(),
             }]));
@@ -127,9 +198,10 @@ impl Catalogue {
 
 /// Returns a runbook's title by looking for its line, for lists that need nothing else.
 pub fn title(text: &str) -> &str {
-    text.lines()
-        .find_map(|line| line.strip_prefix("title: "))
-        .map_or("", |title| title.trim().trim_matches('"'))
+    let line = text.lines().find_map(|line| line.strip_prefix("title: "));
+    let title = line.unwrap_or_default().trim();
+    let quoted = |quote| title.strip_prefix(quote)?.strip_suffix(quote);
+    quoted('"').or_else(|| quoted('\'')).unwrap_or(title)
 }
 
 #[cfg(test)]
@@ -141,7 +213,9 @@ mod tests {
         let catalogue = Catalogue::shipped();
         assert!(catalogue.sources().count() >= 4);
         for (name, source) in catalogue.sources() {
-            let (runbook, _) = catalogue.load(name).unwrap_or_else(|error| panic!("{error}"));
+            let (runbook, _) = catalogue
+                .load(name)
+                .unwrap_or_else(|error| panic!("{error}"));
             assert_eq!(title(&source.text), runbook.title, "{name}");
             assert!(!RESERVED.contains(&name));
         }
@@ -152,8 +226,24 @@ mod tests {
         let mut catalogue = Catalogue::shipped();
         assert!(catalogue.add("isolate-vm", "x.yaml", "").is_err());
         assert!(catalogue.add("undo", "x.yaml", "").is_err());
+        for bad in ["", "../x", "Mine", "-x", "mine.yaml"] {
+            assert!(catalogue.add(bad, "x.yaml", "").is_err(), "{bad}");
+        }
         assert!(catalogue.add("mine", "x.yaml", "azir: v1").is_ok());
-        assert!(matches!(catalogue.load("isolate-vn"), Err(CatalogueError::Unknown { near: Some(_), .. })));
-        assert!(matches!(catalogue.load("mine"), Err(CatalogueError::Bad { .. })));
+        assert!(matches!(
+            catalogue.load("isolate-vn"),
+            Err(CatalogueError::Unknown { near: Some(_), .. })
+        ));
+        assert!(matches!(
+            catalogue.load("mine"),
+            Err(CatalogueError::Bad { .. })
+        ));
+    }
+
+    #[test]
+    fn a_title_is_found_without_parsing() {
+        assert_eq!(title("azir: v1\ntitle: Say \"x\"\n"), "Say \"x\"");
+        assert_eq!(title("title: 'A: b'\n"), "A: b");
+        assert_eq!(title("  title: inner\n"), "");
     }
 }

@@ -13,16 +13,27 @@ pub fn index(catalogue: &Catalogue) -> String {
     let mut out = String::from(
         "# Runbooks\n\nEach file is a command of the same name. This index is generated: `azir runbook list --markdown`.\n",
     );
-    let mut shipped: Vec<_> = catalogue.sources().filter(|(_, source)| source.shipped).collect();
+    let mut shipped: Vec<_> = catalogue
+        .sources()
+        .filter(|(_, source)| source.shipped)
+        .collect();
     shipped.sort_by(|(_, a), (_, b)| a.path.cmp(&b.path));
     let mut last = None;
     for (name, source) in shipped {
         let folder = source.path.split('/').next().unwrap_or_default();
         if last != Some(folder) {
-            let _ = write!(out, "\n## {folder}\n\n| command | what it does |\n|---|---|\n");
+            let _ = write!(
+                out,
+                "\n## {folder}\n\n| command | what it does |\n|---|---|\n"
+            );
             last = Some(folder);
         }
-        let _ = writeln!(out, "| [`{name}`]({}) | {} |", source.path, title(&source.text));
+        let _ = writeln!(
+            out,
+            "| [`{name}`]({}) | {} |",
+            source.path,
+            title(&source.text)
+        );
     }
     out
 }
@@ -41,23 +52,56 @@ pub fn language() -> String {
 
 /// Returns a runbook as a person reads it aloud.
 pub fn show(runbook: &Runbook) -> String {
-    let mut out = format!("{} {}: {}\n", runbook.name.value, runbook.version, runbook.title);
+    let mut out = format!(
+        "{} {}: {}\n",
+        runbook.name.value, runbook.version, runbook.title
+    );
     if let Some(about) = &runbook.about {
         let _ = write!(out, "\n{}\n", about.trim());
     }
     if let Some(deadline) = runbook.deadline {
-        let _ = write!(out, "\nDeadline: {} s from the start of the run.\n", deadline.as_secs());
+        let _ = write!(
+            out,
+            "\nDeadline: {} s from the start of the run.\n",
+            deadline.as_secs()
+        );
     }
-    section(&mut out, "Parameters", runbook.params.iter().map(|(name, param)| parameter(name, param)));
+    section(
+        &mut out,
+        "Parameters",
+        runbook
+            .params
+            .iter()
+            .map(|(name, param)| parameter(name, param)),
+    );
     out.push_str("\nSteps:\n");
     for (number, step) in runbook.steps.iter().enumerate() {
         out.push_str(&one_step(number + 1, step));
     }
-    section(&mut out, "What stays open", runbook.residual.iter().map(residual));
-    section(&mut out, "Permissions on ARM", runbook.permissions.arm.iter().cloned());
-    section(&mut out, "Permissions on Microsoft Graph", runbook.permissions.graph.iter().cloned());
-    section(&mut out, "Permissions on Blob storage", runbook.permissions.blob.iter().cloned());
-    let controls = runbook.controls.iter().map(|(framework, controls)| format!("{framework}: {}", controls.join(", ")));
+    section(
+        &mut out,
+        "What stays open",
+        runbook.residual.iter().map(residual),
+    );
+    section(
+        &mut out,
+        "Permissions on ARM",
+        runbook.permissions.arm.iter().cloned(),
+    );
+    section(
+        &mut out,
+        "Permissions on Microsoft Graph",
+        runbook.permissions.graph.iter().cloned(),
+    );
+    section(
+        &mut out,
+        "Permissions on Blob storage",
+        runbook.permissions.blob.iter().cloned(),
+    );
+    let controls = runbook
+        .controls
+        .iter()
+        .map(|(framework, controls)| format!("{framework}: {}", controls.join(", ")));
     section(&mut out, "Controls", controls);
     out
 }
@@ -72,27 +116,53 @@ fn section(out: &mut String, head: &str, lines: impl Iterator<Item = String>) {
 }
 
 fn parameter(name: &str, param: &Param) -> String {
-    let typed = if param.position.is_some() { name.to_uppercase() } else { format!("--{name}") };
+    let typed = if param.position.is_some() {
+        name.to_uppercase()
+    } else {
+        format!("--{name}")
+    };
     let more = match &param.default {
         _ if param.required => " (required)".to_owned(),
         Some(default) => format!(" (default {default})"),
         None => String::new(),
     };
     let many = if param.many { ", one or more" } else { "" };
-    let help = if param.help.is_empty() { String::new() } else { format!(": {}", param.help) };
+    let help = if param.help.is_empty() {
+        String::new()
+    } else {
+        format!(": {}", param.help)
+    };
     format!("{typed}  {}{many}{help}{more}", param.kind.word())
 }
 
 fn residual(residual: &Residual) -> String {
-    let each = residual.for_each.as_ref().map(|_| "for each: ").unwrap_or_default();
-    let until = residual.until.as_ref().map(|until| format!(", until {}", until.value)).unwrap_or_default();
-    let when = residual.when.as_ref().map(|when| format!(", if {}", when.value)).unwrap_or_default();
+    let each = residual
+        .for_each
+        .as_ref()
+        .map(|_| "for each: ")
+        .unwrap_or_default();
+    let until = residual
+        .until
+        .as_ref()
+        .map(|until| format!(", until {}", until.value))
+        .unwrap_or_default();
+    let when = residual
+        .when
+        .as_ref()
+        .map(|when| format!(", if {}", when.value))
+        .unwrap_or_default();
     format!("{each}{}{until}{when}", residual.what.value)
 }
 
 fn one_step(number: usize, step: &Step) -> String {
     let mut out = String::new();
-    let _ = writeln!(out, "{number:>3}. {} [{}] {}", step.id.value, phase(step), step.title.value);
+    let _ = writeln!(
+        out,
+        "{number:>3}. {} [{}] {}",
+        step.id.value,
+        phase(step),
+        step.title.value
+    );
     let _ = writeln!(out, "     {}", does(step));
     let mut add = |word: &str, text: &str| {
         let _ = writeln!(out, "     {word}: {text}");
@@ -107,8 +177,19 @@ fn one_step(number: usize, step: &Step) -> String {
         add("consent", "asked for each time; --yes does not give it");
     }
     for check in &step.checks {
-        let gate = if check.gate { ", before the next phase" } else { "" };
-        add("check", &format!("{} (within {} s{gate})", check.claim.value, check.within.as_secs()));
+        let gate = if check.gate {
+            ", before the next phase"
+        } else {
+            ""
+        };
+        add(
+            "check",
+            &format!(
+                "{} (within {} s{gate})",
+                check.claim.value,
+                check.within.as_secs()
+            ),
+        );
     }
     if let Some(undo) = undo(step) {
         add("undo", &undo);
@@ -116,7 +197,10 @@ fn one_step(number: usize, step: &Step) -> String {
     match step.otherwise {
         Otherwise::Stop => {}
         Otherwise::Gap => add("if it fails", "the run goes on, with a named gap"),
-        Otherwise::Say => add("if it fails", "the run goes on and says what it could not find out"),
+        Otherwise::Say => add(
+            "if it fails",
+            "the run goes on and says what it could not find out",
+        ),
     }
     out
 }
@@ -126,7 +210,11 @@ fn phase(step: &Step) -> String {
 }
 
 fn does(step: &Step) -> String {
-    let each = if step.for_each.is_some() { " for each item" } else { "" };
+    let each = if step.for_each.is_some() {
+        " for each item"
+    } else {
+        ""
+    };
     match &step.action {
         Action::Read(call) => format!("reads {}{each}", call.line.value),
         Action::Request(request) => format!("sends {}{each}", request.call.line.value),
@@ -146,10 +234,15 @@ fn does(step: &Step) -> String {
 fn undo(step: &Step) -> Option<String> {
     match (&step.undo, &step.lasting) {
         (Some(Undo::Restore), _) => Some("restores the members as they were".to_owned()),
-        (Some(Undo::Ask), _) => Some("restores the members as they were, after a recorded clearance".to_owned()),
+        (Some(Undo::Ask), _) => {
+            Some("restores the members as they were, after a recorded clearance".to_owned())
+        }
         (Some(Undo::Never(why)), _) => Some(format!("never: {why}")),
         (Some(Undo::Requests(requests)), _) => {
-            let lines: Vec<&str> = requests.iter().map(|request| request.call.line.value.as_str()).collect();
+            let lines: Vec<&str> = requests
+                .iter()
+                .map(|request| request.call.line.value.as_str())
+                .collect();
             Some(lines.join(", then "))
         }
         (None, Some(why)) => Some(format!("lasting: {why}")),
@@ -198,7 +291,10 @@ mod tests {
         let path = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("runbooks/README.md");
         let kept = std::fs::read_to_string(path).unwrap_or_default();
         let now = index(&Catalogue::shipped());
-        assert!(kept == now, "regenerate runbooks/README.md: azir runbook list --markdown\n{now}");
+        assert!(
+            kept == now,
+            "regenerate runbooks/README.md: azir runbook list --markdown\n{now}"
+        );
     }
 
     #[test]
@@ -206,7 +302,14 @@ mod tests {
         let catalogue = Catalogue::shipped();
         let (runbook, _) = catalogue.load("isolate-vm").unwrap();
         let text = show(&runbook);
-        for part in ["VM  the name or resource id", "--cut-dns  true or false", "swap [isolate]", "undo: restores the members", "What stays open:", "IR-4(2)"] {
+        for part in [
+            "VM  the name or resource id",
+            "--cut-dns  true or false",
+            "swap [isolate]",
+            "undo: restores the members",
+            "What stays open:",
+            "IR-4(2)",
+        ] {
             assert!(text.contains(part), "{part} is missing in\n{text}");
         }
     }
@@ -214,7 +317,13 @@ mod tests {
     #[test]
     fn the_language_is_a_table_of_all_its_filters() {
         let text = language();
-        assert_eq!(text.lines().filter(|line| line.starts_with("| `")).count(), documented().len());
-        assert!(text.contains("| `list \\| pluck('a.b')` | the member of each, where it is there |"), "{text}");
+        assert_eq!(
+            text.lines().filter(|line| line.starts_with("| `")).count(),
+            documented().len()
+        );
+        assert!(
+            text.contains("| `list \\| pluck('a.b')` | the member of each, where it is there |"),
+            "{text}"
+        );
     }
 }

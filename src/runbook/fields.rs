@@ -22,14 +22,33 @@ const MAX_PROBLEMS: usize = 50;
 
 impl<'a> Problems<'a> {
     pub(crate) fn new(file: &'a str) -> Self {
-        Self { file, found: Vec::new() }
+        Self {
+            file,
+            found: Vec::new(),
+        }
     }
 
-    pub(crate) fn add(&mut self, code: &'static str, place: Place, message: impl Into<String>, help: Option<String>) {
+    pub(crate) fn add(
+        &mut self,
+        code: &'static str,
+        place: Place,
+        message: impl Into<String>,
+        help: Option<String>,
+    ) {
         let message = message.into();
-        let known = self.found.iter().any(|problem| problem.place == place && problem.message == message);
+        let known = self
+            .found
+            .iter()
+            .any(|problem| problem.place == place && problem.message == message);
         if self.found.len() < MAX_PROBLEMS && !known {
-            self.found.push(Problem { code, file: self.file.to_owned(), place, message, help, related: Vec::new() });
+            self.found.push(Problem {
+                code,
+                file: self.file.to_owned(),
+                place,
+                message,
+                help,
+                related: Vec::new(),
+            });
         }
     }
 
@@ -48,7 +67,12 @@ pub(crate) struct Fields<'n> {
 
 impl<'n> Fields<'n> {
     /// Takes a map whose keys must be in `table`.
-    pub(crate) fn of(node: &'n Node, what: &str, table: &[KeyInfo], problems: &mut Problems<'_>) -> Option<Self> {
+    pub(crate) fn of(
+        node: &'n Node,
+        what: &str,
+        table: &[KeyInfo],
+        problems: &mut Problems<'_>,
+    ) -> Option<Self> {
         let Kind::Map(members) = &node.kind else {
             problems.wrong_type(node, what, "a map");
             return None;
@@ -58,30 +82,56 @@ impl<'n> Fields<'n> {
                 let near = nearest(&key.name, table.iter().map(|info| info.name));
                 let help = match near {
                     Some(near) => format!("did you mean {near}?"),
-                    None => format!("{what} has the keys {}", table.iter().map(|info| info.name).collect::<Vec<_>>().join(", ")),
+                    None => format!(
+                        "{what} has the keys {}",
+                        table
+                            .iter()
+                            .map(|info| info.name)
+                            .collect::<Vec<_>>()
+                            .join(", ")
+                    ),
                 };
-                problems.add("unknown-key", key.place, format!("unknown key {} in {what}", key.name), Some(help));
+                problems.add(
+                    "unknown-key",
+                    key.place,
+                    format!("unknown key {} in {what}", key.name),
+                    Some(help),
+                );
             }
         }
         for info in table.iter().filter(|info| info.required) {
             if !members.iter().any(|(key, _)| key.name == info.name) {
                 let help = format!("{}: {}", info.name, info.help.to_lowercase());
-                problems.add("missing-key", node.place, format!("{what} has no {}", info.name), Some(help));
+                problems.add(
+                    "missing-key",
+                    node.place,
+                    format!("{what} has no {}", info.name),
+                    Some(help),
+                );
             }
         }
         Some(Self {
             place: node.place,
             what: what.to_owned(),
-            members: members.iter().map(|(key, node)| (key.name.as_str(), key.place, node)).collect(),
+            members: members
+                .iter()
+                .map(|(key, node)| (key.name.as_str(), key.place, node))
+                .collect(),
         })
     }
 
     pub(crate) fn get(&self, name: &str) -> Option<&'n Node> {
-        self.members.iter().find(|(key, ..)| *key == name).map(|(_, _, node)| *node)
+        self.members
+            .iter()
+            .find(|(key, ..)| *key == name)
+            .map(|(_, _, node)| *node)
     }
 
     pub(crate) fn key_place(&self, name: &str) -> Place {
-        self.members.iter().find(|(key, ..)| *key == name).map_or(self.place, |(_, place, _)| *place)
+        self.members
+            .iter()
+            .find(|(key, ..)| *key == name)
+            .map_or(self.place, |(_, place, _)| *place)
     }
 
     /// Returns text; numbers and truth values are refused, for `version: 1.0` would lose its zero.
@@ -91,14 +141,22 @@ impl<'n> Fields<'n> {
             problems.wrong_type(node, &format!("{name} of {}", self.what), "text");
             return None;
         };
-        Some(Spanned { value: text.clone(), place: node.place })
+        Some(Spanned {
+            value: text.clone(),
+            place: node.place,
+        })
     }
 
     /// Returns text of one line that says something.
     pub(crate) fn line(&self, name: &str, problems: &mut Problems<'_>) -> Option<Template> {
         let text = self.text(name, problems)?;
         if text.value.trim().is_empty() || text.value.trim_end().contains('\n') {
-            problems.add("bad-line", text.place, format!("{name} of {} must be one line", self.what), None);
+            problems.add(
+                "bad-line",
+                text.place,
+                format!("{name} of {} must be one line", self.what),
+                None,
+            );
         }
         Some(text)
     }
@@ -115,7 +173,10 @@ impl<'n> Fields<'n> {
                 return None;
             }
         };
-        Some(Spanned { value: text, place: node.place })
+        Some(Spanned {
+            value: text,
+            place: node.place,
+        })
     }
 
     pub(crate) fn flag(&self, name: &str, problems: &mut Problems<'_>) -> bool {
@@ -139,11 +200,22 @@ impl<'n> Fields<'n> {
     }
 
     /// Returns a whole number within bounds.
-    pub(crate) fn number(&self, name: &str, min: i64, max: i64, problems: &mut Problems<'_>) -> Option<usize> {
+    pub(crate) fn number(
+        &self,
+        name: &str,
+        min: i64,
+        max: i64,
+        problems: &mut Problems<'_>,
+    ) -> Option<usize> {
         let number = self.int(name, problems)?;
         if !(min..=max).contains(&number) {
             let place = self.get(name).map_or(self.place, |node| node.place);
-            problems.add("bad-number", place, format!("{name} is a number from {min} to {max}"), None);
+            problems.add(
+                "bad-number",
+                place,
+                format!("{name} is a number from {min} to {max}"),
+                None,
+            );
         }
         usize::try_from(number).ok()
     }
@@ -159,19 +231,36 @@ impl<'n> Fields<'n> {
         let mut texts = Vec::new();
         for node in nodes {
             match &node.kind {
-                Kind::Text(text) => texts.push(Spanned { value: text.clone(), place: node.place }),
-                _ => problems.wrong_type(node, &format!("{name} of {}", self.what), "text, or a list of texts"),
+                Kind::Text(text) => texts.push(Spanned {
+                    value: text.clone(),
+                    place: node.place,
+                }),
+                _ => problems.wrong_type(
+                    node,
+                    &format!("{name} of {}", self.what),
+                    "text, or a list of texts",
+                ),
             }
         }
         texts
     }
 
-    pub(crate) fn text_map(&self, name: &str, problems: &mut Problems<'_>) -> IndexMap<String, Template> {
+    pub(crate) fn text_map(
+        &self,
+        name: &str,
+        problems: &mut Problems<'_>,
+    ) -> IndexMap<String, Template> {
         let mut map = IndexMap::new();
         for (key, node) in self.map(name, problems) {
             match &node.kind {
                 Kind::Text(text) => {
-                    map.insert(key.name.clone(), Spanned { value: text.clone(), place: node.place });
+                    map.insert(
+                        key.name.clone(),
+                        Spanned {
+                            value: text.clone(),
+                            place: node.place,
+                        },
+                    );
                 }
                 _ => problems.wrong_type(node, &key.name, "text"),
             }
@@ -179,10 +268,22 @@ impl<'n> Fields<'n> {
         map
     }
 
-    pub(crate) fn any_map(&self, name: &str, problems: &mut Problems<'_>) -> IndexMap<String, Spanned<Value>> {
+    pub(crate) fn any_map(
+        &self,
+        name: &str,
+        problems: &mut Problems<'_>,
+    ) -> IndexMap<String, Spanned<Value>> {
         self.map(name, problems)
             .into_iter()
-            .map(|(key, node)| (key.name.clone(), Spanned { value: node.json(), place: node.place }))
+            .map(|(key, node)| {
+                (
+                    key.name.clone(),
+                    Spanned {
+                        value: node.json(),
+                        place: node.place,
+                    },
+                )
+            })
             .collect()
     }
 
@@ -190,7 +291,9 @@ impl<'n> Fields<'n> {
     pub(crate) fn map(&self, name: &str, problems: &mut Problems<'_>) -> Vec<(&'n Key, &'n Node)> {
         match self.get(name).map(|node| (node, &node.kind)) {
             None => Vec::new(),
-            Some((_, Kind::Map(members))) => members.iter().map(|(key, node)| (key, node)).collect(),
+            Some((_, Kind::Map(members))) => {
+                members.iter().map(|(key, node)| (key, node)).collect()
+            }
             Some((node, _)) => {
                 problems.wrong_type(node, &format!("{name} of {}", self.what), "a map");
                 Vec::new()
@@ -199,13 +302,25 @@ impl<'n> Fields<'n> {
     }
 
     /// Returns one of `words` as its index.
-    pub(crate) fn word(&self, name: &str, words: &[&str], problems: &mut Problems<'_>) -> Option<usize> {
+    pub(crate) fn word(
+        &self,
+        name: &str,
+        words: &[&str],
+        problems: &mut Problems<'_>,
+    ) -> Option<usize> {
         let text = self.text(name, problems)?;
         let index = words.iter().position(|word| *word == text.value);
         if index.is_none() {
-            let help = nearest(&text.value, words.iter().copied())
-                .map_or_else(|| format!("one of {}", words.join(", ")), |near| format!("did you mean {near}?"));
-            problems.add("unknown-word", text.place, format!("{name} cannot be {:?}", short(&text.value)), Some(help));
+            let help = nearest(&text.value, words.iter().copied()).map_or_else(
+                || format!("one of {}", words.join(", ")),
+                |near| format!("did you mean {near}?"),
+            );
+            problems.add(
+                "unknown-word",
+                text.place,
+                format!("{name} cannot be {:?}", short(&text.value)),
+                Some(help),
+            );
         }
         index
     }
@@ -215,7 +330,12 @@ impl<'n> Fields<'n> {
         let span = super::params::duration(&text.value);
         if span.is_none() {
             let message = format!("{name} cannot be {:?}", short(&text.value));
-            problems.add("bad-duration", text.place, message, Some("write a span such as 90s, 5m, 24h or 7d".to_owned()));
+            problems.add(
+                "bad-duration",
+                text.place,
+                message,
+                Some("write a span such as 90s, 5m, 24h or 7d".to_owned()),
+            );
         }
         span
     }

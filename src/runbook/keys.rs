@@ -68,60 +68,131 @@ pub(crate) enum Shape {
 }
 
 const fn key(name: &'static str, shape: Shape, help: &'static str) -> KeyInfo {
-    KeyInfo { name, shape, help, required: false }
+    KeyInfo {
+        name,
+        shape,
+        help,
+        required: false,
+    }
 }
 
 const fn must(name: &'static str, shape: Shape, help: &'static str) -> KeyInfo {
-    KeyInfo { name, shape, help, required: true }
+    KeyInfo {
+        name,
+        shape,
+        help,
+        required: true,
+    }
 }
 
 /// The phases in order.
-pub(crate) const PHASES: &[&str] = &["inventory", "preserve", "isolate", "identity", "tag", "export", "delete"];
+pub(crate) const PHASES: &[&str] = &[
+    "inventory",
+    "preserve",
+    "isolate",
+    "identity",
+    "tag",
+    "export",
+    "delete",
+];
 /// The purposes.
-pub(crate) const PURPOSES: &[&str] = &["read", "contain", "rotate", "eradicate", "prepare", "respond"];
+pub(crate) const PURPOSES: &[&str] = &[
+    "read",
+    "contain",
+    "rotate",
+    "eradicate",
+    "prepare",
+    "respond",
+];
 /// The planes.
 pub(crate) const PLANES: &[&str] = &["arm", "graph", "vault", "logs", "blob"];
 /// The kinds of step.
-pub(crate) const KINDS: &[&str] = &["read", "request", "edit", "collect", "assert", "decide", "manual", "run", "wait"];
+pub(crate) const KINDS: &[&str] = &[
+    "read", "request", "edit", "collect", "assert", "decide", "manual", "run", "wait",
+];
 
 /// What a failure can mean.
 pub(crate) const OTHERWISE: &[&str] = &["stop", "gap", "say"];
 /// The types of a parameter.
-pub(crate) const TYPES: &[&str] = &["string", "bool", "int", "enum", "duration", "cidr", "resource", "user", "list"];
+pub(crate) const TYPES: &[&str] = &[
+    "string", "bool", "int", "enum", "duration", "cidr", "resource", "user", "list",
+];
 /// The types of a list's items.
 pub(crate) const LIST_TYPES: &[&str] = &["string", "int", "enum", "duration", "cidr", "user"];
 /// Words that an expression reads as something else than a name.
-pub(crate) const LANGUAGE: &[&str] = &["and", "else", "false", "if", "in", "is", "none", "not", "or", "true"];
+pub(crate) const LANGUAGE: &[&str] = &[
+    "and", "else", "false", "if", "in", "is", "none", "not", "or", "true",
+];
 /// What an undo that is a map says: one of these.
 pub(crate) const UNDO_KINDS: &[&str] = &["never", "request", "requests"];
 
 /// Keys at the top of a file.
 pub(crate) const TOP: &[KeyInfo] = &[
     must("azir", Shape::Words(&["v1"]), "The version of the format"),
-    must("name", Shape::Name, "The command's name, equal to the file's name"),
-    must("version", Shape::Version, "The runbook's own version, as 1.0.0"),
+    must(
+        "name",
+        Shape::Name,
+        "The command's name, equal to the file's name",
+    ),
+    must(
+        "version",
+        Shape::Version,
+        "The runbook's own version, as 1.0.0",
+    ),
     must("title", Shape::Line, "One line for help and index"),
     key("about", Shape::Text, "Longer help"),
     must("purpose", Shape::Words(PURPOSES), "What it is for"),
-    key("deadline", Shape::Span, "How long containment may take, as 5m"),
-    key("controls", Shape::TextsMap, "Controls it serves, by framework"),
+    key(
+        "deadline",
+        Shape::Span,
+        "How long containment may take, as 5m",
+    ),
+    key(
+        "controls",
+        Shape::TextsMap,
+        "Controls it serves, by framework",
+    ),
     key("params", Shape::Params, "Parameters"),
-    key("permissions", Shape::Table(PERMISSIONS), "What the caller must be allowed to do"),
+    key(
+        "permissions",
+        Shape::Table(PERMISSIONS),
+        "What the caller must be allowed to do",
+    ),
     must("steps", Shape::Tables(STEP), "Steps in order"),
-    key("result", Shape::AnyMap, "What it hands to a runbook that called it"),
-    key("residual", Shape::Tables(RESIDUAL), "What stays open after a complete run"),
+    key(
+        "result",
+        Shape::AnyMap,
+        "What it hands to a runbook that called it",
+    ),
+    key(
+        "residual",
+        Shape::Tables(RESIDUAL),
+        "What stays open after a complete run",
+    ),
     key("collateral", Shape::Text, "Whom else it touches: a list"),
 ];
 
 /// Keys of a parameter.
 pub(crate) const PARAM: &[KeyInfo] = &[
     must("type", Shape::Words(TYPES), "What it accepts"),
-    key("of", Shape::Text, "The resource type, or the type of a list's items"),
+    key(
+        "of",
+        Shape::Text,
+        "The resource type, or the type of a list's items",
+    ),
     key("values", Shape::Texts, "The values of an enum"),
     key("min", Shape::Int, "The smallest value"),
     key("max", Shape::Int, "The largest value"),
-    key("position", Shape::Number(1, 9), "Its place among the arguments, from 1"),
-    key("many", Shape::Bool, "Whether it may be given more than once; each is a target"),
+    key(
+        "position",
+        Shape::Number(1, 9),
+        "Its place among the arguments, from 1",
+    ),
+    key(
+        "many",
+        Shape::Bool,
+        "Whether it may be given more than once; each is a target",
+    ),
     key("required", Shape::Bool, "Whether it must be given"),
     key("default", Shape::Any, "What it is when not given"),
     key("help", Shape::Line, "One line of help"),
@@ -130,13 +201,21 @@ pub(crate) const PARAM: &[KeyInfo] = &[
 /// Keys of `permissions`.
 pub(crate) const PERMISSIONS: &[KeyInfo] = &[
     key("arm", Shape::Texts, "ARM actions"),
-    key("graph", Shape::Texts, "Microsoft Graph application permissions"),
+    key(
+        "graph",
+        Shape::Texts,
+        "Microsoft Graph application permissions",
+    ),
     key("blob", Shape::Texts, "Data actions of Blob storage"),
 ];
 
 /// Keys of a step.
 pub(crate) const STEP: &[KeyInfo] = &[
-    must("id", Shape::Identifier, "Its name in the runbook: a-z, 0-9 and _"),
+    must(
+        "id",
+        Shape::Identifier,
+        "Its name in the runbook: a-z, 0-9 and _",
+    ),
     must("phase", Shape::Words(PHASES), "Where it belongs"),
     must("title", Shape::Text, "What it does, one line"),
     key("after", Shape::Texts, "Steps that must have ended before"),
@@ -147,7 +226,11 @@ pub(crate) const STEP: &[KeyInfo] = &[
     key("parallel", Shape::Number(1, 256), "How many items at once"),
     key("read", Shape::Table(READ), "Reads"),
     key("request", Shape::Table(REQUEST), "Writes"),
-    key("edit", Shape::Table(EDIT), "Changes named members of a resource"),
+    key(
+        "edit",
+        Shape::Table(EDIT),
+        "Changes named members of a resource",
+    ),
     key("collect", Shape::Table(COLLECT), "Pages into evidence"),
     key("assert", Shape::Table(ASSERT), "States what must be so"),
     key("decide", Shape::Table(DECIDE), "Lets the responder choose"),
@@ -155,15 +238,39 @@ pub(crate) const STEP: &[KeyInfo] = &[
     key("run", Shape::Table(RUN), "Another runbook"),
     key("wait", Shape::Table(WAIT), "Waits"),
     key("let", Shape::Lets, "Named results"),
-    key("check", Shape::TableOrTables(CHECK), "What must be read back"),
-    key("undo", Shape::Undo, "How it is undone: restore, ask, {never: why}, or requests"),
+    key(
+        "check",
+        Shape::TableOrTables(CHECK),
+        "What must be read back",
+    ),
+    key(
+        "undo",
+        Shape::Undo,
+        "How it is undone: restore, ask, {never: why}, or requests",
+    ),
     key("lasting", Shape::Line, "Why what it made stays"),
-    key("consent", Shape::Words(&["explicit"]), "Not covered by --yes"),
-    key("otherwise", Shape::Words(OTHERWISE), "What its failure means"),
+    key(
+        "consent",
+        Shape::Words(&["explicit"]),
+        "Not covered by --yes",
+    ),
+    key(
+        "otherwise",
+        Shape::Words(OTHERWISE),
+        "What its failure means",
+    ),
     key("limit", Shape::Span, "How long one item may take"),
     key("say", Shape::Text, "What to tell when it has ended"),
-    key("shared", Shape::Text, "A key: of all targets the change behind it is made once"),
-    key("on", Shape::Words(&["run", "undo"]), "Whether it belongs to the run or only to its undo"),
+    key(
+        "shared",
+        Shape::Text,
+        "A key: of all targets the change behind it is made once",
+    ),
+    key(
+        "on",
+        Shape::Words(&["run", "undo"]),
+        "Whether it belongs to the run or only to its undo",
+    ),
 ];
 
 const ARM_HELP: &str = "METHOD path, on Azure Resource Manager";
@@ -179,7 +286,11 @@ pub(crate) const READ: &[KeyInfo] = &[
     key("query", Shape::TextMap, "Query parameters"),
     key("headers", Shape::TextMap, "Request headers"),
     key("body", Shape::Any, "The JSON body"),
-    key("pages", Shape::Pages, "The member that holds a page's items"),
+    key(
+        "pages",
+        Shape::Pages,
+        "The member that holds a page's items",
+    ),
     key("missing_ok", Shape::Bool, "Whether 404 is an answer"),
 ];
 
@@ -196,14 +307,22 @@ pub(crate) const REQUEST: &[KeyInfo] = &[
     key("body", Shape::Any, "The JSON body"),
     key("before", Shape::Table(READ), "Reads the state before"),
     key("unless", Shape::Text, "If true it is not needed"),
-    key("idempotent", Shape::Bool, "Whether sending it twice does no more"),
+    key(
+        "idempotent",
+        Shape::Bool,
+        "Whether sending it twice does no more",
+    ),
 ];
 
 /// Keys of `edit`.
 pub(crate) const EDIT: &[KeyInfo] = &[
     must("arm", Shape::Text, "The resource's id"),
     must("api_version", Shape::Text, "The api-version"),
-    must("set", Shape::Paths, "Dotted member path to new value; null removes"),
+    must(
+        "set",
+        Shape::Paths,
+        "Dotted member path to new value; null removes",
+    ),
     key("if_match", Shape::Bool, "Whether to send the etag"),
 ];
 
@@ -216,32 +335,60 @@ pub(crate) const COLLECT: &[KeyInfo] = &[
     key("query", Shape::TextMap, "Query parameters"),
     key("headers", Shape::TextMap, "Request headers"),
     key("body", Shape::Any, "The JSON body"),
-    must("pages", Shape::Pages, "The member that holds a page's items"),
+    must(
+        "pages",
+        Shape::Pages,
+        "The member that holds a page's items",
+    ),
     must("name", Shape::Text, "The exhibit's file name"),
     must("description", Shape::Text, "What the exhibit is"),
     key("window", Shape::Table(WINDOW), "The window asked for"),
-    key("follow_up", Shape::Text, "The command for what was not yet there"),
+    key(
+        "follow_up",
+        Shape::Text,
+        "The command for what was not yet there",
+    ),
 ];
 
 /// Keys of `window`.
-pub(crate) const WINDOW: &[KeyInfo] = &[must("from", Shape::Text, "Its start"), must("to", Shape::Text, "Its end")];
+pub(crate) const WINDOW: &[KeyInfo] = &[
+    must("from", Shape::Text, "Its start"),
+    must("to", Shape::Text, "Its end"),
+];
 /// Keys of `assert`.
-pub(crate) const ASSERT: &[KeyInfo] =
-    &[must("that", Shape::Text, "The condition"), must("message", Shape::Text, "What is wrong when it is not so")];
+pub(crate) const ASSERT: &[KeyInfo] = &[
+    must("that", Shape::Text, "The condition"),
+    must("message", Shape::Text, "What is wrong when it is not so"),
+];
 /// Keys of `decide`.
 pub(crate) const DECIDE: &[KeyInfo] = &[
     must("question", Shape::Text, "The question exactly as shown"),
-    must("options", Shape::Text, "A list of objects with id and label"),
-    key("default", Shape::Words(&["none", "all"]), "What --yes chooses"),
+    must(
+        "options",
+        Shape::Text,
+        "A list of objects with id and label",
+    ),
+    key(
+        "default",
+        Shape::Words(&["none", "all"]),
+        "What --yes chooses",
+    ),
 ];
 /// Keys of `manual`.
-pub(crate) const MANUAL: &[KeyInfo] =
-    &[must("instruction", Shape::Text, "The exact instruction"), must("finding", Shape::Text, "What to report")];
+pub(crate) const MANUAL: &[KeyInfo] = &[
+    must("instruction", Shape::Text, "The exact instruction"),
+    must("finding", Shape::Text, "What to report"),
+];
 /// Keys of `run`.
-pub(crate) const RUN: &[KeyInfo] =
-    &[must("runbook", Shape::Text, "Its name"), key("with", Shape::AnyMap, "Its parameters")];
+pub(crate) const RUN: &[KeyInfo] = &[
+    must("runbook", Shape::Text, "Its name"),
+    key("with", Shape::AnyMap, "Its parameters"),
+];
 /// Keys of `wait`.
-pub(crate) const WAIT: &[KeyInfo] = &[must("for", Shape::Scalar, "How long"), must("why", Shape::Line, "Why")];
+pub(crate) const WAIT: &[KeyInfo] = &[
+    must("for", Shape::Scalar, "How long"),
+    must("why", Shape::Line, "Why"),
+];
 /// Keys of `check`.
 pub(crate) const CHECK: &[KeyInfo] = &[
     must("claim", Shape::Text, "What it claims"),
@@ -250,26 +397,50 @@ pub(crate) const CHECK: &[KeyInfo] = &[
     must("that", Shape::Text, "The condition"),
     key("observed", Shape::Text, "What was seen, for the record"),
     key("within", Shape::Span, "How long to go on reading"),
-    key("gate", Shape::Bool, "Whether it must hold before the next phase"),
-    key("otherwise", Shape::Words(OTHERWISE), "What its failure means"),
+    key(
+        "gate",
+        Shape::Bool,
+        "Whether it must hold before the next phase",
+    ),
+    key(
+        "otherwise",
+        Shape::Words(OTHERWISE),
+        "What its failure means",
+    ),
 ];
 /// Keys of one request of an `undo`.
 pub(crate) const UNDO_REQUEST: &[KeyInfo] = &[
     must("request", Shape::Table(READ), "The write"),
-    key("read", Shape::Table(READ), "Reads the present state as current"),
+    key(
+        "read",
+        Shape::Table(READ),
+        "Reads the present state as current",
+    ),
     key("unless", Shape::Text, "If true there is nothing to undo"),
     key("drift", Shape::Text, "If true somebody changed it since"),
-    key("that", Shape::Text, "What must be true of current afterwards"),
+    key(
+        "that",
+        Shape::Text,
+        "What must be true of current afterwards",
+    ),
 ];
 /// Keys of `undo` as a map.
 pub(crate) const UNDO: &[KeyInfo] = &[
     key("never", Shape::Line, "Why it cannot be undone"),
     key("requests", Shape::Tables(UNDO_REQUEST), "Requests in order"),
     key("request", Shape::Table(READ), "The write"),
-    key("read", Shape::Table(READ), "Reads the present state as current"),
+    key(
+        "read",
+        Shape::Table(READ),
+        "Reads the present state as current",
+    ),
     key("unless", Shape::Text, "If true there is nothing to undo"),
     key("drift", Shape::Text, "If true somebody changed it since"),
-    key("that", Shape::Text, "What must be true of current afterwards"),
+    key(
+        "that",
+        Shape::Text,
+        "What must be true of current afterwards",
+    ),
 ];
 /// Keys of a residual.
 pub(crate) const RESIDUAL: &[KeyInfo] = &[

@@ -51,9 +51,11 @@ impl ParamKind {
             (_, Value::String(text)) => self.parse(text),
             (Self::Bool, Value::Bool(_)) => Ok(value.clone()),
             (Self::Int { .. }, Value::Number(number)) => self.parse(&number.to_string()),
-            (Self::List(of), Value::Array(items)) => {
-                items.iter().map(|item| of.accept(item)).collect::<Result<Vec<_>, _>>().map(Value::Array)
-            }
+            (Self::List(of), Value::Array(items)) => items
+                .iter()
+                .map(|item| of.accept(item))
+                .collect::<Result<Vec<_>, _>>()
+                .map(Value::Array),
             _ => Err(format!("it is not {}", self.word())),
         }
     }
@@ -75,7 +77,9 @@ impl ParamKind {
 }
 
 fn int(text: &str, min: Option<i64>, max: Option<i64>) -> Result<Value, String> {
-    let number: i64 = text.parse().map_err(|_| "it is no whole number".to_owned())?;
+    let number: i64 = text
+        .parse()
+        .map_err(|_| "it is no whole number".to_owned())?;
     if min.is_some_and(|min| number < min) || max.is_some_and(|max| number > max) {
         let low = min.map_or_else(|| "any".to_owned(), |min| min.to_string());
         let high = max.map_or_else(|| "any".to_owned(), |max| max.to_string());
@@ -107,18 +111,28 @@ pub fn cidr(text: &str) -> Result<String, String> {
     let (address, length) = text.split_once('/').unwrap_or((text, ""));
     let address: IpAddr = address.parse().map_err(|_| refuse())?;
     let most = if address.is_ipv4() { 32 } else { 128 };
-    let length: u32 = if length.is_empty() { most } else { length.parse().map_err(|_| refuse())? };
+    let length: u32 = if length.is_empty() {
+        most
+    } else {
+        length.parse().map_err(|_| refuse())?
+    };
     if length > most {
         return Err(refuse());
     }
     Ok(match address {
         IpAddr::V4(address) => {
             let mask = u32::MAX.checked_shl(32 - length).unwrap_or(0);
-            format!("{}/{length}", std::net::Ipv4Addr::from_bits(address.to_bits() & mask))
+            format!(
+                "{}/{length}",
+                std::net::Ipv4Addr::from_bits(address.to_bits() & mask)
+            )
         }
         IpAddr::V6(address) => {
             let mask = u128::MAX.checked_shl(128 - length).unwrap_or(0);
-            format!("{}/{length}", std::net::Ipv6Addr::from_bits(address.to_bits() & mask))
+            format!(
+                "{}/{length}",
+                std::net::Ipv6Addr::from_bits(address.to_bits() & mask)
+            )
         }
     })
 }
@@ -133,14 +147,34 @@ mod tests {
         assert!(ParamKind::Duration.parse("24").is_err());
         assert!(ParamKind::Duration.parse("99999999999999999999d").is_err());
         assert!(ParamKind::Duration.parse("ä").is_err());
-        assert_eq!(ParamKind::Cidr.parse("10.99.0.7/24"), Ok(json!("10.99.0.0/24")));
+        assert_eq!(
+            ParamKind::Cidr.parse("10.99.0.7/24"),
+            Ok(json!("10.99.0.0/24"))
+        );
         assert_eq!(ParamKind::Cidr.parse("0.0.0.0/0"), Ok(json!("0.0.0.0/0")));
         assert_eq!(ParamKind::Cidr.parse("fe80::1/64"), Ok(json!("fe80::/64")));
         assert!(ParamKind::Cidr.parse("10.0.0.0/33").is_err());
-        assert_eq!(ParamKind::Int { min: Some(1), max: Some(5) }.parse("5"), Ok(json!(5)));
-        assert!(ParamKind::Int { min: Some(1), max: Some(5) }.parse("6").is_err());
+        assert_eq!(
+            ParamKind::Int {
+                min: Some(1),
+                max: Some(5)
+            }
+            .parse("5"),
+            Ok(json!(5))
+        );
+        assert!(
+            ParamKind::Int {
+                min: Some(1),
+                max: Some(5)
+            }
+            .parse("6")
+            .is_err()
+        );
         assert!(ParamKind::Enum(vec!["cut".into()]).parse("Cut").is_err());
-        assert_eq!(ParamKind::List(Box::new(ParamKind::Bool)).parse("true, false"), Ok(json!([true, false])));
+        assert_eq!(
+            ParamKind::List(Box::new(ParamKind::Bool)).parse("true, false"),
+            Ok(json!([true, false]))
+        );
         assert!(ParamKind::String.parse("a\nb").is_err());
         assert_eq!(ParamKind::Bool.accept(&json!(true)), Ok(json!(true)));
         assert!(ParamKind::Bool.accept(&json!(1)).is_err());

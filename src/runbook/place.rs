@@ -24,7 +24,10 @@ impl Place {
             line: before.matches('\n').count() + 1,
             column: before[line_start..].chars().count() + 1,
             offset: before.len(),
-            len: text[before.len()..].chars().next().map_or(1, char::len_utf8),
+            len: text[before.len()..]
+                .chars()
+                .next()
+                .map_or(1, char::len_utf8),
         }
     }
 }

@@ -22,7 +22,10 @@ pub struct Problem {
 impl Problem {
     /// Returns the problem as one line: `file:line:column: message`.
     pub fn line(&self) -> String {
-        format!("{}:{}:{}: {}", self.file, self.place.line, self.place.column, self.message)
+        format!(
+            "{}:{}:{}: {}",
+            self.file, self.place.line, self.place.column, self.message
+        )
     }
 }
 
@@ -55,31 +58,66 @@ pub fn render(problem: &Problem, text: &str) -> String {
 const WIDTH: usize = 120;
 
 fn snippet(file: &str, place: Place, text: &str, arrow: &str, what: &str) -> String {
-    let Place { line, column, offset, len } = place;
+    let Place {
+        line,
+        column,
+        offset,
+        len,
+    } = place;
     let head = format!(" {arrow} {file}:{line}:{column}\n");
-    let Some(source) = line.checked_sub(1).and_then(|index| text.lines().nth(index)) else {
+    let Some(source) = line
+        .checked_sub(1)
+        .and_then(|index| text.lines().nth(index))
+    else {
         return head;
     };
     // Of a long line the part around the place is shown.
     let before = column.saturating_sub(1);
-    let skipped = if before < WIDTH { 0 } else { before - WIDTH / 2 };
-    let shown: String = source.chars().skip(skipped).take(WIDTH).map(|c| if c.is_control() { ' ' } else { c }).collect();
-    let concerned = text.get(offset..offset.saturating_add(len)).map_or(1, |part| part.chars().take_while(|c| *c != '\n').count());
-    let room = shown.chars().count().saturating_sub(before - skipped).max(1);
+    let skipped = if before < WIDTH {
+        0
+    } else {
+        before - WIDTH / 2
+    };
+    let shown: String = source
+        .chars()
+        .skip(skipped)
+        .take(WIDTH)
+        .map(|c| if c.is_control() { ' ' } else { c })
+        .collect();
+    let concerned = text
+        .get(offset..offset.saturating_add(len))
+        .map_or(1, |part| part.chars().take_while(|c| *c != '\n').count());
+    let room = shown
+        .chars()
+        .count()
+        .saturating_sub(before - skipped)
+        .max(1);
     let marks = "^".repeat(concerned.clamp(1, room));
     let gutter = line.to_string();
     let pad = " ".repeat(gutter.len());
     let indent = " ".repeat((before - skipped).min(WIDTH));
-    let note = if what.is_empty() { String::new() } else { format!(" {what}") };
+    let note = if what.is_empty() {
+        String::new()
+    } else {
+        format!(" {what}")
+    };
     format!("{head}{pad} |\n{gutter} | {shown}\n{pad} | {indent}{marks}{note}\n")
 }
 
 /// Returns the word of `known` that `typed` was probably meant to be.
-pub(crate) fn nearest<'a>(typed: &str, known: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
+pub(crate) fn nearest<'a>(
+    typed: &str,
+    known: impl IntoIterator<Item = &'a str>,
+) -> Option<&'a str> {
     let limit = (typed.chars().count() / 3).max(1) + 1;
     known
         .into_iter()
-        .map(|word| (strsim::damerau_levenshtein(&typed.to_lowercase(), word), word))
+        .map(|word| {
+            (
+                strsim::damerau_levenshtein(&typed.to_lowercase(), word),
+                word,
+            )
+        })
         .filter(|(distance, _)| *distance <= limit)
         .min()
         .map(|(_, word)| word)
@@ -94,17 +132,38 @@ mod tests {
         let problem = Problem {
             code: "unknown-key",
             file: "x.yaml".into(),
-            place: Place { line: 2, column: 3, offset: 11, len: 4 },
+            place: Place {
+                line: 2,
+                column: 3,
+                offset: 11,
+                len: 4,
+            },
             message: "unknown key nmae".into(),
             help: Some("did you mean name?".into()),
-            related: vec![(Place { line: 1, column: 1, offset: 0, len: 4 }, "in this file".into())],
+            related: vec![(
+                Place {
+                    line: 1,
+                    column: 1,
+                    offset: 0,
+                    len: 4,
+                },
+                "in this file".into(),
+            )],
         };
         assert_eq!(
             render(&problem, "azir: v1\n  nmae: x\n"),
             "error[unknown-key]: unknown key nmae\n  --> x.yaml:2:3\n  |\n2 |   nmae: x\n  |   ^^^^\n  ::: x.yaml:1:1\n  |\n1 | azir: v1\n  | ^^^^ in this file\n  = help: did you mean name?\n"
         );
         // A place beyond the text is no reason to fail.
-        let far = Problem { place: Place { line: 99, column: 99, offset: 0, len: 7 }, ..problem };
+        let far = Problem {
+            place: Place {
+                line: 99,
+                column: 99,
+                offset: 0,
+                len: 7,
+            },
+            ..problem
+        };
         assert!(render(&far, "azir: v1").contains("x.yaml:99:99"));
     }
 

@@ -9,14 +9,21 @@ use super::keys::{self, KeyInfo, Shape};
 pub fn schema() -> Value {
     let mut schema = table(keys::TOP);
     if let Some(members) = schema.as_object_mut() {
-        members.insert("$schema".to_owned(), json!("https://json-schema.org/draft/2020-12/schema"));
+        members.insert(
+            "$schema".to_owned(),
+            json!("https://json-schema.org/draft/2020-12/schema"),
+        );
         members.insert("title".to_owned(), json!("azir runbook v1"));
     }
     schema
 }
 
 /// Keys of which a map has exactly one, and the key that tells a table in which this is so.
-const ONE_OF: [(&[&str], &str); 3] = [(keys::KINDS, "phase"), (keys::PLANES, "query"), (keys::UNDO_KINDS, "never")];
+const ONE_OF: [(&[&str], &str); 3] = [
+    (keys::KINDS, "phase"),
+    (keys::PLANES, "query"),
+    (keys::UNDO_KINDS, "never"),
+];
 
 fn table(keys: &[KeyInfo]) -> Value {
     let properties: Map<String, Value> = keys
@@ -29,11 +36,25 @@ fn table(keys: &[KeyInfo]) -> Value {
             (key.name.to_owned(), property)
         })
         .collect();
-    let required: Vec<&str> = keys.iter().filter(|key| key.required).map(|key| key.name).collect();
+    let required: Vec<&str> = keys
+        .iter()
+        .filter(|key| key.required)
+        .map(|key| key.name)
+        .collect();
     let mut schema = json!({"type": "object", "additionalProperties": false, "properties": properties, "required": required});
-    for (group, _) in ONE_OF.iter().filter(|(_, mark)| keys.iter().any(|key| key.name == *mark)) {
-        let here: Vec<&str> = group.iter().copied().filter(|name| keys.iter().any(|key| key.name == *name)).collect();
-        schema["oneOf"] = here.iter().map(|name| json!({"required": [name]})).collect();
+    for (group, _) in ONE_OF
+        .iter()
+        .filter(|(_, mark)| keys.iter().any(|key| key.name == *mark))
+    {
+        let here: Vec<&str> = group
+            .iter()
+            .copied()
+            .filter(|name| keys.iter().any(|key| key.name == *name))
+            .collect();
+        schema["oneOf"] = here
+            .iter()
+            .map(|name| json!({"required": [name]}))
+            .collect();
     }
     // ARM is the one plane that demands a version.
     if schema["properties"].get("api_version").is_some() && !required.contains(&"api_version") {
@@ -48,9 +69,13 @@ fn shape(shape: Shape) -> Value {
         Shape::Line => json!({"type": "string", "pattern": r"^[^\n]*\S[^\n]*\s*$"}),
         Shape::Name => json!({"type": "string", "pattern": "^[a-z][a-z0-9-]{0,63}$"}),
         Shape::Identifier => identifier(),
-        Shape::Version => json!({"type": "string", "pattern": r"^[0-9]{1,9}\.[0-9]{1,9}\.[0-9]{1,9}$"}),
+        Shape::Version => {
+            json!({"type": "string", "pattern": r"^[0-9]{1,9}\.[0-9]{1,9}\.[0-9]{1,9}$"})
+        }
         Shape::Span => json!({"type": "string", "pattern": "^[0-9]{1,12}[smhd]$"}),
-        Shape::Call => json!({"type": "string", "pattern": r"^(GET|HEAD|POST|PUT|PATCH|DELETE) \s*\S"}),
+        Shape::Call => {
+            json!({"type": "string", "pattern": r"^(GET|HEAD|POST|PUT|PATCH|DELETE) \s*\S"})
+        }
         Shape::Scalar => json!({"type": ["string", "integer", "boolean"]}),
         Shape::Bool => json!({"type": "boolean"}),
         Shape::Int => json!({"type": "integer"}),
@@ -62,7 +87,9 @@ fn shape(shape: Shape) -> Value {
         Shape::TextsMap => json!({"type": "object", "additionalProperties": texts()}),
         Shape::Any => json!({}),
         Shape::AnyMap => json!({"type": "object"}),
-        Shape::Paths => json!({"type": "object", "minProperties": 1, "propertyNames": {"pattern": r"^[^.]+(\.[^.]+)*$"}}),
+        Shape::Paths => {
+            json!({"type": "object", "minProperties": 1, "propertyNames": {"pattern": r"^[^.]+(\.[^.]+)*$"}})
+        }
         Shape::Lets => json!({"type": "object", "propertyNames": identifier()}),
         Shape::Table(keys) => table(keys),
         Shape::Tables(keys) => json!({"type": "array", "items": table(keys)}),
@@ -91,8 +118,14 @@ fn params() -> Value {
     let of_type = |name: &str, then: Value| json!({"if": {"properties": {"type": {"const": name}}, "required": ["type"]}, "then": then});
     schema["allOf"] = json!([
         of_type("enum", json!({"required": ["values"]})),
-        of_type("resource", json!({"required": ["of"], "properties": {"of": {"pattern": "/"}}})),
-        of_type("list", json!({"properties": {"of": {"enum": keys::LIST_TYPES}}})),
+        of_type(
+            "resource",
+            json!({"required": ["of"], "properties": {"of": {"pattern": "/"}}})
+        ),
+        of_type(
+            "list",
+            json!({"properties": {"of": {"enum": keys::LIST_TYPES}}})
+        ),
     ]);
     schema
 }
@@ -116,7 +149,12 @@ mod tests {
     fn schema_and_parser_agree_on_whole_files() {
         let validator = jsonschema::validator_for(&schema()).unwrap();
         for (_, source) in Catalogue::shipped().sources() {
-            assert_eq!(judged(&validator, &source.text), (true, true), "{}", source.path);
+            assert_eq!(
+                judged(&validator, &source.text),
+                (true, true),
+                "{}",
+                source.path
+            );
         }
         let good = format!("{GOOD}steps: []\n");
         assert_eq!(judged(&validator, &good), (true, true));
@@ -144,11 +182,18 @@ mod tests {
     #[test]
     fn schema_and_parser_agree_on_steps_and_parameters() {
         let validator = jsonschema::validator_for(&schema()).unwrap();
-        let step = |more: &str| format!("{GOOD}steps:\n  - {{id: a, phase: tag, title: T, {more}}}\n");
+        let step =
+            |more: &str| format!("{GOOD}steps:\n  - {{id: a, phase: tag, title: T, {more}}}\n");
         for (good, more) in [
             (true, "read: {graph: GET /x}"),
-            (true, "read: {graph: GET /x, pages: true}, check: {claim: c, that: t, within: 5m}"),
-            (true, "edit: {arm: x, api_version: y, set: {a.b: null}}, undo: restore"),
+            (
+                true,
+                "read: {graph: GET /x, pages: true}, check: {claim: c, that: t, within: 5m}",
+            ),
+            (
+                true,
+                "edit: {arm: x, api_version: y, set: {a.b: null}}, undo: restore",
+            ),
             (true, "wait: {for: 5, why: w}"),
             (false, "read: {graph: GET /x}, wait: {for: 5s, why: w}"),
             (false, "title2: x"),
@@ -163,7 +208,10 @@ mod tests {
             (false, "read: {graph: GET /x}, as: \"a b\""),
             (false, "read: {graph: GET /x}, parallel: 0"),
             (false, "read: {graph: GET /x}, undo: sometimes"),
-            (false, "read: {graph: GET /x}, undo: {never: x, request: {graph: GET /x}}"),
+            (
+                false,
+                "read: {graph: GET /x}, undo: {never: x, request: {graph: GET /x}}",
+            ),
             (false, "edit: {arm: x, api_version: y, set: {}}"),
             (false, "edit: {arm: x, api_version: y, set: {a..b: 1}}"),
         ] {

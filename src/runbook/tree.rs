@@ -61,33 +61,56 @@ impl Node {
             Kind::Float(value) => Value::from(*value),
             Kind::Text(text) => Value::String(text.clone()),
             Kind::List(items) => items.iter().map(Self::json).collect(),
-            Kind::Map(members) => {
-                Value::Object(members.iter().map(|(key, node)| (key.name.clone(), node.json())).collect::<Map<_, _>>())
-            }
+            Kind::Map(members) => Value::Object(
+                members
+                    .iter()
+                    .map(|(key, node)| (key.name.clone(), node.json()))
+                    .collect::<Map<_, _>>(),
+            ),
         }
     }
 }
 
 /// Reads a file into a tree.
-pub(crate) fn read(file: &str, text: &str) -> Result<Node, Problem> {
-    let problem = |place, message: String, help: Option<&str>| Problem {
-        code: "yaml",
-        file: file.to_owned(),
-        place,
-        message,
-        help: help.map(str::to_owned),
-        related: Vec::new(),
+pub(crate) fn read(file: &str, text: &str) -> Result<Node, Vec<Problem>> {
+    let problem = |place, message: String, help: Option<&str>| {
+        vec![Problem {
+            code: "yaml",
+            file: file.to_owned(),
+            place,
+            message,
+            help: help.map(str::to_owned),
+            related: Vec::new(),
+        }]
     };
-    let start = Place { line: 1, column: 1, offset: 0, len: 1 };
+    let start = Place {
+        line: 1,
+        column: 1,
+        offset: 0,
+        len: 1,
+    };
     if text.len() > MAX_BYTES {
-        let message = format!("the file has {} bytes; a runbook has at most {MAX_BYTES}", text.len());
-        return Err(problem(start, message, Some("split it into runbooks that call each other with run")));
+        let message = format!(
+            "the file has {} bytes; a runbook has at most {MAX_BYTES}",
+            text.len()
+        );
+        return Err(problem(
+            start,
+            message,
+            Some("split it into runbooks that call each other with run"),
+        ));
     }
     if let Some(offset) = text.find('\0') {
-        return Err(problem(Place::at(text, offset), "a NUL character".to_owned(), None));
+        return Err(problem(
+            Place::at(text, offset),
+            "a NUL character".to_owned(),
+            None,
+        ));
     }
     serde_saphyr::from_str_with_options::<Node>(text, options()).map_err(|error| {
-        let place = error.location().map_or(start, |location| place_of(&location));
+        let place = error
+            .location()
+            .map_or(start, |location| place_of(&location));
         problem(place, words(&error), None)
     })
 }
@@ -128,15 +151,25 @@ fn place_of(location: &serde_saphyr::Location) -> Place {
     Place {
         line: usize::try_from(location.line()).unwrap_or(0),
         column: usize::try_from(location.column()).unwrap_or(0),
-        offset: span.byte_offset().and_then(|offset| usize::try_from(offset).ok()).unwrap_or(0),
-        len: span.byte_len().and_then(|len| usize::try_from(len).ok()).unwrap_or(1).max(1),
+        offset: span
+            .byte_offset()
+            .and_then(|offset| usize::try_from(offset).ok())
+            .unwrap_or(0),
+        len: span
+            .byte_len()
+            .and_then(|len| usize::try_from(len).ok())
+            .unwrap_or(1)
+            .max(1),
     }
 }
 
 impl<'de> Deserialize<'de> for Node {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         let spanned = serde_saphyr::Spanned::<Kind>::deserialize(deserializer)?;
-        Ok(Self { place: place_of(&spanned.referenced), kind: spanned.value })
+        Ok(Self {
+            place: place_of(&spanned.referenced),
+            kind: spanned.value,
+        })
     }
 }
 
@@ -176,7 +209,9 @@ impl<'de> Visitor<'de> for KindVisitor {
     }
 
     fn visit_u64<E: serde::de::Error>(self, value: u64) -> Result<Kind, E> {
-        i64::try_from(value).map(Kind::Int).map_err(|_| E::custom(format!("the number {value} is too large")))
+        i64::try_from(value)
+            .map(Kind::Int)
+            .map_err(|_| E::custom(format!("the number {value} is too large")))
     }
 
     fn visit_f64<E>(self, value: f64) -> Result<Kind, E> {
@@ -206,7 +241,13 @@ impl<'de> Visitor<'de> for KindVisitor {
             if members.iter().any(|(known, _)| known.name == key.value) {
                 return Err(A::Error::custom(format!("duplicate key {}", key.value)));
             }
-            members.push((Key { name: key.value, place }, access.next_value()?));
+            members.push((
+                Key {
+                    name: key.value,
+                    place,
+                },
+                access.next_value()?,
+            ));
         }
         Ok(Kind::Map(members))
     }

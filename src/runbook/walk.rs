@@ -36,13 +36,21 @@ impl Part {
 
 /// Calls `visit` with every template of a step, the part it belongs to and where it stands.
 pub fn parts(step: &Step, visit: &mut dyn FnMut(Part, &str, Place)) {
-    each([&step.when, &step.skip_reason, &step.for_each].into_iter().flatten(), Part::Head, visit);
+    each(
+        [&step.when, &step.skip_reason, &step.for_each]
+            .into_iter()
+            .flatten(),
+        Part::Head,
+        visit,
+    );
     visit(Part::Head, &step.title.value, step.title.place);
     each(step.say.iter(), Part::Say, visit);
     each(step.shared.iter(), Part::Action, visit);
     action(&step.action, visit);
     for (index, value) in step.lets.values().enumerate() {
-        inside(&value.value, value.place, &mut |text, place| visit(Part::Let(index), text, place));
+        inside(&value.value, value.place, &mut |text, place| {
+            visit(Part::Let(index), text, place);
+        });
     }
     for check in &step.checks {
         check_templates(check, visit);
@@ -57,30 +65,47 @@ pub fn parts(step: &Step, visit: &mut dyn FnMut(Part, &str, Place)) {
 /// Calls `visit` with every template outside the steps, where it stands, and whether it sees an `item`.
 pub fn after_steps(runbook: &Runbook, visit: &mut dyn FnMut(&str, Place, bool)) {
     for value in runbook.result.values() {
-        inside(&value.value, value.place, &mut |text, place| visit(text, place, false));
+        inside(&value.value, value.place, &mut |text, place| {
+            visit(text, place, false);
+        });
     }
     for residual in &runbook.residual {
         let loops = residual.for_each.is_some();
-        for list in &residual.for_each {
+        if let Some(list) = &residual.for_each {
             visit(&list.value, list.place, false);
         }
-        for template in [residual.when.as_ref(), Some(&residual.what), residual.until.as_ref()].into_iter().flatten() {
+        for template in [
+            residual.when.as_ref(),
+            Some(&residual.what),
+            residual.until.as_ref(),
+        ]
+        .into_iter()
+        .flatten()
+        {
             visit(&template.value, template.place, loops);
         }
     }
-    for template in &runbook.collateral {
+    if let Some(template) = &runbook.collateral {
         visit(&template.value, template.place, false);
     }
 }
 
-fn each<'t>(templates: impl IntoIterator<Item = &'t Template>, part: Part, visit: &mut dyn FnMut(Part, &str, Place)) {
+fn each<'t>(
+    templates: impl IntoIterator<Item = &'t Template>,
+    part: Part,
+    visit: &mut dyn FnMut(Part, &str, Place),
+) {
     for template in templates {
         visit(part, &template.value, template.place);
     }
 }
 
 fn check_templates(check: &Check, visit: &mut dyn FnMut(Part, &str, Place)) {
-    each([&check.when, &check.observed].into_iter().flatten(), Part::Check, visit);
+    each(
+        [&check.when, &check.observed].into_iter().flatten(),
+        Part::Check,
+        visit,
+    );
     each([&check.claim, &check.that], Part::Check, visit);
     if let Some(get) = &check.get {
         call(get, Part::Check, visit);
@@ -88,7 +113,13 @@ fn check_templates(check: &Check, visit: &mut dyn FnMut(Part, &str, Place)) {
 }
 
 fn undo_request(request: &UndoRequest, visit: &mut dyn FnMut(Part, &str, Place)) {
-    each([&request.unless, &request.drift, &request.that].into_iter().flatten(), Part::Undo, visit);
+    each(
+        [&request.unless, &request.drift, &request.that]
+            .into_iter()
+            .flatten(),
+        Part::Undo,
+        visit,
+    );
     call(&request.call, Part::Undo, visit);
     if let Some(read) = &request.read {
         call(read, Part::Undo, visit);
@@ -109,7 +140,9 @@ fn action(action: &Action, visit: &mut dyn FnMut(Part, &str, Place)) {
         Action::Edit(edit) => {
             each([&edit.arm], part, visit);
             for value in edit.set.values() {
-                inside(&value.value, value.place, &mut |text, place| visit(part, text, place));
+                inside(&value.value, value.place, &mut |text, place| {
+                    visit(part, text, place);
+                });
             }
         }
         Action::Collect(collect) => {
@@ -125,7 +158,9 @@ fn action(action: &Action, visit: &mut dyn FnMut(Part, &str, Place)) {
         Action::Manual(manual) => each([&manual.instruction, &manual.finding], part, visit),
         Action::Run(other) => {
             for value in other.with.values() {
-                inside(&value.value, value.place, &mut |text, place| visit(part, text, place));
+                inside(&value.value, value.place, &mut |text, place| {
+                    visit(part, text, place);
+                });
             }
         }
         Action::Wait(wait) => each([&wait.how_long], part, visit),
@@ -134,9 +169,15 @@ fn action(action: &Action, visit: &mut dyn FnMut(Part, &str, Place)) {
 
 fn call(call: &Call, part: Part, visit: &mut dyn FnMut(Part, &str, Place)) {
     visit(part, &call.line.value, call.line.place);
-    each(call.query.values().chain(call.headers.values()), part, visit);
+    each(
+        call.query.values().chain(call.headers.values()),
+        part,
+        visit,
+    );
     if let Some(body) = &call.body {
-        inside(&body.value, body.place, &mut |text, place| visit(part, text, place));
+        inside(&body.value, body.place, &mut |text, place| {
+            visit(part, text, place);
+        });
     }
 }
 
@@ -145,7 +186,9 @@ fn inside(value: &Value, place: Place, visit: &mut dyn FnMut(&str, Place)) {
     match value {
         Value::String(text) => visit(text, place),
         Value::Array(items) => items.iter().for_each(|item| inside(item, place, visit)),
-        Value::Object(members) => members.values().for_each(|member| inside(member, place, visit)),
+        Value::Object(members) => members
+            .values()
+            .for_each(|member| inside(member, place, visit)),
         _ => {}
     }
 }
@@ -167,7 +210,9 @@ pub fn result_names(runbook: &Runbook) -> BTreeSet<String> {
     let expressions = Expressions::new();
     let mut names = BTreeSet::new();
     for value in runbook.result.values() {
-        inside(&value.value, value.place, &mut |text, _| names.extend(expressions.names(text).unwrap_or_default()));
+        inside(&value.value, value.place, &mut |text, _| {
+            names.extend(expressions.names(text).unwrap_or_default())
+        });
     }
     names
 }

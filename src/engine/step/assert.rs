@@ -8,12 +8,21 @@ use crate::runbook::model::{Assert, Otherwise};
 pub(super) fn execute(item: &Item<'_>, assert: &Assert) -> Result<Acted, Failure> {
     let expressions = &item.target.common.expressions;
     let failed = |error| item.expression(&error);
-    if expressions.truth(&assert.that, &item.scope).map_err(failed)? {
+    if expressions
+        .truth(&assert.that, &item.scope)
+        .map_err(failed)?
+    {
         return Ok(Acted::with(Vec::new()));
     }
-    let message = expressions.text(&assert.message, &item.scope).map_err(failed)?;
+    let message = expressions
+        .text(&assert.message, &item.scope)
+        .map_err(failed)?;
     let runbook = &item.target.common.program.frames[0].runbook.name.value;
-    let failure = Failure::failed("guard", message, format!("azir {runbook} {} --plan", item.target.name));
+    let failure = Failure::failed(
+        "guard",
+        message,
+        format!("azir {runbook} {} --plan", item.target.name),
+    );
     Err(match item.step.otherwise {
         Otherwise::Stop => failure.of_kind(FailureKind::Refused),
         Otherwise::Gap | Otherwise::Say => failure,

@@ -12,13 +12,21 @@ use crate::runbook::model::Action;
 const SKIPPED: &str = "__skipped";
 
 /// Hands the parameters to the called frame, or marks it as skipped.
-pub(super) async fn enter(target: &Target<'_>, node: usize, child: usize) -> Result<StepDone, Failure> {
+pub(super) async fn enter(
+    target: &Target<'_>,
+    node: usize,
+    child: usize,
+) -> Result<StepDone, Failure> {
     let step = target.common.program.step(node);
     let id = &target.common.program.nodes[node].id;
     let scope = target.scope(node);
     let failed = |error| Failure::expression(id, &error);
     let wanted = match &step.when {
-        Some(when) => target.common.expressions.truth(when, &scope).map_err(failed)?,
+        Some(when) => target
+            .common
+            .expressions
+            .truth(when, &scope)
+            .map_err(failed)?,
         None => true,
     };
     let parent = target.common.program.nodes[node].frame;
@@ -32,7 +40,11 @@ pub(super) async fn enter(target: &Target<'_>, node: usize, child: usize) -> Res
     let runbook = &target.common.program.frames[child].runbook;
     let mut given = Map::new();
     for (name, template) in &other.with {
-        let value = target.common.expressions.value(&template.value, &scope).map_err(failed)?;
+        let value = target
+            .common
+            .expressions
+            .value(&template.value, &scope)
+            .map_err(failed)?;
         given.insert(name.clone(), value);
     }
     target.names[child].parameters(runbook.params.iter().map(|(name, param)| {
@@ -55,11 +67,19 @@ pub(crate) fn restore_called(target: &Target<'_>) {
         let runbook = &target.common.program.frames[child].runbook;
         target.names[child].parameters(runbook.params.iter().map(|(name, param)| {
             // What named a step that was never reached is null, as it was then.
-            let given = other
-                .with
-                .get(name)
-                .and_then(|template| target.common.expressions.value(&template.value, &scope).ok());
-            (name, given.or_else(|| param.default.clone()).unwrap_or(Value::Null))
+            let given = other.with.get(name).and_then(|template| {
+                target
+                    .common
+                    .expressions
+                    .value(&template.value, &scope)
+                    .ok()
+            });
+            (
+                name,
+                given
+                    .or_else(|| param.default.clone())
+                    .unwrap_or(Value::Null),
+            )
         }));
     }
 }

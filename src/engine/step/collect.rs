@@ -30,9 +30,15 @@ pub(super) async fn execute(item: &Item<'_>, collect: &Collect) -> Result<Acted,
     };
     let failed = |error| item.expression(&error);
     let expressions = &common.expressions;
-    let name = expressions.text(&collect.name, &item.scope).map_err(failed)?;
-    let description = expressions.text(&collect.description, &item.scope).map_err(failed)?;
-    let source = expressions.call_line(&collect.call, &item.scope).map_err(failed)?;
+    let name = expressions
+        .text(&collect.name, &item.scope)
+        .map_err(failed)?;
+    let description = expressions
+        .text(&collect.description, &item.scope)
+        .map_err(failed)?;
+    let source = expressions
+        .call_line(&collect.call, &item.scope)
+        .map_err(failed)?;
     let window = match &collect.window {
         Some((from, to)) => Some(json!({
             "from": expressions.text(from, &item.scope).map_err(failed)?,
@@ -60,7 +66,10 @@ pub(super) async fn execute(item: &Item<'_>, collect: &Collect) -> Result<Acted,
     if let Some(follow_up) = &collect.follow_up {
         let command = expressions.text(follow_up, &item.scope).map_err(failed)?;
         item.target
-            .say(item.node, &format!("the log lags by minutes; for the rest, later: {command}"))
+            .say(
+                item.node,
+                &format!("the log lags by minutes; for the rest, later: {command}"),
+            )
             .await?;
     }
     Ok(Acted::with(vec![
@@ -81,7 +90,10 @@ async fn page_through(item: &Item<'_>, collect: &Collect) -> Result<(Cite, Ledge
         .map_err(|error| item.expression(&error))?;
     let calls = item.calls(&item.step.title.value);
     let mut pages = wire::pages(client, &rendered)?;
-    let mut object = recorder.store.begin().map_err(|error| Failure::record(error.to_string()))?;
+    let mut object = recorder
+        .store
+        .begin()
+        .map_err(|error| Failure::record(error.to_string()))?;
     let mut ledger = Ledger::default();
     let mut seen = HashSet::new();
     while let Some(rows) = pages.next(&calls).await? {
@@ -96,13 +108,26 @@ async fn page_through(item: &Item<'_>, collect: &Collect) -> Result<(Cite, Ledge
             ledger.redactions += u64::from(recorder.redact(&mut row));
             let mut line = row.to_string().into_bytes();
             line.push(b'\n');
-            object.write(&line).map_err(|error| Failure::record(error.to_string()))?;
+            object
+                .write(&line)
+                .map_err(|error| Failure::record(error.to_string()))?;
         }
         let text = format!("{} rows from {} pages", ledger.rows, ledger.pages);
-        item.target.teller.of_step(item.id()).tell(What::Note { text });
+        item.target
+            .teller
+            .of_step(item.id())
+            .tell(What::Note { text });
     }
-    let kept = object.finish().map_err(|error| Failure::record(error.to_string()))?;
-    Ok((Cite { sha256: kept.sha256, size: kept.size }, ledger))
+    let kept = object
+        .finish()
+        .map_err(|error| Failure::record(error.to_string()))?;
+    Ok((
+        Cite {
+            sha256: kept.sha256,
+            size: kept.size,
+        },
+        ledger,
+    ))
 }
 
 /// Returns what identifies a row: the activity log's `eventDataId`, else `id`.

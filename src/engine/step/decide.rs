@@ -14,7 +14,10 @@ use crate::runbook::model::{Decide, DecideDefault};
 pub(super) async fn execute(item: &Item<'_>, decide: &Decide) -> Result<Acted, Failure> {
     let common = item.target.common;
     let failed = |error| item.expression(&error);
-    let question = common.expressions.text(&decide.question, &item.scope).map_err(failed)?;
+    let question = common
+        .expressions
+        .text(&decide.question, &item.scope)
+        .map_err(failed)?;
     let options: Vec<Choice> = common
         .expressions
         .list(&decide.options, &item.scope)
@@ -47,15 +50,29 @@ pub(super) async fn execute(item: &Item<'_>, decide: &Decide) -> Result<Acted, F
     Ok(Acted::with(vec![("chosen", json!(chosen.ids))]))
 }
 
-async fn choose(item: &Item<'_>, decide: &Decide, question: &str, options: &[Choice]) -> Result<Chosen, Failure> {
+async fn choose(
+    item: &Item<'_>,
+    decide: &Decide,
+    question: &str,
+    options: &[Choice],
+) -> Result<Chosen, Failure> {
     let common = item.target.common;
-    let ids = |options: &[Choice]| options.iter().map(|option| option.id.clone()).collect::<Vec<_>>();
+    let ids = |options: &[Choice]| {
+        options
+            .iter()
+            .map(|option| option.id.clone())
+            .collect::<Vec<_>>()
+    };
     let default = match decide.default {
         DecideDefault::None => Vec::new(),
         DecideDefault::All => ids(options),
     };
     if options.is_empty() {
-        return Ok(Chosen { ids: Vec::new(), by: "default".into(), words: None });
+        return Ok(Chosen {
+            ids: Vec::new(),
+            by: "default".into(),
+            words: None,
+        });
     }
     let given = match common.choices.get(item.id()) {
         Some(Selection::All) => Some(ids(options)),
@@ -64,32 +81,67 @@ async fn choose(item: &Item<'_>, decide: &Decide, question: &str, options: &[Cho
         None => None,
     };
     if let Some(ids) = given {
-        return Ok(Chosen { ids, by: "--choose".into(), words: None });
+        return Ok(Chosen {
+            ids,
+            by: "--choose".into(),
+            words: None,
+        });
     }
     if common.yes {
-        return Ok(Chosen { ids: default, by: "default".into(), words: None });
+        return Ok(Chosen {
+            ids: default,
+            by: "default".into(),
+            words: None,
+        });
     }
     let _turn = common.asking.lock().await;
-    Ok(common.ask.decide(item.id(), question, options, &default).await)
+    Ok(common
+        .ask
+        .decide(item.id(), question, options, &default)
+        .await)
 }
 
 /// Finds what `--choose` names: by id without regard to case, or by the id's last segment where only one ends so.
-fn matching(item: &Item<'_>, wanted: &[String], options: &[Choice]) -> Result<Vec<String>, Failure> {
+fn matching(
+    item: &Item<'_>,
+    wanted: &[String],
+    options: &[Choice],
+) -> Result<Vec<String>, Failure> {
     wanted
         .iter()
         .map(|name| {
-            let exact = options.iter().find(|option| option.id.eq_ignore_ascii_case(name));
+            let exact = options
+                .iter()
+                .find(|option| option.id.eq_ignore_ascii_case(name));
             let by_tail: Vec<&Choice> = options
                 .iter()
-                .filter(|option| option.id.rsplit('/').next().is_some_and(|tail| tail.eq_ignore_ascii_case(name)))
+                .filter(|option| {
+                    option
+                        .id
+                        .rsplit('/')
+                        .next()
+                        .is_some_and(|tail| tail.eq_ignore_ascii_case(name))
+                })
                 .collect();
             match (exact, by_tail.as_slice()) {
                 (Some(option), _) => Ok(option.id.clone()),
                 (None, [option]) => Ok(option.id.clone()),
                 _ => Err(Failure::failed(
                     "choice",
-                    format!("--choose {}={name} names none of the {} options", item.id(), options.len()),
-                    format!("--choose {}=none, or one of: {}", item.id(), options.iter().map(|option| option.id.as_str()).collect::<Vec<_>>().join(", ")),
+                    format!(
+                        "--choose {}={name} names none of the {} options",
+                        item.id(),
+                        options.len()
+                    ),
+                    format!(
+                        "--choose {}=none, or one of: {}",
+                        item.id(),
+                        options
+                            .iter()
+                            .map(|option| option.id.as_str())
+                            .collect::<Vec<_>>()
+                            .join(", ")
+                    ),
                 )),
             }
         })
@@ -98,10 +150,17 @@ fn matching(item: &Item<'_>, wanted: &[String], options: &[Choice]) -> Result<Ve
 
 fn option(value: &Value) -> Option<Choice> {
     match value {
-        Value::String(text) => Some(Choice { id: text.clone(), label: text.clone() }),
+        Value::String(text) => Some(Choice {
+            id: text.clone(),
+            label: text.clone(),
+        }),
         Value::Object(members) => {
             let id = members.get("id")?.as_str()?.to_owned();
-            let label = members.get("label").and_then(Value::as_str).unwrap_or(&id).to_owned();
+            let label = members
+                .get("label")
+                .and_then(Value::as_str)
+                .unwrap_or(&id)
+                .to_owned();
             Some(Choice { id, label })
         }
         _ => None,

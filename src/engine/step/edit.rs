@@ -9,7 +9,6 @@ use super::request::{count, plan_cannot};
 use super::wire;
 use super::{Acted, Item};
 use crate::azure::Effect;
-use crate::engine::calls::Calls;
 use crate::engine::failure::Failure;
 use crate::engine::power::Power;
 use crate::json::{member, set_member};
@@ -34,10 +33,16 @@ pub(super) async fn execute(item: &Item<'_>, edit: &Edit) -> Result<Acted, Failu
     let (id, wanted) = wanted(item, edit)?;
     item.target.may_write(&id)?;
     let reads = item.calls("the state before the change");
-    let current = wire::read(client, &resource("GET", &id, edit, None), &reads).await?.body;
+    let current = wire::read(client, &resource("GET", &id, edit, None), &reads)
+        .await?
+        .body;
     let changes = changes(&current, wanted);
     if changes.is_empty() {
-        return Ok(Acted::with(vec![("body", current.clone()), ("before", current), ("changed", json!(false))]));
+        return Ok(Acted::with(vec![
+            ("body", current.clone()),
+            ("before", current),
+            ("changed", json!(false)),
+        ]));
     }
     let body = changed(item, &current, &changes)?;
     let record = recorder.keep(&json!({
@@ -55,12 +60,24 @@ pub(super) async fn execute(item: &Item<'_>, edit: &Edit) -> Result<Acted, Failu
     {
         call.headers.push(("If-Match".to_owned(), etag.to_owned()));
     }
-    let calls = item.calls(&item.step.title.value).writing(record, super::undo_words(item.step));
+    let calls = item
+        .calls(&item.step.title.value)
+        .writing(record, super::undo_words(item.step));
     let sent = wire::write(client, &call, Effect::Update, Some(true), &calls).await;
     count(item, &sent);
-    sent?;
-    let after = compare(item, edit, &id, &current, &changes, &reads).await?;
-    Ok(Acted::with(vec![("body", after), ("before", current), ("changed", json!(true))]))
+    let written = sent?;
+    let after = if written.read_back {
+        written.body
+    } else {
+        let call = resource("GET", &id, edit, None);
+        wire::read(client, &call, &reads).await?.body
+    };
+    compare(item, &current, &after, &changes).await?;
+    Ok(Acted::with(vec![
+        ("body", after),
+        ("before", current),
+        ("changed", json!(true)),
+    ]))
 }
 
 /// Says what a plan shows of this write.
@@ -82,7 +99,9 @@ fn wanted(item: &Item<'_>, edit: &Edit) -> Result<(String, Vec<(String, Option<V
     let id = expressions.text(&edit.arm, &item.scope).map_err(failed)?;
     let mut members = Vec::new();
     for (path, template) in &edit.set {
-        let value = expressions.value(&template.value, &item.scope).map_err(failed)?;
+        let value = expressions
+            .value(&template.value, &item.scope)
+            .map_err(failed)?;
         members.push((path.clone(), (!value.is_null()).then_some(value)));
     }
     Ok((id, members))
@@ -91,7 +110,11 @@ fn wanted(item: &Item<'_>, edit: &Edit) -> Result<(String, Vec<(String, Option<V
 fn changes(current: &Value, wanted: Vec<(String, Option<Value>)>) -> Vec<Change> {
     wanted
         .into_iter()
-        .map(|(path, after)| Change { before: member(current, &path).cloned(), path, after })
+        .map(|(path, after)| Change {
+            before: member(current, &path).cloned(),
+            path,
+            after,
+        })
         .filter(|change| !same(change.before.as_ref(), change.after.as_ref()))
         .collect()
 }
@@ -99,7 +122,9 @@ fn changes(current: &Value, wanted: Vec<(String, Option<Value>)>) -> Vec<Change>
 /// Compares two values; ids are compared as ids, without regard to case (arm.md section 1.3).
 fn same(a: Option<&Value>, b: Option<&Value>) -> bool {
     match (a, b) {
-        (Some(Value::String(a)), Some(Value::String(b))) if a.starts_with('/') => a.eq_ignore_ascii_case(b),
+        (Some(Value::String(a)), Some(Value::String(b))) if a.starts_with('/') => {
+            a.eq_ignore_ascii_case(b)
+        }
         (Some(Value::Object(a)), Some(Value::Object(b))) => {
             a.len() == b.len() && a.iter().all(|(name, value)| same(Some(value), b.get(name)))
         }
@@ -113,7 +138,10 @@ fn same(a: Option<&Value>, b: Option<&Value>) -> bool {
 /// Compares two values as [`same`], null being the same as absent.
 pub(crate) fn same_values(a: &Value, b: &Value) -> bool {
     let present = |value: &'_ Value| !value.is_null();
-    same(Some(a).filter(|value| present(value)), Some(b).filter(|value| present(value)))
+    same(
+        Some(a).filter(|value| present(value)),
+        Some(b).filter(|value| present(value)),
+    )
 }
 
 fn changed(item: &Item<'_>, current: &Value, changes: &[Change]) -> Result<Value, Failure> {
@@ -144,36 +172,60 @@ fn resource(method: &str, id: &str, edit: &Edit, body: Option<Value>) -> Rendere
     }
 }
 
-/// Reads the resource again and records whether any other member changed.
-async fn compare(item: &Item<'_>, edit: &Edit, id: &str, before: &Value, changes: &[Change], reads: &Calls) -> Result<Value, Failure> {
-    let after = wire::read(item.target.common.power.reader(), &resource("GET", id, edit, None), reads)
-        .await?
-        .body;
+/// Records whether any other member changed.
+async fn compare(
+    item: &Item<'_>,
+    before: &Value,
+    after: &Value,
+    changes: &[Change],
+) -> Result<(), Failure> {
     let mut others = Vec::new();
     let paths: Vec<&str> = changes.iter().map(|change| change.path.as_str()).collect();
-    differences("", before, &after, &paths, &mut others);
+    differences("", before, after, &paths, &mut others);
     let observed = if others.is_empty() {
         "only the members named were changed".to_owned()
     } else {
         format!("these changed too: {}", others.join(", "))
     };
+    let name = crate::ids::ArmId::name_of(&item.key);
+    let claim = format!("no other member of {name} changed");
     item.target
-        .record_check(item.node, &item.key, &format!("no other member of {} changed", crate::ids::ArmId::name_of(id)), Some(others.is_empty()), false, Some(&observed), 0)
-        .await?;
-    Ok(after)
+        .record_check(
+            item.node,
+            &item.key,
+            &claim,
+            Some(others.is_empty()),
+            false,
+            Some(&observed),
+            0,
+        )
+        .await
 }
 
 /// Collects the paths at which `a` and `b` differ, less `skip` and what the service writes by itself.
 fn differences(path: &str, a: &Value, b: &Value, skip: &[&str], found: &mut Vec<String>) {
     match (a, b) {
         (Value::Object(a), Value::Object(b)) => {
-            for name in a.keys().chain(b.keys().filter(|name| !a.contains_key(*name))) {
-                let inner = if path.is_empty() { name.clone() } else { format!("{path}.{name}") };
+            for name in a
+                .keys()
+                .chain(b.keys().filter(|name| !a.contains_key(*name)))
+            {
+                let inner = if path.is_empty() {
+                    name.clone()
+                } else {
+                    format!("{path}.{name}")
+                };
                 if VOLATILE.contains(&name.as_str()) || skip.contains(&inner.as_str()) {
                     continue;
                 }
                 let null = Value::Null;
-                differences(&inner, a.get(name).unwrap_or(&null), b.get(name).unwrap_or(&null), skip, found);
+                differences(
+                    &inner,
+                    a.get(name).unwrap_or(&null),
+                    b.get(name).unwrap_or(&null),
+                    skip,
+                    found,
+                );
             }
         }
         (Value::Array(x), Value::Array(y)) if x.len() == y.len() => {
@@ -202,7 +254,10 @@ mod tests {
     #[test]
     fn ids_that_differ_only_in_case_are_no_change() {
         let current = json!({"properties": {"nsg": {"id": "/Subscriptions/A"}}});
-        let wanted = vec![("properties.nsg".to_owned(), Some(json!({"id": "/subscriptions/a"})))];
+        let wanted = vec![(
+            "properties.nsg".to_owned(),
+            Some(json!({"id": "/subscriptions/a"})),
+        )];
         assert!(changes(&current, wanted).is_empty());
         let wanted = vec![("properties.nsg".to_owned(), None)];
         assert_eq!(changes(&current, wanted).len(), 1);

@@ -12,8 +12,14 @@ use crate::runbook::model::Manual;
 pub(super) async fn execute(item: &Item<'_>, manual: &Manual) -> Result<Acted, Failure> {
     let common = item.target.common;
     let failed = |error| item.expression(&error);
-    let instruction = common.expressions.text(&manual.instruction, &item.scope).map_err(failed)?;
-    let asked = common.expressions.text(&manual.finding, &item.scope).map_err(failed)?;
+    let instruction = common
+        .expressions
+        .text(&manual.instruction, &item.scope)
+        .map_err(failed)?;
+    let asked = common
+        .expressions
+        .text(&manual.finding, &item.scope)
+        .map_err(failed)?;
     let answer = {
         let _turn = common.asking.lock().await;
         common.ask.manual(item.id(), &instruction, &asked).await

@@ -32,7 +32,7 @@ use super::recorder::object;
 use super::schedule::Part;
 use super::target::{Target, phase_word, plan_carries_out, results};
 use crate::runbook::expr::Scope;
-use crate::runbook::model::{Action, Otherwise, Step, Undo};
+use crate::runbook::model::{Action, Step, Undo};
 
 /// What a node left behind.
 #[derive(Default)]
@@ -117,7 +117,11 @@ async fn whole(target: &Target<'_>, node: usize) -> Result<StepDone, Failure> {
     let scope = target.scope(node);
     let failed = |error| Failure::expression(&id, &error);
     if let Some(when) = &step.when
-        && !target.common.expressions.truth(when, &scope).map_err(failed)?
+        && !target
+            .common
+            .expressions
+            .truth(when, &scope)
+            .map_err(failed)?
     {
         return skip(target, node, &scope).await;
     }
@@ -128,7 +132,12 @@ async fn whole(target: &Target<'_>, node: usize) -> Result<StepDone, Failure> {
         Some(list) => match target.common.expressions.list(list, &scope) {
             Ok(values) => values,
             Err(_) if in_plan(target) && !plan_carries_out(&step.action) => {
-                note_plan(target, node, Vec::new(), Some("known only at run time".to_owned()));
+                note_plan(
+                    target,
+                    node,
+                    Vec::new(),
+                    Some("known only at run time".to_owned()),
+                );
                 return Ok(StepDone::default());
             }
             Err(error) => return Err(failed(error)),
@@ -143,14 +152,37 @@ async fn whole(target: &Target<'_>, node: usize) -> Result<StepDone, Failure> {
 }
 
 /// Carries out every item, with its `step` lines and events.
-async fn act(target: &Target<'_>, node: usize, step: &Step, id: &str, items: Vec<Item<'_>>) -> Result<StepDone, Failure> {
+async fn act(
+    target: &Target<'_>,
+    node: usize,
+    step: &Step,
+    id: &str,
+    items: Vec<Item<'_>>,
+) -> Result<StepDone, Failure> {
     let teller = target.teller.of_step(id);
     let began = teller.clock().mono_us();
-    let title = target.common.expressions.text(&step.title, &target.scope(node)).unwrap_or_else(|_| step.title.value.clone());
+    let title = target
+        .common
+        .expressions
+        .text(&step.title, &target.scope(node))
+        .unwrap_or_else(|_| step.title.value.clone());
     record_start(target, step, id, &title, &items).await?;
-    teller.tell(What::StepStarted { title, phase: phase_word(step), items: items.len() });
+    teller.tell(What::StepStarted {
+        title,
+        phase: phase_word(step),
+        items: items.len(),
+    });
     if let Some(left) = consent(target, node, step, &items).await? {
-        end(target, node, id, began, StepOutcome::LeftUndone, Some(left), None).await?;
+        end(
+            target,
+            node,
+            id,
+            began,
+            StepOutcome::LeftUndone,
+            Some(left),
+            None,
+        )
+        .await?;
         return Ok(StepDone::default());
     }
     let loops = step.for_each.is_some();
@@ -162,7 +194,10 @@ async fn act(target: &Target<'_>, node: usize, step: &Step, id: &str, items: Vec
                     let key = item.key.clone();
                     let result = one(item).await;
                     if loops {
-                        teller.tell(What::ItemEnded { item: key.clone(), ok: result.is_ok() });
+                        teller.tell(What::ItemEnded {
+                            item: key.clone(),
+                            ok: result.is_ok(),
+                        });
                     }
                     (index, result.map_err(|failure| (key, failure)))
                 }
@@ -171,7 +206,15 @@ async fn act(target: &Target<'_>, node: usize, step: &Step, id: &str, items: Vec
             .collect()
             .await;
     done.sort_by_key(|(index, _)| *index);
-    gather(target, node, step, id, began, done.into_iter().map(|(_, result)| result).collect()).await
+    gather(
+        target,
+        node,
+        step,
+        id,
+        began,
+        done.into_iter().map(|(_, result)| result).collect(),
+    )
+    .await
 }
 
 /// Ends a step: names its results, says what failed, hands on its checks.
@@ -191,14 +234,21 @@ async fn gather(
             Ok(item) => good.push(item),
             Err((key, failure)) => {
                 let unknown = failure.kind == FailureKind::Unknown;
-                match target.take_failure(node, &key, step.otherwise, failure.clone()).await {
+                match target
+                    .take_failure(node, &key, step.otherwise, failure.clone())
+                    .await
+                {
                     Ok(_) => {}
                     Err(stopping) => first = first.or(Some(stopping)),
                 }
                 if writes(step) {
                     target.tally().left.push((id.to_owned(), failure));
                 }
-                outcome = if unknown { StepOutcome::Unknown } else { StepOutcome::Failed };
+                outcome = if unknown {
+                    StepOutcome::Unknown
+                } else {
+                    StepOutcome::Failed
+                };
             }
         }
     }
@@ -207,7 +257,11 @@ async fn gather(
     for item in &good {
         checks.extend(Due::of(step, item));
     }
-    let values = if good.is_empty() && step.for_each.is_none() { nothing(step) } else { results(step, good) };
+    let values = if good.is_empty() && step.for_each.is_none() {
+        nothing(step)
+    } else {
+        results(step, good)
+    };
     name_results(target, node, &values);
     if let (Some(say), None) = (&step.say, &first) {
         say_of(target, node, say, &values).await?;
@@ -255,9 +309,17 @@ fn finish(item: Item<'_>, acted: Acted) -> Result<ItemDone, Failure> {
         }
     }
     if item.step.for_each.is_some() {
-        values.insert("item".to_owned(), item.scope.get("item").unwrap_or(Value::Null));
+        values.insert(
+            "item".to_owned(),
+            item.scope.get("item").unwrap_or(Value::Null),
+        );
     }
-    Ok(ItemDone { values, scope, key: item.key, acted: acted.acted })
+    Ok(ItemDone {
+        values,
+        scope,
+        key: item.key,
+        acted: acted.acted,
+    })
 }
 
 async fn act_on(item: &Item<'_>) -> Result<Acted, Failure> {
@@ -296,14 +358,22 @@ where
         .shared
         .once(&key, async {
             let acted = change.await?;
-            let names: Map<String, Value> = acted.names.into_iter().map(|(name, value)| (name.to_owned(), value)).collect();
+            let names: Map<String, Value> = acted
+                .names
+                .into_iter()
+                .map(|(name, value)| (name.to_owned(), value))
+                .collect();
             Ok(Value::Object(names))
         })
         .await?;
     let body = answer.get("body").cloned().unwrap_or(Value::Null);
     let before = answer.get("before").cloned().unwrap_or(Value::Null);
     let status = answer.get("status").cloned().unwrap_or(Value::Null);
-    Ok(Acted::with(vec![("body", body), ("before", before), ("status", status)]))
+    Ok(Acted::with(vec![
+        ("body", body),
+        ("before", before),
+        ("status", status),
+    ]))
 }
 
 async fn within<F>(item: &Item<'_>, limit: Duration, action: F) -> Result<Acted, Failure>
@@ -337,7 +407,13 @@ impl<T, A, B> FirstOr<T> for futures_util::future::Either<(Result<T, Failure>, A
     }
 }
 
-fn items<'a>(target: &'a Target<'_>, node: usize, step: &'a Step, scope: &Scope, values: Vec<Value>) -> Vec<Item<'a>> {
+fn items<'a>(
+    target: &'a Target<'_>,
+    node: usize,
+    step: &'a Step,
+    scope: &Scope,
+    values: Vec<Value>,
+) -> Vec<Item<'a>> {
     values
         .into_iter()
         .enumerate()
@@ -350,7 +426,13 @@ fn items<'a>(target: &'a Target<'_>, node: usize, step: &'a Step, scope: &Scope,
             } else {
                 target.name.clone()
             };
-            Item { target, node, step, scope, key }
+            Item {
+                target,
+                node,
+                step,
+                scope,
+                key,
+            }
         })
         .collect()
 }
@@ -372,11 +454,20 @@ fn item_key(value: &Value) -> Option<String> {
     }
 }
 
-async fn record_start(target: &Target<'_>, step: &Step, id: &str, title: &str, items: &[Item<'_>]) -> Result<(), Failure> {
+async fn record_start(
+    target: &Target<'_>,
+    step: &Step,
+    id: &str,
+    title: &str,
+    items: &[Item<'_>],
+) -> Result<(), Failure> {
     let Some(recorder) = target.common.power.recorder() else {
         return Ok(());
     };
-    let keys: Value = items.iter().map(|item| Value::String(item.key.clone())).collect();
+    let keys: Value = items
+        .iter()
+        .map(|item| Value::String(item.key.clone()))
+        .collect();
     let data = object(json!({
         "step": id,
         "title": title,
@@ -414,7 +505,11 @@ async fn end(
         recorder.line("step", data).await?;
     }
     let elapsed_ms = teller.clock().mono_us().saturating_sub(began) / 1_000;
-    teller.tell(What::StepEnded { outcome, elapsed_ms, why });
+    teller.tell(What::StepEnded {
+        outcome,
+        elapsed_ms,
+        why,
+    });
     Ok(())
 }
 
@@ -429,24 +524,50 @@ async fn skip(target: &Target<'_>, node: usize, scope: &Scope) -> Result<StepDon
             .map_err(|error| Failure::expression(&id, &error))?,
         None => "its condition does not hold".to_owned(),
     };
-    let values = if step.for_each.is_some() { json!({"each": []}) } else { nothing(step) };
+    let values = if step.for_each.is_some() {
+        json!({"each": []})
+    } else {
+        nothing(step)
+    };
     name_results(target, node, &values);
     if in_plan(target) {
         note_plan(target, node, Vec::new(), Some(format!("skipped: {why}")));
         return Ok(StepDone::default());
     }
     let began = target.teller.clock().mono_us();
-    end(target, node, &id, began, StepOutcome::Skipped, Some(why), keep_outputs(target, &values)?).await?;
+    end(
+        target,
+        node,
+        &id,
+        began,
+        StepOutcome::Skipped,
+        Some(why),
+        keep_outputs(target, &values)?,
+    )
+    .await?;
     Ok(StepDone::default())
 }
 
 /// Returns the results of a step that was not done: every name, and nothing behind it.
 fn nothing(step: &Step) -> Value {
-    let mut values: Map<String, Value> = step.lets.keys().map(|name| (name.clone(), Value::Null)).collect();
+    let mut values: Map<String, Value> = step
+        .lets
+        .keys()
+        .map(|name| (name.clone(), Value::Null))
+        .collect();
     if matches!(step.action, Action::Decide(_)) {
         values.insert("chosen".to_owned(), json!([]));
     }
     Value::Object(values)
+}
+
+/// Returns the results of a step that was never reached.
+pub(crate) fn nothing_of(step: &Step) -> Value {
+    if step.for_each.is_some() {
+        json!({"each": []})
+    } else {
+        nothing(step)
+    }
 }
 
 fn name_results(target: &Target<'_>, node: usize, values: &Value) {
@@ -457,14 +578,23 @@ fn name_results(target: &Target<'_>, node: usize, values: &Value) {
 
 fn keep_outputs(target: &Target<'_>, values: &Value) -> Result<Option<Value>, Failure> {
     match target.common.power.recorder() {
-        Some(recorder) if values.as_object().is_some_and(|members| !members.is_empty()) => {
+        Some(recorder)
+            if values
+                .as_object()
+                .is_some_and(|members| !members.is_empty()) =>
+        {
             recorder.keep(values).map(|cite| Some(cite.value()))
         }
         _ => Ok(None),
     }
 }
 
-async fn say_of(target: &Target<'_>, node: usize, say: &str, values: &Value) -> Result<(), Failure> {
+async fn say_of(
+    target: &Target<'_>,
+    node: usize,
+    say: &str,
+    values: &Value,
+) -> Result<(), Failure> {
     let mut scope = target.scope(node);
     for (name, value) in values.as_object().into_iter().flatten() {
         scope.set(name, value);
@@ -475,11 +605,20 @@ async fn say_of(target: &Target<'_>, node: usize, say: &str, values: &Value) -> 
         .expressions
         .text(say, &scope)
         .map_err(|error| Failure::expression(id, &error))?;
-    if text.is_empty() { Ok(()) } else { target.say(node, &text).await }
+    if text.is_empty() {
+        Ok(())
+    } else {
+        target.say(node, &text).await
+    }
 }
 
 /// Asks for consent where `--yes` does not give it; returns why the step is left undone.
-async fn consent(target: &Target<'_>, node: usize, step: &Step, items: &[Item<'_>]) -> Result<Option<String>, Failure> {
+async fn consent(
+    target: &Target<'_>,
+    node: usize,
+    step: &Step,
+    items: &[Item<'_>],
+) -> Result<Option<String>, Failure> {
     let id = &target.common.program.nodes[node].id;
     if !step.consent_explicit || items.is_empty() || target.common.accept.contains(id) {
         return Ok(None);
@@ -490,19 +629,30 @@ async fn consent(target: &Target<'_>, node: usize, step: &Step, items: &[Item<'_
     };
     let answer = {
         let _turn = target.common.asking.lock().await;
-        target.common.ask.consent(id, &step.title.value, &cost).await
+        target
+            .common
+            .ask
+            .consent(id, &step.title.value, &cost)
+            .await
     };
     if answer.is_some_and(|chosen| !chosen.ids.is_empty()) {
         return Ok(None);
     }
     let why = format!("it needs explicit consent; --accept {id} gives it");
     if let Some(recorder) = target.common.power.recorder() {
-        let next = format!("azir {} {} --accept {id}", target.common.program.frames[0].runbook.name.value, target.name);
+        let next = format!(
+            "azir {} {} --accept {id}",
+            target.common.program.frames[0].runbook.name.value, target.name
+        );
         recorder
-            .note("not_done", json!({"step": id, "target_index": target.index, "why": why, "next": next}))
+            .note(
+                "not_done",
+                json!({"step": id, "target_index": target.index, "why": why, "next": next}),
+            )
             .await?;
     }
-    let failure = Failure::failed("consent", why.clone(), format!("--accept {id}")).of_kind(FailureKind::LeftUndone);
+    let failure = Failure::failed("consent", why.clone(), format!("--accept {id}"))
+        .of_kind(FailureKind::LeftUndone);
     target.tally().left.push((id.clone(), failure));
     Ok(Some(why))
 }
@@ -517,7 +667,12 @@ fn frame_skipped(target: &Target<'_>, node: usize) -> bool {
 }
 
 /// Says what a step would do, without doing it.
-fn plan_items(target: &Target<'_>, node: usize, step: &Step, items: Vec<Item<'_>>) -> Result<StepDone, Failure> {
+fn plan_items(
+    target: &Target<'_>,
+    node: usize,
+    step: &Step,
+    items: Vec<Item<'_>>,
+) -> Result<StepDone, Failure> {
     let mut writes = Vec::new();
     let mut note = None;
     let mut done = Vec::new();
@@ -537,7 +692,11 @@ fn plan_items(target: &Target<'_>, node: usize, step: &Step, items: Vec<Item<'_>
             done.push(planned);
         }
     }
-    let values = if done.is_empty() && step.for_each.is_none() { nothing(step) } else { results(step, done) };
+    let values = if done.is_empty() && step.for_each.is_none() {
+        nothing(step)
+    } else {
+        results(step, done)
+    };
     name_results(target, node, &values);
     note_plan(target, node, writes, note);
     Ok(StepDone::default())
@@ -548,7 +707,12 @@ fn plan_values(item: &Item<'_>) -> Option<ItemDone> {
     let mut scope = item.scope.clone();
     let mut values = Map::new();
     for (name, template) in &item.step.lets {
-        if let Ok(value) = item.target.common.expressions.value(&template.value, &scope) {
+        if let Ok(value) = item
+            .target
+            .common
+            .expressions
+            .value(&template.value, &scope)
+        {
             scope.set(name, &value);
             values.insert(name.clone(), value);
         }
@@ -556,11 +720,21 @@ fn plan_values(item: &Item<'_>) -> Option<ItemDone> {
     if matches!(item.step.action, Action::Decide(_)) {
         values.insert("chosen".to_owned(), json!([]));
     }
-    Some(ItemDone { values, scope, key: item.key.clone(), acted: false })
+    Some(ItemDone {
+        values,
+        scope,
+        key: item.key.clone(),
+        acted: false,
+    })
 }
 
 /// Adds a line to the plan.
-pub(crate) fn note_plan(target: &Target<'_>, node: usize, writes: Vec<String>, note: Option<String>) {
+pub(crate) fn note_plan(
+    target: &Target<'_>,
+    node: usize,
+    writes: Vec<String>,
+    note: Option<String>,
+) {
     let step = target.common.program.step(node);
     let line = PlanStep {
         id: target.common.program.nodes[node].id.clone(),
@@ -605,9 +779,4 @@ pub(crate) fn undo_words(step: &Step) -> String {
         (None, Some(why)) => format!("lasting: {why}"),
         (None, None) => String::new(),
     }
-}
-
-/// Returns whether a failure of this step must stop the target.
-pub(crate) fn stops(step: &Step) -> bool {
-    step.otherwise == Otherwise::Stop
 }

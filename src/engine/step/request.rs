@@ -29,7 +29,11 @@ pub(super) async fn execute(item: &Item<'_>, request: &Request) -> Result<Acted,
         && expressions.truth(unless, &scope).map_err(failed)?
     {
         return Ok(Acted {
-            names: vec![("before", before.unwrap_or(Value::Null)), ("body", Value::Null), ("status", Value::Null)],
+            names: vec![
+                ("before", before.unwrap_or(Value::Null)),
+                ("body", Value::Null),
+                ("status", Value::Null),
+            ],
             acted: true,
         });
     }
@@ -44,12 +48,14 @@ pub(super) async fn execute(item: &Item<'_>, request: &Request) -> Result<Acted,
         "before": before,
         "now": item.scope.get("now"),
     }))?;
-    let mut calls = item.calls(&item.step.title.value).writing(record, super::undo_words(item.step));
+    let mut calls = item
+        .calls(&item.step.title.value)
+        .writing(record, super::undo_words(item.step));
     calls.keep_after = true;
     let effect = effect_of(&rendered, item.step.undo.as_ref(), before.as_ref());
     let sent = wire::write(client, &rendered, effect, request.idempotent, &calls).await;
     count(item, &sent);
-    let Answer { status, body } = sent?;
+    let Answer { status, body, .. } = sent?;
     Ok(Acted::with(vec![
         ("before", before.unwrap_or(Value::Null)),
         ("body", body),
@@ -70,7 +76,11 @@ pub(super) fn count(item: &Item<'_>, sent: &Result<Answer, Failure>) {
 
 /// Returns the refusal that a plan's type makes unreachable.
 pub(crate) fn plan_cannot() -> Failure {
-    Failure::failed("plan", "a plan cannot write", "run the command without --plan")
+    Failure::failed(
+        "plan",
+        "a plan cannot write",
+        "run the command without --plan",
+    )
 }
 
 /// Says what a plan shows of this write.

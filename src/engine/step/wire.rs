@@ -3,7 +3,8 @@
 use serde_json::Value;
 
 use crate::azure::{
-    self, Client, Effect, Pages, Plane as AzurePlane, ReadRequest, Reader, RequestParts, Response, WriteRequest,
+    self, Client, Effect, Pages, Plane as AzurePlane, ReadRequest, Reader, RequestParts, Response,
+    WriteRequest,
 };
 use crate::digest::Digest;
 use crate::engine::calls::Calls;
@@ -17,6 +18,8 @@ pub(crate) struct Answer {
     pub(crate) status: u16,
     /// The body as JSON; null where there is none.
     pub(crate) body: Value,
+    /// Whether the body is the resource as it was read after the write had ended.
+    pub(crate) read_back: bool,
 }
 
 /// What storing a blob answered.
@@ -26,17 +29,29 @@ pub(crate) struct Stored {
 }
 
 /// Reads once.
-pub(crate) async fn read(reader: &Reader, call: &RenderedCall, calls: &Calls) -> Result<Answer, Failure> {
+pub(crate) async fn read(
+    reader: &Reader,
+    call: &RenderedCall,
+    calls: &Calls,
+) -> Result<Answer, Failure> {
     let request = read_request(call)?;
     match reader.read(&request, calls).await {
         Ok(response) => answer(&response),
-        Err(error) if call.missing_ok && error.is_not_found() => Ok(Answer { status: 404, body: Value::Null }),
+        Err(error) if call.missing_ok && error.is_not_found() => Ok(Answer {
+            status: 404,
+            body: Value::Null,
+            read_back: false,
+        }),
         Err(error) => Err(Failure::from_azure(&error)),
     }
 }
 
 /// Reads a list to its end into memory; for inventories, not for evidence.
-pub(crate) async fn read_list(reader: &Reader, call: &RenderedCall, calls: &Calls) -> Result<Vec<Value>, Failure> {
+pub(crate) async fn read_list(
+    reader: &Reader,
+    call: &RenderedCall,
+    calls: &Calls,
+) -> Result<Vec<Value>, Failure> {
     let mut pages = pages(reader, call)?;
     let mut items = Vec::new();
     while let Some(page) = pages.next(calls).await? {
@@ -63,7 +78,9 @@ impl Paged {
 /// Begins to read a list.
 pub(crate) fn pages(reader: &Reader, call: &RenderedCall) -> Result<Paged, Failure> {
     let member = call.pages.as_deref().unwrap_or("value");
-    Ok(Paged { pages: reader.pages(read_request(call)?, member) })
+    Ok(Paged {
+        pages: reader.pages(read_request(call)?, member),
+    })
 }
 
 /// Writes, and follows the operation to its end.
@@ -75,7 +92,8 @@ pub(crate) async fn write(
     calls: &Calls,
 ) -> Result<Answer, Failure> {
     let idempotent = idempotent.unwrap_or(call.method != "POST");
-    let request = WriteRequest::new(parts(call), effect, idempotent).map_err(|error| Failure::from_azure(&error))?;
+    let request = WriteRequest::new(parts(call), effect, idempotent)
+        .map_err(|error| Failure::from_azure(&error))?;
     let response = client
         .write(&request, calls)
         .await
@@ -100,7 +118,8 @@ pub(crate) async fn put_blob(
         headers,
         body: Some(bytes.into()),
     };
-    let request = WriteRequest::new(parts, Effect::Create, true).map_err(|error| Failure::from_azure(&error))?;
+    let request = WriteRequest::new(parts, Effect::Create, true)
+        .map_err(|error| Failure::from_azure(&error))?;
     let response = client
         .write(&request, calls)
         .await
@@ -112,7 +131,11 @@ pub(crate) async fn put_blob(
 }
 
 /// Reads a blob back and returns its digest and size.
-pub(crate) async fn hash_blob(client: &Client, url: &str, calls: &Calls) -> Result<(Digest, u64), Failure> {
+pub(crate) async fn hash_blob(
+    client: &Client,
+    url: &str,
+    calls: &Calls,
+) -> Result<(Digest, u64), Failure> {
     let parts = RequestParts {
         plane: AzurePlane::Blob,
         method: "GET".to_owned(),
@@ -156,7 +179,10 @@ fn parts(call: &RenderedCall) -> RequestParts {
         query: call.query.clone(),
         api_version: call.api_version.clone(),
         headers: call.headers.clone(),
-        body: call.body.as_ref().map(|body| body.to_string().into_bytes().into()),
+        body: call
+            .body
+            .as_ref()
+            .map(|body| body.to_string().into_bytes().into()),
     }
 }
 
@@ -174,7 +200,13 @@ fn answer(response: &Response) -> Result<Answer, Failure> {
     let body = if response.body.is_empty() {
         Value::Null
     } else {
-        response.json().map_err(|error: azure::Error| Failure::from_azure(&error))?
+        response
+            .json()
+            .map_err(|error: azure::Error| Failure::from_azure(&error))?
     };
-    Ok(Answer { status: response.status, body })
+    Ok(Answer {
+        status: response.status,
+        body,
+        read_back: response.read_back,
+    })
 }

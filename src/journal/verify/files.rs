@@ -32,7 +32,9 @@ impl Folder {
                 "lock" if is_file => {}
                 "signers" if is_file => folder.signers = true,
                 "cp" if is_folder => folder.list_checkpoints(&run_dir.join("cp"), &mut odd)?,
-                "evidence" if is_folder => folder.list_evidence(&run_dir.join("evidence"), &mut odd)?,
+                "evidence" if is_folder => {
+                    folder.list_evidence(&run_dir.join("evidence"), &mut odd)?;
+                }
                 _ if name.starts_with("tmp-") && is_file => {}
                 _ => match segment_number(&name).filter(|_| is_file) {
                     Some(number) => {
@@ -43,10 +45,18 @@ impl Folder {
             }
         }
         if folder.segments.is_empty() && folder.checkpoints.is_empty() {
-            return Err(CannotRead(format!("{} holds no segment and no checkpoint", run_dir.display())));
+            return Err(CannotRead(format!(
+                "{} holds no segment and no checkpoint",
+                run_dir.display()
+            )));
         }
         for name in odd {
-            findings.error(&name, None, "foreign-file", "this does not belong into a run folder");
+            findings.error(
+                &name,
+                None,
+                "foreign-file",
+                "this does not belong into a run folder",
+            );
         }
         folder.gaps(findings);
         Ok(folder)
@@ -57,7 +67,9 @@ impl Folder {
             if name.starts_with("tmp-") && is_file {
                 continue;
             }
-            let known = name.split_once('.').and_then(|(number, end)| Some((six_digits(number)?, end.to_owned())));
+            let known = name
+                .split_once('.')
+                .and_then(|(number, end)| Some((six_digits(number)?, end.to_owned())));
             match known.filter(|_| is_file) {
                 Some((number, end)) if end == "cp" => {
                     self.checkpoints.insert(number);
@@ -73,7 +85,10 @@ impl Folder {
 
     fn list_evidence(&mut self, path: &Path, odd: &mut Vec<String>) -> Result<(), CannotRead> {
         for (name, is_file, _) in names(path)? {
-            let is_digest = name.len() == 64 && name.bytes().all(|byte| matches!(byte, b'0'..=b'9' | b'a'..=b'f'));
+            let is_digest = name.len() == 64
+                && name
+                    .bytes()
+                    .all(|byte| matches!(byte, b'0'..=b'9' | b'a'..=b'f'));
             if is_digest && is_file {
                 self.evidence.insert(name);
             } else if !(name.starts_with("tmp-") && is_file) {
@@ -84,15 +99,35 @@ impl Folder {
     }
 
     fn gaps(&self, findings: &mut Findings) {
-        for (numbers, what) in [(&self.segments, "segment"), (&self.checkpoints, "checkpoint")] {
+        for (numbers, what) in [
+            (&self.segments, "segment"),
+            (&self.checkpoints, "checkpoint"),
+        ] {
             let last = numbers.last().copied().unwrap_or(0);
-            for number in (1..=last).filter(|number| !numbers.contains(number)).take(20) {
-                let file = if what == "segment" { format::segment_name(number) } else { format!("cp/{number:06}.cp") };
-                findings.error(&file, None, "missing-file", format!("this {what} is missing, and a later one is there"));
+            for number in (1..=last)
+                .filter(|number| !numbers.contains(number))
+                .take(20)
+            {
+                let file = if what == "segment" {
+                    format::segment_name(number)
+                } else {
+                    format!("cp/{number:06}.cp")
+                };
+                findings.error(
+                    &file,
+                    None,
+                    "missing-file",
+                    format!("this {what} is missing, and a later one is there"),
+                );
             }
         }
         if self.segments.is_empty() {
-            findings.error(&format::segment_name(1), None, "missing-file", "there are checkpoints and no segment");
+            findings.error(
+                &format::segment_name(1),
+                None,
+                "missing-file",
+                "there are checkpoints and no segment",
+            );
         }
         let last = self.checkpoints.last().copied().unwrap_or(0);
         for (number, end) in &self.beside {
@@ -101,7 +136,13 @@ impl Folder {
             }
             let file = format!("cp/{number:06}.{end}");
             if *number == last + 1 && end == "session.sig" {
-                findings.add(super::Level::Note, &file, None, "lone-signature", "a checkpoint was being written when the writer stopped");
+                findings.add(
+                    super::Level::Note,
+                    &file,
+                    None,
+                    "lone-signature",
+                    "a checkpoint was being written when the writer stopped",
+                );
             } else {
                 findings.error(&file, None, "lone-file", "its checkpoint is missing");
             }
@@ -115,7 +156,11 @@ fn names(path: &Path) -> Result<Vec<(String, bool, bool)>, CannotRead> {
     for entry in std::fs::read_dir(path).map_err(cannot)? {
         let entry = entry.map_err(cannot)?;
         let kind = entry.file_type().map_err(cannot)?;
-        names.push((entry.file_name().to_string_lossy().into_owned(), kind.is_file(), kind.is_dir()));
+        names.push((
+            entry.file_name().to_string_lossy().into_owned(),
+            kind.is_file(),
+            kind.is_dir(),
+        ));
     }
     names.sort();
     Ok(names)

@@ -53,7 +53,6 @@ pub(super) struct GoodLine {
     pub(super) prev: String,
 }
 
-#[expect(clippy::too_many_arguments, reason = "what is read once must serve everything that asks")]
 pub(super) fn read(
     run_dir: &Path,
     folder: &Folder,
@@ -66,10 +65,20 @@ pub(super) fn read(
     let wanted: BTreeSet<u64> = wanted.iter().copied().collect();
     let mut cites: BTreeSet<(String, u64)> = BTreeSet::new();
     for checkpoint in checkpoints.iter().chain(outside) {
-        cites.extend(checkpoint.files.iter().map(|file| (file.name.clone(), file.bytes)));
+        cites.extend(
+            checkpoint
+                .files
+                .iter()
+                .map(|file| (file.name.clone(), file.bytes)),
+        );
     }
     let mut facts = LogFacts::default();
-    let mut walk = Walk { tree: Tree::default(), chain: format::ZERO_CHAIN.to_owned(), wanted, cites };
+    let mut walk = Walk {
+        tree: Tree::default(),
+        chain: format::ZERO_CHAIN.to_owned(),
+        wanted,
+        cites,
+    };
     for number in &folder.segments {
         let name = format::segment_name(*number);
         walk.segment(run_dir, &name, *number, &mut facts, meaning, findings)?;
@@ -85,11 +94,23 @@ struct Walk {
 }
 
 impl Walk {
-    fn segment(&mut self, run_dir: &Path, name: &str, number: u64, facts: &mut LogFacts, meaning: &mut Meaning, findings: &mut Findings) -> Result<(), CannotRead> {
+    fn segment(
+        &mut self,
+        run_dir: &Path,
+        name: &str,
+        number: u64,
+        facts: &mut LogFacts,
+        meaning: &mut Meaning,
+        findings: &mut Findings,
+    ) -> Result<(), CannotRead> {
         let cannot = |error: std::io::Error| CannotRead(format!("{name}: {error}"));
         let file = File::open(run_dir.join(name)).map_err(cannot)?;
         let mut reader = BufReader::with_capacity(256 * 1024, file);
-        let mut segment = Segment { name: name.to_owned(), first_seq: facts.entries, ..Segment::default() };
+        let mut segment = Segment {
+            name: name.to_owned(),
+            first_seq: facts.entries,
+            ..Segment::default()
+        };
         let mut hasher = Sha256::new();
         let mut line = Vec::new();
         let mut tail: Option<Vec<u8>> = None;
@@ -111,13 +132,21 @@ impl Walk {
             }
         }
         if self.cites.contains(&(name.to_owned(), segment.bytes)) {
-            facts.prefixes.insert((name.to_owned(), segment.bytes), Digest(hasher.finalize().into()));
+            facts.prefixes.insert(
+                (name.to_owned(), segment.bytes),
+                Digest(hasher.finalize().into()),
+            );
         }
         if let Some(tail) = tail {
             self.tail(&tail, &mut segment, findings);
         }
         if segment.entries == 0 {
-            findings.error(name, Some(1), "no-first-line", "the segment does not begin with a valid line, and a named segment always does");
+            findings.error(
+                name,
+                Some(1),
+                "no-first-line",
+                "the segment does not begin with a valid line, and a named segment always does",
+            );
             segment.corrupt = true;
         }
         facts.segments.push(segment);
@@ -131,11 +160,21 @@ impl Walk {
         for (segment, bytes) in self.cites.range(from..(name.to_owned(), end)) {
             let mut prefix = hasher.clone();
             prefix.update(&line[..usize::try_from(bytes - before).unwrap_or(0)]);
-            facts.prefixes.insert((segment.clone(), *bytes), Digest(prefix.finalize().into()));
+            facts
+                .prefixes
+                .insert((segment.clone(), *bytes), Digest(prefix.finalize().into()));
         }
     }
 
-    fn line(&mut self, line: &[u8], number: u64, segment: &mut Segment, facts: &mut LogFacts, meaning: &mut Meaning, findings: &mut Findings) -> Taken {
+    fn line(
+        &mut self,
+        line: &[u8],
+        number: u64,
+        segment: &mut Segment,
+        facts: &mut LogFacts,
+        meaning: &mut Meaning,
+        findings: &mut Findings,
+    ) -> Taken {
         let place = Some(segment.entries + 1);
         let Some((hash, body)) = frame(line) else {
             return Taken::Tail;
@@ -148,13 +187,26 @@ impl Walk {
         let good = match good_line(line, body) {
             Ok(good) => good,
             Err(why) => {
-                findings.error(&segment.name, place, "bad-line", format!("its hash is right and {why}"));
+                findings.error(
+                    &segment.name,
+                    place,
+                    "bad-line",
+                    format!("its hash is right and {why}"),
+                );
                 segment.corrupt = true;
                 return Taken::Tail;
             }
         };
         if good.seq != facts.entries {
-            findings.error(&segment.name, place, "wrong-seq", format!("it is numbered {} and stands at {}", good.seq, facts.entries));
+            findings.error(
+                &segment.name,
+                place,
+                "wrong-seq",
+                format!(
+                    "it is numbered {} and stands at {}",
+                    good.seq, facts.entries
+                ),
+            );
         }
         if good.prev != self.chain {
             findings.error(&segment.name, place, "wrong-prev", "it does not follow the line before it: something was removed, inserted or reordered");
@@ -169,10 +221,14 @@ impl Walk {
         if segment.ends.len() > 1 {
             // Only ends at which a checkpoint may stand are worth memory.
             let last = facts.entries;
-            segment.ends.retain(|size, _| *size == last || self.wanted.contains(size));
+            segment
+                .ends
+                .retain(|size, _| *size == last || self.wanted.contains(size));
         }
         if self.wanted.contains(&facts.entries) {
-            facts.at_size.insert(facts.entries, (self.tree.root(), digest));
+            facts
+                .at_size
+                .insert(facts.entries, (self.tree.root(), digest));
         }
         Taken::Line
     }
@@ -198,7 +254,9 @@ fn frame(line: &[u8]) -> Option<(&[u8], &[u8])> {
     let rest = line.strip_prefix(format::FRAME_START)?;
     let body = rest.strip_suffix(b"\n")?.get(64..)?.strip_prefix(b"\",")?;
     let hash = &rest[..64];
-    let is_hex = hash.iter().all(|byte| matches!(byte, b'0'..=b'9' | b'a'..=b'f'));
+    let is_hex = hash
+        .iter()
+        .all(|byte| matches!(byte, b'0'..=b'9' | b'a'..=b'f'));
     (is_hex && !body.contains(&b'\n')).then_some((hash, body))
 }
 
@@ -213,9 +271,15 @@ fn digest_of_body(rest: &[u8]) -> Digest {
 fn holds_frame(bytes: &[u8]) -> bool {
     let start = format::FRAME_START;
     let mut from = 0;
-    while let Some(found) = bytes[from..].windows(start.len()).position(|window| window == start) {
+    while let Some(found) = bytes[from..]
+        .windows(start.len())
+        .position(|window| window == start)
+    {
         let at = from + found;
-        let end = bytes[at..].iter().position(|byte| *byte == b'\n').map(|len| at + len + 1);
+        let end = bytes[at..]
+            .iter()
+            .position(|byte| *byte == b'\n')
+            .map(|len| at + len + 1);
         if let Some(end) = end
             && let Some((hash, body)) = frame(&bytes[at..end])
             && digest_of_body(body).to_string().as_bytes() == hash
@@ -227,16 +291,23 @@ fn holds_frame(bytes: &[u8]) -> bool {
     false
 }
 
-const KEYS: [&str; 9] = ["actor", "data", "mono_us", "nonce", "prev", "seq", "session", "time", "type"];
+const KEYS: [&str; 9] = [
+    "actor", "data", "mono_us", "nonce", "prev", "seq", "session", "time", "type",
+];
 
 /// Reads a line by every rule on form.
 fn good_line(line: &[u8], rest: &[u8]) -> Result<GoodLine, String> {
     if line.len() > format::MAX_LINE {
-        return Err(format!("it has {} bytes, more than {}", line.len(), format::MAX_LINE));
+        return Err(format!(
+            "it has {} bytes, more than {}",
+            line.len(),
+            format::MAX_LINE
+        ));
     }
     let mut text = String::from("{");
     text.push_str(std::str::from_utf8(rest).map_err(|_| "it is not UTF-8".to_owned())?);
-    let value: Value = serde_json::from_str(&text).map_err(|error| format!("it is not JSON ({error})"))?;
+    let value: Value =
+        serde_json::from_str(&text).map_err(|error| format!("it is not JSON ({error})"))?;
     // Duplicate keys, spaces, other escapes, floats and large numbers all change the canonical form.
     let canonical = crate::json::canonical(&value).map_err(|error| error.to_string())?;
     if canonical != text {
@@ -259,7 +330,11 @@ fn good_line(line: &[u8], rest: &[u8]) -> Result<GoodLine, String> {
         Value::String(text) if good(&text) => Ok(text),
         _ => Err(format!("its {what} is not of the form that a line has")),
     };
-    let whole = |value: Value, what: &str| value.as_u64().ok_or_else(|| format!("its {what} is no whole number from 0"));
+    let whole = |value: Value, what: &str| {
+        value
+            .as_u64()
+            .ok_or_else(|| format!("its {what} is no whole number from 0"))
+    };
     let object = |value: Value, what: &str| match value {
         Value::Object(members) => Ok(members),
         _ => Err(format!("its {what} is no object")),
@@ -291,8 +366,14 @@ fn actor(line: &GoodLine) -> Result<(), String> {
         ("azir", Value::String(session)) if *session == line.session => Ok(()),
         ("service", Value::String(_)) => Ok(()),
         ("human", Value::Object(person)) => {
-            let known = person.iter().all(|(name, value)| matches!(name.as_str(), "upn" | "name" | "oid") && value.is_string());
-            if known && person.contains_key("upn") { Ok(()) } else { refuse() }
+            let known = person.iter().all(|(name, value)| {
+                matches!(name.as_str(), "upn" | "name" | "oid") && value.is_string()
+            });
+            if known && person.contains_key("upn") {
+                Ok(())
+            } else {
+                refuse()
+            }
         }
         _ => refuse(),
     }
@@ -300,22 +381,35 @@ fn actor(line: &GoodLine) -> Result<(), String> {
 
 fn shallow(value: &Value, depth: usize) -> bool {
     match value {
-        Value::Object(members) => depth <= format::MAX_DEPTH && members.values().all(|member| shallow(member, depth + 1)),
-        Value::Array(items) => depth <= format::MAX_DEPTH && items.iter().all(|item| shallow(item, depth + 1)),
+        Value::Object(members) => {
+            depth <= format::MAX_DEPTH && members.values().all(|member| shallow(member, depth + 1))
+        }
+        Value::Array(items) => {
+            depth <= format::MAX_DEPTH && items.iter().all(|item| shallow(item, depth + 1))
+        }
         _ => true,
     }
 }
 
 fn bad_key(value: &Value) -> Option<String> {
     match value {
-        Value::Object(members) => members.iter().find_map(|(name, member)| if is_key(name) { bad_key(member) } else { Some(name.clone()) }),
+        Value::Object(members) => members.iter().find_map(|(name, member)| {
+            if is_key(name) {
+                bad_key(member)
+            } else {
+                Some(name.clone())
+            }
+        }),
         Value::Array(items) => items.iter().find_map(bad_key),
         _ => None,
     }
 }
 
 fn is_key(name: &str) -> bool {
-    name.starts_with(|c: char| c.is_ascii_lowercase()) && name.bytes().all(|byte| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'_')
+    name.starts_with(|c: char| c.is_ascii_lowercase())
+        && name
+            .bytes()
+            .all(|byte| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'_')
 }
 
 fn is_type(text: &str) -> bool {
@@ -323,7 +417,10 @@ fn is_type(text: &str) -> bool {
 }
 
 pub(super) fn is_hex(text: &str, len: usize) -> bool {
-    text.len() == len && text.bytes().all(|byte| matches!(byte, b'0'..=b'9' | b'a'..=b'f'))
+    text.len() == len
+        && text
+            .bytes()
+            .all(|byte| matches!(byte, b'0'..=b'9' | b'a'..=b'f'))
 }
 
 pub(super) fn is_uuid(text: &str) -> bool {
@@ -336,7 +433,11 @@ pub(super) fn is_uuid(text: &str) -> bool {
 
 fn is_time(text: &str) -> bool {
     let bytes = text.as_bytes();
-    bytes.len() == 27 && bytes[19] == b'.' && bytes[26] == b'Z' && bytes[20..26].iter().all(u8::is_ascii_digit) && is_seconds(&format!("{}Z", &text[..19]))
+    bytes.len() == 27
+        && bytes[19] == b'.'
+        && bytes[26] == b'Z'
+        && bytes[20..26].iter().all(u8::is_ascii_digit)
+        && is_seconds(&format!("{}Z", &text[..19]))
 }
 
 /// Returns whether a text is `YYYY-MM-DDThh:mm:ssZ`, a real date, seconds 00 to 59.
@@ -349,5 +450,7 @@ pub(super) fn is_seconds(text: &str) -> bool {
             19 => byte == b'Z',
             _ => byte.is_ascii_digit(),
         });
-    shape && &text[17..19] <= "59" && chrono::NaiveDateTime::parse_from_str(text, "%Y-%m-%dT%H:%M:%SZ").is_ok()
+    shape
+        && &text[17..19] <= "59"
+        && chrono::NaiveDateTime::parse_from_str(text, "%Y-%m-%dT%H:%M:%SZ").is_ok()
 }

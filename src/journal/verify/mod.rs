@@ -85,11 +85,30 @@ pub struct Report {
 pub(super) struct Findings(pub(super) Vec<Finding>);
 
 impl Findings {
-    pub(super) fn add(&mut self, level: Level, file: &str, line: Option<u64>, code: &str, text: impl Into<String>) {
-        self.0.push(Finding { level, file: file.to_owned(), line, code: code.to_owned(), text: text.into() });
+    pub(super) fn add(
+        &mut self,
+        level: Level,
+        file: &str,
+        line: Option<u64>,
+        code: &str,
+        text: impl Into<String>,
+    ) {
+        self.0.push(Finding {
+            level,
+            file: file.to_owned(),
+            line,
+            code: code.to_owned(),
+            text: text.into(),
+        });
     }
 
-    pub(super) fn error(&mut self, file: &str, line: Option<u64>, code: &str, text: impl Into<String>) {
+    pub(super) fn error(
+        &mut self,
+        file: &str,
+        line: Option<u64>,
+        code: &str,
+        text: impl Into<String>,
+    ) {
         self.add(Level::Error, file, line, code, text);
     }
 
@@ -111,7 +130,13 @@ pub fn verify(run_dir: &Path, outside: &Outside) -> Report {
             entries: 0,
             open_intents: 0,
             anchored_to: None,
-            findings: vec![Finding { level: Level::Error, file: String::new(), line: None, code: "cannot-read".into(), text }],
+            findings: vec![Finding {
+                level: Level::Error,
+                file: String::new(),
+                line: None,
+                code: "cannot-read".into(),
+                text,
+            }],
         },
     }
 }
@@ -122,16 +147,39 @@ fn try_verify(run_dir: &Path, outside: &Outside) -> Result<Report, CannotRead> {
     let outside_checkpoints = checkpoints::outside(&outside.earlier_checkpoints)?;
     let signers = signers::load(run_dir, &folder, outside, &mut findings)?;
     let mut checkpoints = checkpoints::load(run_dir, &folder, &mut findings)?;
-    let wanted: Vec<u64> = checkpoints.iter().chain(&outside_checkpoints).map(|checkpoint| checkpoint.size).collect();
+    let wanted: Vec<u64> = checkpoints
+        .iter()
+        .chain(&outside_checkpoints)
+        .map(|checkpoint| checkpoint.size)
+        .collect();
     let mut meaning = Meaning::default();
-    let log = lines::read(run_dir, &folder, &checkpoints, &outside_checkpoints, &wanted, &mut meaning, &mut findings)?;
+    let log = lines::read(
+        run_dir,
+        &folder,
+        &checkpoints,
+        &outside_checkpoints,
+        &wanted,
+        &mut meaning,
+        &mut findings,
+    )?;
     if let Some(other) = &meaning.foreign_format {
-        return Err(CannotRead(format!("its format is {other}, and this verifier reads {}", format::FORMAT)));
+        return Err(CannotRead(format!(
+            "its format is {other}, and this verifier reads {}",
+            format::FORMAT
+        )));
     }
     checkpoints::compare(&mut checkpoints, &log, &meaning, true, &mut findings);
     let mut outside_ok = outside_checkpoints.clone();
     checkpoints::compare(&mut outside_ok, &log, &meaning, false, &mut findings);
-    let signatures = checkpoints::signatures(run_dir, &folder, &checkpoints, &meaning, &signers, outside, &mut findings)?;
+    let signatures = checkpoints::signatures(
+        run_dir,
+        &folder,
+        &checkpoints,
+        &meaning,
+        &signers,
+        outside,
+        &mut findings,
+    )?;
     meaning.evidence(run_dir, &folder, &mut findings)?;
     meaning.finish(&log.segments, &mut findings);
     owed(&log.segments, &meaning, &checkpoints, &mut findings);
@@ -151,15 +199,36 @@ fn try_verify(run_dir: &Path, outside: &Outside) -> Result<Report, CannotRead> {
     } else {
         2
     };
-    Ok(Report { exit_code, entries: log.entries, open_intents: meaning.open(), anchored_to, findings: findings.0 })
+    Ok(Report {
+        exit_code,
+        entries: log.entries,
+        open_intents: meaning.open(),
+        anchored_to,
+        findings: findings.0,
+    })
 }
 
 /// Says what a writer owes and did not leave: checkpoints over what ends a session or is a person's.
-fn owed(segments: &[Segment], meaning: &Meaning, checkpoints: &[Checkpoint], findings: &mut Findings) {
+fn owed(
+    segments: &[Segment],
+    meaning: &Meaning,
+    checkpoints: &[Checkpoint],
+    findings: &mut Findings,
+) {
     let entries: u64 = segments.iter().map(|segment| segment.entries).sum();
-    let largest = checkpoints.iter().map(|checkpoint| checkpoint.size).max().unwrap_or(0);
+    let largest = checkpoints
+        .iter()
+        .map(|checkpoint| checkpoint.size)
+        .max()
+        .unwrap_or(0);
     if checkpoints.is_empty() {
-        findings.add(Level::Gap, "cp", None, "no-checkpoint", "there is no checkpoint at all: only the chain speaks");
+        findings.add(
+            Level::Gap,
+            "cp",
+            None,
+            "no-checkpoint",
+            "there is no checkpoint at all: only the chain speaks",
+        );
         return;
     }
     let uncovered = meaning.owing.iter().filter(|seq| **seq >= largest).count();
@@ -183,12 +252,22 @@ fn inputs(outside: &Outside, meaning: &Meaning, entries: u64, findings: &mut Fin
     if let Some(least) = outside.min_size
         && entries < least
     {
-        findings.error("", None, "too-short", format!("the log has {entries} entries, and had {least}"));
+        findings.error(
+            "",
+            None,
+            "too-short",
+            format!("the log has {entries} entries, and had {least}"),
+        );
     }
 }
 
 /// Says whether the last segment ends as a crash ends it.
-fn torn(segments: &[Segment], outside: &Outside, outside_checkpoints: &[Checkpoint], findings: &mut Findings) -> bool {
+fn torn(
+    segments: &[Segment],
+    outside: &Outside,
+    outside_checkpoints: &[Checkpoint],
+    findings: &mut Findings,
+) -> bool {
     let Some(last) = segments.last() else {
         return false;
     };
@@ -196,23 +275,44 @@ fn torn(segments: &[Segment], outside: &Outside, outside_checkpoints: &[Checkpoi
         return false;
     }
     let sized = outside.min_size.is_some() || !outside_checkpoints.is_empty();
-    let text = format!("{} bytes after the last whole line: a write that a crash cut off, or a change to the last line", last.tail_bytes);
-    findings.add(Level::Torn, &last.name, Some(last.entries + 1), "torn-tail", text);
+    let text = format!(
+        "{} bytes after the last whole line: a write that a crash cut off, or a change to the last line",
+        last.tail_bytes
+    );
+    findings.add(
+        Level::Torn,
+        &last.name,
+        Some(last.entries + 1),
+        "torn-tail",
+        text,
+    );
     // With an outside size the number of entries decides, and that is an error of its own.
     let _ = sized;
     true
 }
 
 fn anchored(signatures: &checkpoints::Signatures, outside: &[Checkpoint]) -> Option<u64> {
-    let vouched = outside.iter().filter(|checkpoint| checkpoint.holds).map(|checkpoint| checkpoint.size);
+    let vouched = outside
+        .iter()
+        .filter(|checkpoint| checkpoint.holds)
+        .map(|checkpoint| checkpoint.size);
     signatures.stamped.iter().copied().chain(vouched).max()
 }
 
 /// Lists what is missing for exit code 0.
-fn missing(outside: &Outside, outside_checkpoints: &[Checkpoint], meaning: &Meaning, signatures: &checkpoints::Signatures, entries: u64) -> Vec<String> {
+fn missing(
+    outside: &Outside,
+    outside_checkpoints: &[Checkpoint],
+    meaning: &Meaning,
+    signatures: &checkpoints::Signatures,
+    entries: u64,
+) -> Vec<String> {
     let mut missing = Vec::new();
     if outside.signers.is_none() {
-        missing.push("signers from outside: --signers FILE, obtained from somebody other than the log".to_owned());
+        missing.push(
+            "signers from outside: --signers FILE, obtained from somebody other than the log"
+                .to_owned(),
+        );
     }
     if outside.origin.is_none() && outside_checkpoints.is_empty() {
         missing.push("the origin from outside: --origin, or an --earlier-checkpoint".to_owned());
@@ -221,13 +321,17 @@ fn missing(outside: &Outside, outside_checkpoints: &[Checkpoint], meaning: &Mean
         missing.push("a checkpoint over all entries, signed by the responder's own key".to_owned());
     }
     let covered = signatures.stamped.iter().any(|size| *size >= entries)
-        || outside_checkpoints.iter().any(|checkpoint| checkpoint.holds && checkpoint.size >= entries);
+        || outside_checkpoints
+            .iter()
+            .any(|checkpoint| checkpoint.holds && checkpoint.size >= entries);
     if !covered {
         missing.push("a time stamp that verifies under --tsa-ca, or an --earlier-checkpoint, over all entries".to_owned());
     }
     let closed = meaning.sealed
         || outside.min_size == Some(entries)
-        || outside_checkpoints.iter().any(|checkpoint| checkpoint.holds && checkpoint.size == entries);
+        || outside_checkpoints
+            .iter()
+            .any(|checkpoint| checkpoint.holds && checkpoint.size == entries);
     if !closed {
         missing.push("a seal, or the number of entries from outside: without one a cut at the end cannot be seen".to_owned());
     }

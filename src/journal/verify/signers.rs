@@ -29,26 +29,50 @@ impl Signers {
     pub(super) fn person(&self, key: &PublicKey, at: DateTime<Utc>) -> Option<&str> {
         self.lines
             .iter()
-            .find(|line| line.key == *key && line.after.is_none_or(|after| after <= at) && line.before.is_none_or(|before| at <= before))
+            .find(|line| {
+                line.key == *key
+                    && line.after.is_none_or(|after| after <= at)
+                    && line.before.is_none_or(|before| at <= before)
+            })
             .map(|line| line.principal.as_str())
     }
 }
 
 /// Loads the file from outside, else the run folder's own.
-pub(super) fn load(run_dir: &Path, folder: &Folder, outside: &Outside, findings: &mut Findings) -> Result<Signers, CannotRead> {
+pub(super) fn load(
+    run_dir: &Path,
+    folder: &Folder,
+    outside: &Outside,
+    findings: &mut Findings,
+) -> Result<Signers, CannotRead> {
     if let Some(path) = &outside.signers {
-        let text = std::fs::read_to_string(path).map_err(|error| CannotRead(format!("{}: {error}", path.display())))?;
-        let lines = parse(&text).map_err(|line| CannotRead(format!("{}: line {line} is not of the form of a signers file", path.display())))?;
+        let text = std::fs::read_to_string(path)
+            .map_err(|error| CannotRead(format!("{}: {error}", path.display())))?;
+        let lines = parse(&text).map_err(|line| {
+            CannotRead(format!(
+                "{}: line {line} is not of the form of a signers file",
+                path.display()
+            ))
+        })?;
         return Ok(Signers { lines, known: true });
     }
     if !folder.signers {
         return Ok(Signers::default());
     }
-    let bytes = std::fs::read(run_dir.join("signers")).map_err(|error| CannotRead(format!("signers: {error}")))?;
-    match String::from_utf8(bytes).map_err(|_| 1).and_then(|text| parse(&text)) {
+    let bytes = std::fs::read(run_dir.join("signers"))
+        .map_err(|error| CannotRead(format!("signers: {error}")))?;
+    match String::from_utf8(bytes)
+        .map_err(|_| 1)
+        .and_then(|text| parse(&text))
+    {
         Ok(lines) => Ok(Signers { lines, known: true }),
         Err(line) => {
-            findings.error("signers", Some(line), "bad-signers", "this line is not of the form of a signers file");
+            findings.error(
+                "signers",
+                Some(line),
+                "bad-signers",
+                "this line is not of the form of a signers file",
+            );
             Ok(Signers::default())
         }
     }
@@ -62,7 +86,10 @@ fn parse(text: &str) -> Result<Vec<Signer>, u64> {
         }
         let signer = parse_line(line).ok_or(number)?;
         // A key belongs to one person.
-        if lines.iter().any(|known| known.key == signer.key && known.principal != signer.principal) {
+        if lines
+            .iter()
+            .any(|known| known.key == signer.key && known.principal != signer.principal)
+        {
             return Err(number);
         }
         lines.push(signer);
@@ -72,8 +99,12 @@ fn parse(text: &str) -> Result<Vec<Signer>, u64> {
 
 fn parse_line(line: &str) -> Option<Signer> {
     let mut words = line.splitn(5, ' ');
-    let (principal, options, kind, base64) = (words.next()?, words.next()?, words.next()?, words.next()?);
-    let plain = !principal.is_empty() && !principal.starts_with('!') && !principal.contains(['*', '?', ',', '"']) && !principal.chars().any(char::is_control);
+    let (principal, options, kind, base64) =
+        (words.next()?, words.next()?, words.next()?, words.next()?);
+    let plain = !principal.is_empty()
+        && !principal.starts_with('!')
+        && !principal.contains(['*', '?', ',', '"'])
+        && !principal.chars().any(char::is_control);
     if !plain || principal == "session" {
         return None;
     }
@@ -93,7 +124,12 @@ fn parse_line(line: &str) -> Option<Signer> {
     if !rest.is_empty() {
         return None;
     }
-    Some(Signer { principal: principal.to_owned(), key: PublicKey::parse(kind, base64)?, after, before })
+    Some(Signer {
+        principal: principal.to_owned(),
+        key: PublicKey::parse(kind, base64)?,
+        after,
+        before,
+    })
 }
 
 /// `YYYYMMDD[HHMM[SS]]Z`
@@ -108,5 +144,7 @@ fn bound(text: &str) -> Option<DateTime<Utc>> {
         14 => digits.to_owned(),
         _ => return None,
     };
-    NaiveDateTime::parse_from_str(&full, "%Y%m%d%H%M%S").ok().map(|time| time.and_utc())
+    NaiveDateTime::parse_from_str(&full, "%Y%m%d%H%M%S")
+        .ok()
+        .map(|time| time.and_utc())
 }

@@ -16,7 +16,9 @@ pub(super) struct PublicKey {
 impl PublicKey {
     /// Reads `<type> <base64>`.
     pub(super) fn parse(kind: &str, base64: &str) -> Option<Self> {
-        let blob = base64::engine::general_purpose::STANDARD.decode(base64).ok()?;
+        let blob = base64::engine::general_purpose::STANDARD
+            .decode(base64)
+            .ok()?;
         let mut reader = Reader(&blob);
         let inner = reader.string()?;
         if inner != kind.as_bytes() {
@@ -34,7 +36,10 @@ impl PublicKey {
             return None;
         }
         verifying_key(key)?;
-        Some(Self { kind: kind.to_owned(), blob: blob.clone() })
+        Some(Self {
+            kind: kind.to_owned(),
+            blob: blob.clone(),
+        })
     }
 }
 
@@ -72,7 +77,8 @@ fn verify(key: &[u8], signature: &[u8], signed: &[u8]) -> Result<PublicKey, &'st
     let malformed = "its key or signature is malformed";
     let mut key_reader = Reader(key);
     let kind = key_reader.string().ok_or(malformed)?;
-    let point = verifying_key(key_reader.string().ok_or(malformed)?).ok_or("its key is not a canonical point of full order")?;
+    let point = verifying_key(key_reader.string().ok_or(malformed)?)
+        .ok_or("its key is not a canonical point of full order")?;
     let mut reader = Reader(signature);
     let signature_kind = reader.string().ok_or(malformed)?;
     let raw = reader.string().ok_or(malformed)?;
@@ -86,7 +92,13 @@ fn verify(key: &[u8], signature: &[u8], signed: &[u8]) -> Result<PublicKey, &'st
             let flags = reader.take(1).ok_or(malformed)?;
             let counter = reader.take(4).ok_or(malformed)?;
             // FIDO: what is signed is the application, the flags, the counter and the message, hashed.
-            [&Sha256::digest(application)[..], flags, counter, &Sha256::digest(signed)[..]].concat()
+            [
+                &Sha256::digest(application)[..],
+                flags,
+                counter,
+                &Sha256::digest(signed)[..],
+            ]
+            .concat()
         }
         _ => return Err("its key is of a type that does not count"),
     };
@@ -98,7 +110,10 @@ fn verify(key: &[u8], signature: &[u8], signed: &[u8]) -> Result<PublicKey, &'st
     point
         .verify_strict(&message, &Signature::from_bytes(&raw))
         .map_err(|_| "it does not fit: the checkpoint or the signature was changed, or another key made it")?;
-    Ok(PublicKey { kind: String::from_utf8_lossy(kind).into_owned(), blob: key.to_vec() })
+    Ok(PublicKey {
+        kind: String::from_utf8_lossy(kind).into_owned(),
+        blob: key.to_vec(),
+    })
 }
 
 fn verifying_key(bytes: &[u8]) -> Option<VerifyingKey> {
@@ -112,13 +127,17 @@ fn verifying_key(bytes: &[u8]) -> Option<VerifyingKey> {
 /// Undoes the armour: exact first and last line, 70 columns, LF, canonical base64.
 fn unarmour(bytes: &[u8]) -> Option<Vec<u8>> {
     let text = std::str::from_utf8(bytes).ok()?;
-    let body = text.strip_prefix("-----BEGIN SSH SIGNATURE-----\n")?.strip_suffix("-----END SSH SIGNATURE-----\n")?;
+    let body = text
+        .strip_prefix("-----BEGIN SSH SIGNATURE-----\n")?
+        .strip_suffix("-----END SSH SIGNATURE-----\n")?;
     let lines: Vec<&str> = body.strip_suffix('\n')?.split('\n').collect();
     let (last, full) = lines.split_last()?;
     if last.is_empty() || last.len() > 70 || full.iter().any(|line| line.len() != 70) {
         return None;
     }
-    base64::engine::general_purpose::STANDARD.decode(lines.concat()).ok()
+    base64::engine::general_purpose::STANDARD
+        .decode(lines.concat())
+        .ok()
 }
 
 struct Reader<'a>(&'a [u8]);

@@ -8,7 +8,8 @@ use crate::digest::Digest;
 
 /// `MessageImprint` with SHA-256, up to the digest (RFC 3161 section 2.4.1).
 const IMPRINT: [u8; 19] = [
-    0x30, 0x31, 0x30, 0x0d, 0x06, 0x09, 0x60, 0x86, 0x48, 0x01, 0x65, 0x03, 0x04, 0x02, 0x01, 0x05, 0x00, 0x04, 0x20,
+    0x30, 0x31, 0x30, 0x0d, 0x06, 0x09, 0x60, 0x86, 0x48, 0x01, 0x65, 0x03, 0x04, 0x02, 0x01, 0x05,
+    0x00, 0x04, 0x20,
 ];
 
 /// Returns whether a reply is one DER value that stamps these bytes.
@@ -29,7 +30,9 @@ fn whole_der(bytes: &[u8]) -> bool {
     let Some(length) = bytes.get(2..2 + count).filter(|_| (1..=4).contains(&count)) else {
         return false;
     };
-    let length = length.iter().fold(0_usize, |length, byte| (length << 8) | usize::from(*byte));
+    let length = length
+        .iter()
+        .fold(0_usize, |length, byte| (length << 8) | usize::from(*byte));
     bytes.len() == 2 + count + length
 }
 

@@ -9,14 +9,36 @@ use crate::lab::reply::Reply;
 impl Arm<'_> {
     pub(super) fn query(&mut self) -> Result<Reply, Reply> {
         let body = self.ask.json()?;
-        super::only_members(&body, &["query", "subscriptions", "managementGroups", "options", "facets"], "QueryRequest")?;
+        super::only_members(
+            &body,
+            &[
+                "query",
+                "subscriptions",
+                "managementGroups",
+                "options",
+                "facets",
+            ],
+            "QueryRequest",
+        )?;
         let query = body["query"].as_str().unwrap_or_default();
         let mut rows: Vec<Value> = self
             .store
             .all()
-            .filter(|(id, value)| id.contains("/providers/") && !value["type"].as_str().is_some_and(|kind| kind.matches('/').count() > 1 || kind.starts_with("Microsoft.Authorization")))
+            .filter(|(id, value)| {
+                id.contains("/providers/")
+                    && !value["type"].as_str().is_some_and(|kind| {
+                        kind.matches('/').count() > 1 || kind.starts_with("Microsoft.Authorization")
+                    })
+            })
             // Results are what the caller may read, silently (arm.md section 5.6).
-            .filter(|(id, value)| gate::may(self.store, self.claims, &format!("{}/read", value["type"].as_str().unwrap_or_default()), id))
+            .filter(|(id, value)| {
+                gate::may(
+                    self.store,
+                    self.claims,
+                    &format!("{}/read", value["type"].as_str().unwrap_or_default()),
+                    id,
+                )
+            })
             .map(|(_, value)| row(&shown(value)))
             .collect();
         if let Some(subscriptions) = body["subscriptions"].as_array() {
@@ -29,20 +51,29 @@ impl Arm<'_> {
             )
         })?;
         let size = self.tenant.options.page.unwrap_or(1_000).clamp(1, 1_000);
-        let from: usize = body["options"]["$skipToken"].as_str().and_then(|token| token.parse().ok()).unwrap_or(0);
+        let from: usize = body["options"]["$skipToken"]
+            .as_str()
+            .and_then(|token| token.parse().ok())
+            .unwrap_or(0);
         let page: Vec<&Value> = rows.iter().skip(from).take(size).collect();
         let more = rows.len() > from + size;
         let mut reply = json!({"totalRecords": rows.len(), "count": page.len(), "resultTruncated": if more { "true" } else { "false" }, "data": page});
         if more {
             reply["$skipToken"] = json!((from + size).to_string());
         }
-        Ok(Reply::json(200, &reply).with("x-ms-user-quota-remaining", "14").with("x-ms-user-quota-resets-after", "00:00:05"))
+        Ok(Reply::json(200, &reply)
+            .with("x-ms-user-quota-remaining", "14")
+            .with("x-ms-user-quota-resets-after", "00:00:05"))
     }
 }
 
 fn row(value: &Value) -> Value {
     let mut row = value.clone();
-    if let Ok(id) = value["id"].as_str().unwrap_or_default().parse::<crate::ids::ArmId>() {
+    if let Ok(id) = value["id"]
+        .as_str()
+        .unwrap_or_default()
+        .parse::<crate::ids::ArmId>()
+    {
         row["subscriptionId"] = json!(id.subscription());
         row["resourceGroup"] = json!(id.resource_group().map(str::to_lowercase));
         row["type"] = json!(id.resource_type().to_lowercase());
@@ -61,24 +92,48 @@ fn evaluate(query: &str, mut rows: Vec<Value>) -> Result<Vec<Value>, String> {
         let (word, rest) = stage.split_once(' ').unwrap_or((stage, ""));
         match word {
             "where" => {
-                let conditions = split(rest, " and ").iter().map(|text| condition(text.trim())).collect::<Result<Vec<_>, _>>()?;
+                let conditions = split(rest, " and ")
+                    .iter()
+                    .map(|text| condition(text.trim()))
+                    .collect::<Result<Vec<_>, _>>()?;
                 rows.retain(|row| conditions.iter().all(|condition| condition.holds(row)));
             }
             "project" => {
                 let names: Vec<&str> = rest.split(',').map(str::trim).collect();
                 rows = rows
                     .iter()
-                    .map(|row| Value::Object(names.iter().map(|name| ((*name).to_owned(), crate::json::member(row, name).cloned().unwrap_or(Value::Null))).collect::<Map<_, _>>()))
+                    .map(|row| {
+                        Value::Object(
+                            names
+                                .iter()
+                                .map(|name| {
+                                    (
+                                        (*name).to_owned(),
+                                        crate::json::member(row, name)
+                                            .cloned()
+                                            .unwrap_or(Value::Null),
+                                    )
+                                })
+                                .collect::<Map<_, _>>(),
+                        )
+                    })
                     .collect();
             }
             "order" => {
-                let name = rest.strip_prefix("by ").and_then(|rest| rest.split(' ').next()).ok_or("order needs by")?;
-                rows.sort_by(|a, b| text(a, name).cmp(&text(b, name)));
+                let name = rest
+                    .strip_prefix("by ")
+                    .and_then(|rest| rest.split(' ').next())
+                    .ok_or("order needs by")?;
+                rows.sort_by_key(|a| text(a, name));
                 if rest.ends_with(" desc") {
                     rows.reverse();
                 }
             }
-            "take" | "limit" => rows.truncate(rest.trim().parse().map_err(|_| format!("{rest} is no number"))?),
+            "take" | "limit" => rows.truncate(
+                rest.trim()
+                    .parse()
+                    .map_err(|_| format!("{rest} is no number"))?,
+            ),
             other => return Err(format!("the lab does not model the operator {other}")),
         }
     }
@@ -95,12 +150,26 @@ fn condition(text: &str) -> Result<Condition, String> {
     for operator in [" =~ ", " == ", " has ", " contains "] {
         if let Some((field, value)) = text.split_once(operator) {
             let field = field.trim();
-            let field = field.strip_prefix("tostring(").and_then(|inner| inner.strip_suffix(')')).unwrap_or(field);
+            let field = field
+                .strip_prefix("tostring(")
+                .and_then(|inner| inner.strip_suffix(')'))
+                .unwrap_or(field);
             let value = value.trim();
-            let quote = value.chars().next().filter(|quote| matches!(quote, '\'' | '"')).ok_or_else(|| format!("{value} is no text"))?;
-            let inner = value.strip_prefix(quote).and_then(|value| value.strip_suffix(quote)).ok_or_else(|| format!("{value} is not closed"))?;
+            let quote = value
+                .chars()
+                .next()
+                .filter(|quote| matches!(quote, '\'' | '"'))
+                .ok_or_else(|| format!("{value} is no text"))?;
+            let inner = value
+                .strip_prefix(quote)
+                .and_then(|value| value.strip_suffix(quote))
+                .ok_or_else(|| format!("{value} is not closed"))?;
             let inner = inner.replace("\\'", "'").replace("\\\\", "\\");
-            return Ok(Condition { field: field.to_owned(), operator: operator.trim().to_owned(), value: inner });
+            return Ok(Condition {
+                field: field.to_owned(),
+                operator: operator.trim().to_owned(),
+                value: inner,
+            });
         }
     }
     Err(format!("the lab does not model the condition {text}"))
@@ -112,7 +181,9 @@ impl Condition {
         match self.operator.as_str() {
             "==" => found == self.value,
             "=~" => found.eq_ignore_ascii_case(&self.value),
-            _ => found.to_ascii_lowercase().contains(&self.value.to_ascii_lowercase()),
+            _ => found
+                .to_ascii_lowercase()
+                .contains(&self.value.to_ascii_lowercase()),
         }
     }
 }
@@ -154,10 +225,17 @@ mod tests {
 
     #[test]
     fn the_queries_of_incident_response_are_answered_and_others_refused() {
-        let rows = vec![json!({"id": "/b", "type": "microsoft.compute/virtualmachines", "name": "VM | x", "identity": {"u": {"/ID": {}}}}), json!({"id": "/a", "type": "t", "name": "y"})];
+        let rows = vec![
+            json!({"id": "/b", "type": "microsoft.compute/virtualmachines", "name": "VM | x", "identity": {"u": {"/ID": {}}}}),
+            json!({"id": "/a", "type": "t", "name": "y"}),
+        ];
         let found = evaluate("Resources | where type =~ 'Microsoft.Compute/virtualMachines' and name == 'VM | x' | project id", rows.clone()).unwrap();
         assert_eq!(found, [json!({"id": "/b"})]);
-        let found = evaluate("Resources | where tostring(identity.u) contains '/id'", rows.clone()).unwrap();
+        let found = evaluate(
+            "Resources | where tostring(identity.u) contains '/id'",
+            rows.clone(),
+        )
+        .unwrap();
         assert_eq!(found.len(), 1);
         let found = evaluate("Resources | order by id asc | take 1", rows.clone()).unwrap();
         assert_eq!(found[0]["id"], json!("/a"));

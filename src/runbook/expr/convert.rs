@@ -33,13 +33,18 @@ pub(super) fn to_json(value: &Mini) -> Result<Value, String> {
             Ok(number @ Value::Number(_)) => Ok(number),
             _ => Err(format!("the number {value} has no JSON form")),
         },
-        ValueKind::Bool | ValueKind::String => serde_json::to_value(value).map_err(|error| error.to_string()),
+        ValueKind::Bool | ValueKind::String => {
+            serde_json::to_value(value).map_err(|error| error.to_string())
+        }
         kind => Err(format!("a {kind} has no JSON form")),
     }
 }
 
 fn items(value: &Mini) -> Result<Vec<Mini>, String> {
-    Ok(value.try_iter().map_err(|error| error.to_string())?.collect())
+    Ok(value
+        .try_iter()
+        .map_err(|error| error.to_string())?
+        .collect())
 }
 
 #[cfg(test)]

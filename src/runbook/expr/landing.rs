@@ -10,7 +10,11 @@ use crate::ids::ArmId;
 use crate::runbook::model::Plane;
 
 /// All but the characters that RFC 3986 never reserves.
-const SEGMENT: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'_').remove(b'~');
+const SEGMENT: &AsciiSet = &NON_ALPHANUMERIC
+    .remove(b'-')
+    .remove(b'.')
+    .remove(b'_')
+    .remove(b'~');
 
 /// The kind of text that a template becomes.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
@@ -21,7 +25,7 @@ pub(super) enum Landing {
     Header,
     /// The path of a call, or its URL on a plane whose addresses come from resources.
     Path(Plane),
-    /// An OData expression, as in `$filter`.
+    /// An `OData` expression, as in `$filter`.
     OData,
     /// A Graph `$search` clause.
     Search,
@@ -66,7 +70,12 @@ enum Inside {
 impl Walk {
     /// Begins at the start of a template.
     pub(super) fn new(landing: Landing) -> Self {
-        Self { landing, start: true, after_address: false, inside: Inside::Nothing }
+        Self {
+            landing,
+            start: true,
+            after_address: false,
+            inside: Inside::Nothing,
+        }
     }
 
     /// Goes past the author's text.
@@ -98,10 +107,14 @@ impl Walk {
             Landing::Path(_) => segment(value, self.inside != Inside::Nothing),
             Landing::OData if self.inside == Inside::Nothing => odata(value),
             Landing::Kql if self.inside == Inside::Nothing => kql(value),
-            Landing::OData | Landing::Kql => Err("a value stands inside quotes or a comment; leave them out, azir quotes it".to_owned()),
-            Landing::Search if self.inside == Inside::Nothing => {
-                Err("in a search a value stands inside double quotes, as \"displayName:{{ name }}\"".to_owned())
-            }
+            Landing::OData | Landing::Kql => Err(
+                "a value stands inside quotes or a comment; leave them out, azir quotes it"
+                    .to_owned(),
+            ),
+            Landing::Search if self.inside == Inside::Nothing => Err(
+                "in a search a value stands inside double quotes, as \"displayName:{{ name }}\""
+                    .to_owned(),
+            ),
             Landing::Search => Ok(plain(value)?.replace('\\', "\\\\").replace('"', "\\\"")),
         }
     }
@@ -112,11 +125,15 @@ impl Walk {
         match plane {
             Plane::Arm if text == "/" => Ok(String::new()),
             Plane::Arm => {
-                let id: ArmId = text.parse().map_err(|error: crate::ids::NotAnArmId| error.to_string())?;
+                let id: ArmId = text
+                    .parse()
+                    .map_err(|error: crate::ids::NotAnArmId| error.to_string())?;
                 let segments: Vec<String> = id.as_str().split('/').map(encoded).collect();
                 Ok(segments.join("/"))
             }
-            Plane::Graph => Err("a path of Microsoft Graph begins with its version, as /v1.0".to_owned()),
+            Plane::Graph => {
+                Err("a path of Microsoft Graph begins with its version, as /v1.0".to_owned())
+            }
             Plane::Vault | Plane::Logs | Plane::Blob => {
                 self.after_address = true;
                 data_plane(&text)
@@ -212,7 +229,9 @@ fn data_plane(text: &str) -> Result<String, String> {
     if clean {
         Ok(url.as_str().trim_end_matches('/').to_owned())
     } else {
-        Err(format!("{text:?} is no plain address such as https://name.vault.azure.net"))
+        Err(format!(
+            "{text:?} is no plain address such as https://name.vault.azure.net"
+        ))
     }
 }
 
@@ -229,7 +248,10 @@ fn kql(value: &Value) -> Result<String, String> {
         // `in ()` is no KQL; an empty dynamic array is, and holds nothing.
         Value::Array(items) if items.is_empty() => Ok("(dynamic([]))".to_owned()),
         Value::Array(items) => {
-            let items = items.iter().map(kql_literal).collect::<Result<Vec<_>, _>>()?;
+            let items = items
+                .iter()
+                .map(kql_literal)
+                .collect::<Result<Vec<_>, _>>()?;
             Ok(format!("({})", items.join(", ")))
         }
         other => kql_literal(other),
@@ -271,9 +293,15 @@ mod tests {
     fn an_id_is_a_path_only_at_the_start() {
         let arm = Landing::Path(Plane::Arm);
         let id = json!("/subscriptions/S/resourceGroups/g g");
-        assert_eq!(land(arm, &["", "/x"], &id).unwrap(), "/subscriptions/S/resourceGroups/g%20g/x");
+        assert_eq!(
+            land(arm, &["", "/x"], &id).unwrap(),
+            "/subscriptions/S/resourceGroups/g%20g/x"
+        );
         // A tag that looks like an id must not reach another resource.
-        assert_eq!(land(arm, &["/a/", ""], &id).unwrap(), "/a/%2Fsubscriptions%2FS%2FresourceGroups%2Fg%20g");
+        assert_eq!(
+            land(arm, &["/a/", ""], &id).unwrap(),
+            "/a/%2Fsubscriptions%2FS%2FresourceGroups%2Fg%20g"
+        );
         assert_eq!(land(arm, &["", "/x"], &json!("/")).unwrap(), "/x");
         for bad in ["vm-1", "https://evil.example/x", "/subscriptions/s/../t"] {
             assert!(land(arm, &["", "/x"], &json!(bad)).is_err(), "{bad}");
@@ -288,43 +316,109 @@ mod tests {
     fn an_address_is_followed_by_a_path_and_nothing_else() {
         let vault = Landing::Path(Plane::Vault);
         let uri = json!("https://kv.vault.azure.net/");
-        assert_eq!(land(vault, &["", "/secrets"], &uri).unwrap(), "https://kv.vault.azure.net/secrets");
+        assert_eq!(
+            land(vault, &["", "/secrets"], &uri).unwrap(),
+            "https://kv.vault.azure.net/secrets"
+        );
         assert!(land(vault, &["", ".evil.example/secrets"], &uri).is_err());
         assert!(land(vault, &["", "", ""], &uri).is_err());
-        for bad in ["https://u:p@kv.vault.azure.net", "https://kv/?x", "ftp://kv", "kv"] {
+        for bad in [
+            "https://u:p@kv.vault.azure.net",
+            "https://kv/?x",
+            "ftp://kv",
+            "kv",
+        ] {
             assert!(land(vault, &["", "/x"], &json!(bad)).is_err(), "{bad}");
         }
-        let later = land(vault, &["https://kv.vault.azure.net/keys/", ""], &json!("https://evil.example")).unwrap();
-        assert_eq!(later, "https://kv.vault.azure.net/keys/https%3A%2F%2Fevil.example");
+        let later = land(
+            vault,
+            &["https://kv.vault.azure.net/keys/", ""],
+            &json!("https://evil.example"),
+        )
+        .unwrap();
+        assert_eq!(
+            later,
+            "https://kv.vault.azure.net/keys/https%3A%2F%2Fevil.example"
+        );
     }
 
     #[test]
     fn odata_values_are_quoted_once() {
-        assert_eq!(land(Landing::OData, &["a eq ", ""], &json!(EVIL)).unwrap(), "a eq 'x'' or 1 eq 1 or \"\\ ''y'");
-        assert_eq!(land(Landing::OData, &["a eq ", ""], &json!(3)).unwrap(), "a eq 3");
+        assert_eq!(
+            land(Landing::OData, &["a eq ", ""], &json!(EVIL)).unwrap(),
+            "a eq 'x'' or 1 eq 1 or \"\\ ''y'"
+        );
+        assert_eq!(
+            land(Landing::OData, &["a eq ", ""], &json!(3)).unwrap(),
+            "a eq 3"
+        );
         assert!(land(Landing::OData, &["a eq '", "'"], &json!("x")).is_err());
-        assert_eq!(land(Landing::OData, &["a eq 'it''s' and b eq ", ""], &json!("x")).unwrap(), "a eq 'it''s' and b eq 'x'");
+        assert_eq!(
+            land(Landing::OData, &["a eq 'it''s' and b eq ", ""], &json!("x")).unwrap(),
+            "a eq 'it''s' and b eq 'x'"
+        );
         assert!(land(Landing::OData, &["a in ", ""], &json!(["x"])).is_err());
-        let key = land(Landing::Path(Plane::Graph), &["/v1.0/users(userPrincipalName='", "')"], &json!("o'x/y")).unwrap();
+        let key = land(
+            Landing::Path(Plane::Graph),
+            &["/v1.0/users(userPrincipalName='", "')"],
+            &json!("o'x/y"),
+        )
+        .unwrap();
         assert_eq!(key, "/v1.0/users(userPrincipalName='o%27%27x%2Fy')");
     }
 
     #[test]
     fn search_values_stay_in_their_double_quotes() {
-        assert_eq!(land(Landing::Search, &["\"displayName:", "\""], &json!("a\" OR \\x")).unwrap(), "\"displayName:a\\\" OR \\\\x\"");
+        assert_eq!(
+            land(
+                Landing::Search,
+                &["\"displayName:", "\""],
+                &json!("a\" OR \\x")
+            )
+            .unwrap(),
+            "\"displayName:a\\\" OR \\\\x\""
+        );
         assert!(land(Landing::Search, &["displayName:", ""], &json!("x")).is_err());
     }
 
     #[test]
     fn kql_values_become_literals_and_stand_in_none() {
-        assert_eq!(land(Landing::Kql, &["T | where a == ", ""], &json!(EVIL)).unwrap(), "T | where a == 'x\\' or 1 eq 1 or \"\\\\ \\'y'");
-        assert_eq!(land(Landing::Kql, &["a in~ ", ""], &json!(["x", 1, true])).unwrap(), "a in~ ('x', 1, true)");
-        assert_eq!(land(Landing::Kql, &["a in~ ", ""], &json!([])).unwrap(), "a in~ (dynamic([]))");
-        for before in ["a == '", "a == \"", "// ", "a == @'c:\\", "a == ```", "a == 'it\\'s "] {
-            assert!(land(Landing::Kql, &[before, ""], &json!("x")).is_err(), "{before}");
+        assert_eq!(
+            land(Landing::Kql, &["T | where a == ", ""], &json!(EVIL)).unwrap(),
+            "T | where a == 'x\\' or 1 eq 1 or \"\\\\ \\'y'"
+        );
+        assert_eq!(
+            land(Landing::Kql, &["a in~ ", ""], &json!(["x", 1, true])).unwrap(),
+            "a in~ ('x', 1, true)"
+        );
+        assert_eq!(
+            land(Landing::Kql, &["a in~ ", ""], &json!([])).unwrap(),
+            "a in~ (dynamic([]))"
+        );
+        for before in [
+            "a == '",
+            "a == \"",
+            "// ",
+            "a == @'c:\\",
+            "a == ```",
+            "a == 'it\\'s ",
+        ] {
+            assert!(
+                land(Landing::Kql, &[before, ""], &json!("x")).is_err(),
+                "{before}"
+            );
         }
-        for before in ["a == 'b' and c == ", "// no\n", "a == @'c:\\' and b == ", "```'``` ", "'//' "] {
-            assert!(land(Landing::Kql, &[before, ""], &json!("x")).is_ok(), "{before}");
+        for before in [
+            "a == 'b' and c == ",
+            "// no\n",
+            "a == @'c:\\' and b == ",
+            "```'``` ",
+            "'//' ",
+        ] {
+            assert!(
+                land(Landing::Kql, &[before, ""], &json!("x")).is_ok(),
+                "{before}"
+            );
         }
         for bad in [json!("a\nb"), json!({}), json!([["x"]]), json!(null)] {
             assert!(land(Landing::Kql, &["a == ", ""], &bad).is_err(), "{bad}");
@@ -334,6 +428,9 @@ mod tests {
     #[test]
     fn a_header_has_one_line() {
         assert!(land(Landing::Header, &["", ""], &json!("a\r\nAuthorization: x")).is_err());
-        assert_eq!(land(Landing::Header, &["", ""], &json!("W/\"1\"")).unwrap(), "W/\"1\"");
+        assert_eq!(
+            land(Landing::Header, &["", ""], &json!("W/\"1\"")).unwrap(),
+            "W/\"1\""
+        );
     }
 }

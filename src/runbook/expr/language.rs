@@ -20,10 +20,16 @@ pub(super) type Row = (&'static str, Filter, &'static str);
 /// Filters that come with the engine of the language.
 const BUILT_IN: &[(&str, &str)] = &[
     ("default", "x | default(y): y where x is undefined"),
-    ("first", "list | first: its first item; undefined where there is none"),
+    (
+        "first",
+        "list | first: its first item; undefined where there is none",
+    ),
     ("int", "text | int: a whole number"),
     ("join", "list | join(', '): one text"),
-    ("last", "list | last: its last item; undefined where there is none"),
+    (
+        "last",
+        "list | last: its last item; undefined where there is none",
+    ),
     ("length", "list, object or text | length: how many"),
     ("list", "object | list: its names"),
     ("lower", "text | lower: in lower case"),
@@ -41,12 +47,19 @@ const BUILT_IN: &[(&str, &str)] = &[
 const TESTS: &[&str] = &["defined", "none"];
 
 fn rows() -> impl Iterator<Item = &'static Row> {
-    filters::ROWS.iter().chain(arm_filters::ROWS).chain(network::ROWS).chain(rbac::ROWS)
+    filters::ROWS
+        .iter()
+        .chain(arm_filters::ROWS)
+        .chain(network::ROWS)
+        .chain(rbac::ROWS)
 }
 
 /// Returns every filter with a line of documentation, sorted.
 pub fn documented() -> Vec<(&'static str, &'static str)> {
-    let mut rows: Vec<_> = rows().map(|(name, _, help)| (*name, *help)).chain(BUILT_IN.iter().copied()).collect();
+    let mut rows: Vec<_> = rows()
+        .map(|(name, _, help)| (*name, *help))
+        .chain(BUILT_IN.iter().copied())
+        .collect();
     rows.sort_unstable();
     rows
 }
@@ -83,10 +96,18 @@ pub(super) fn add(env: &mut Environment<'static>) {
     env.add_test("none", tests::is_none);
     for (name, filter, _) in rows() {
         let call = move |value: Mini, args: Rest<Mini>| -> Result<Mini, Error> {
-            let refuse = |message: String| Error::new(ErrorKind::InvalidOperation, format!("{name}: {message}"));
+            let refuse = |message: String| {
+                Error::new(ErrorKind::InvalidOperation, format!("{name}: {message}"))
+            };
             let value = to_json(&value).map_err(refuse)?;
-            let args = args.iter().map(to_json).collect::<Result<Vec<_>, _>>().map_err(refuse)?;
-            filter(&value, &args).map(|value| to_mini(&value)).map_err(refuse)
+            let args = args
+                .iter()
+                .map(to_json)
+                .collect::<Result<Vec<_>, _>>()
+                .map_err(refuse)?;
+            filter(&value, &args)
+                .map(|value| to_mini(&value))
+                .map_err(refuse)
         };
         env.add_filter(*name, call);
         env.add_function(*name, call);
@@ -103,7 +124,10 @@ mod tests_of_the_table {
         add(&mut env);
         let rows = documented();
         for (name, help) in &rows {
-            let error = env.compile_expression(&format!("x | {name}")).unwrap().eval(minijinja::context! { x => [1] });
+            let error = env
+                .compile_expression(&format!("x | {name}"))
+                .unwrap()
+                .eval(minijinja::context! { x => [1] });
             let unknown = error.is_err_and(|error| error.kind() == ErrorKind::UnknownFilter);
             assert!(!unknown, "{name}");
             assert!(help.contains(name), "{name}");

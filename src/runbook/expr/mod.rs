@@ -50,12 +50,18 @@ impl Scope {
     /// Takes from `other` the names that this scope lacks.
     pub fn add_missing(&mut self, other: &Self) {
         for (name, value) in &other.names {
-            self.names.entry(name.clone()).or_insert_with(|| value.clone());
+            self.names
+                .entry(name.clone())
+                .or_insert_with(|| value.clone());
         }
     }
 
     fn context(&self) -> Mini {
-        Mini::from_pairs(self.names.iter().map(|(name, value)| (name.as_str(), value.clone())))
+        Mini::from_pairs(
+            self.names
+                .iter()
+                .map(|(name, value)| (name.as_str(), value.clone())),
+        )
     }
 }
 
@@ -78,7 +84,10 @@ pub struct ExprError {
 
 impl ExprError {
     fn new(template: &str, message: impl Into<String>) -> Self {
-        Self { template: cut(template), message: message.into() }
+        Self {
+            template: cut(template),
+            message: message.into(),
+        }
     }
 }
 
@@ -142,7 +151,10 @@ impl Expressions {
     fn fill(&self, value: &Value, scope: &Scope, kql: bool) -> Result<Value, ExprError> {
         Ok(match value {
             Value::String(text) => self.template(text, scope)?,
-            Value::Array(items) => items.iter().map(|item| self.fill(item, scope, kql)).collect::<Result<_, _>>()?,
+            Value::Array(items) => items
+                .iter()
+                .map(|item| self.fill(item, scope, kql))
+                .collect::<Result<_, _>>()?,
             Value::Object(members) => {
                 let mut out = Map::new();
                 for (name, member) in members {
@@ -191,7 +203,10 @@ impl Expressions {
     pub fn truth(&self, text: &str, scope: &Scope) -> Result<bool, ExprError> {
         match self.template(text, scope)? {
             Value::Bool(value) => Ok(value),
-            other => Err(ExprError::new(text, format!("it gives {} and no truth value", kind_of(&other)))),
+            other => Err(ExprError::new(
+                text,
+                format!("it gives {} and no truth value", kind_of(&other)),
+            )),
         }
     }
 
@@ -202,7 +217,10 @@ impl Expressions {
     pub fn list(&self, text: &str, scope: &Scope) -> Result<Vec<Value>, ExprError> {
         match self.template(text, scope)? {
             Value::Array(items) => Ok(items),
-            other => Err(ExprError::new(text, format!("it gives {} and no list", kind_of(&other)))),
+            other => Err(ExprError::new(
+                text,
+                format!("it gives {} and no list", kind_of(&other)),
+            )),
         }
     }
 
@@ -214,14 +232,22 @@ impl Expressions {
         let (method, path_or_url) = self.line(call, scope)?;
         let mut query = Vec::new();
         for (name, template) in &call.query {
-            query.push((name.clone(), self.render(&template.value, scope, Landing::of_parameter(name))?));
+            query.push((
+                name.clone(),
+                self.render(&template.value, scope, Landing::of_parameter(name))?,
+            ));
         }
         let mut headers = Vec::new();
         for (name, template) in &call.headers {
-            headers.push((name.clone(), self.render(&template.value, scope, Landing::Header)?));
+            headers.push((
+                name.clone(),
+                self.render(&template.value, scope, Landing::Header)?,
+            ));
         }
         let body = match &call.body {
-            Some(template) => Some(self.fill(&template.value, scope, takes_kql(call.plane, &path_or_url))?),
+            Some(template) => {
+                Some(self.fill(&template.value, scope, takes_kql(call.plane, &path_or_url))?)
+            }
             None => None,
         };
         Ok(RenderedCall {
@@ -247,7 +273,11 @@ impl Expressions {
     }
 
     fn line<'c>(&self, call: &'c Call, scope: &Scope) -> Result<(&'c str, String), ExprError> {
-        let (method, path) = call.line.value.split_once(' ').unwrap_or((&call.line.value, ""));
+        let (method, path) = call
+            .line
+            .value
+            .split_once(' ')
+            .unwrap_or((&call.line.value, ""));
         let path = self.render(path.trim(), scope, Landing::Path(call.plane))?;
         Ok((method, path))
     }
@@ -261,27 +291,36 @@ impl Expressions {
         for piece in pieces {
             match piece {
                 Piece::Text(part) => {
-                    walk.pass(part).map_err(|message| ExprError::new(text, message))?;
+                    walk.pass(part)
+                        .map_err(|message| ExprError::new(text, message))?;
                     out.push_str(part);
                 }
                 Piece::Expression(expression) => {
                     let value = self.evaluate(text, expression, &context)?;
                     let placed = walk.place(&value);
-                    out.push_str(&placed.map_err(|message| ExprError::new(text, format!("{expression}: {message}")))?);
+                    out.push_str(&placed.map_err(|message| {
+                        ExprError::new(text, format!("{expression}: {message}"))
+                    })?);
                 }
             }
         }
         Ok(out)
     }
 
-    fn evaluate(&self, template: &str, expression: &str, context: &Mini) -> Result<Value, ExprError> {
+    fn evaluate(
+        &self,
+        template: &str,
+        expression: &str,
+        context: &Mini,
+    ) -> Result<Value, ExprError> {
         let value = self
             .env
             .compile_expression(expression)
             .and_then(|compiled| compiled.eval(context.clone()))
             .map_err(|error| failed(template, expression, &error))?;
         // Even a strict evaluator takes a missing last member for an answer.
-        to_json(&value).map_err(|message| ExprError::new(template, format!("{expression}: {message}")))
+        to_json(&value)
+            .map_err(|message| ExprError::new(template, format!("{expression}: {message}")))
     }
 
     /// Returns the names that a template speaks of: the first of each path, and of `steps.x` the x.
@@ -308,7 +347,10 @@ impl Expressions {
         let mut paths = BTreeSet::new();
         for piece in pieces::split(text).map_err(|message| ExprError::new(text, message))? {
             if let Piece::Expression(expression) = piece {
-                let compiled = self.env.compile_expression(expression).map_err(|error| failed(text, expression, &error))?;
+                let compiled = self
+                    .env
+                    .compile_expression(expression)
+                    .map_err(|error| failed(text, expression, &error))?;
                 paths.extend(compiled.undeclared_variables(true));
             }
         }
@@ -358,7 +400,10 @@ fn failed(template: &str, expression: &str, error: &minijinja::Error) -> ExprErr
     if let Some(detail) = error.detail() {
         message = format!("{message}: {detail}");
     }
-    ExprError { template: cut(template), message }
+    ExprError {
+        template: cut(template),
+        message,
+    }
 }
 
 fn cut(text: &str) -> String {
@@ -381,11 +426,25 @@ mod tests {
     fn call(line: &str, query: &str, body: Option<Value>) -> Call {
         Call {
             plane: Plane::Arm,
-            line: Spanned { value: line.into(), ..Spanned::default() },
+            line: Spanned {
+                value: line.into(),
+                ..Spanned::default()
+            },
             api_version: Some("2024-11-01".into()),
-            query: [("$filter".to_owned(), Spanned { value: query.to_owned(), ..Spanned::default() })].into_iter().collect(),
+            query: [(
+                "$filter".to_owned(),
+                Spanned {
+                    value: query.to_owned(),
+                    ..Spanned::default()
+                },
+            )]
+            .into_iter()
+            .collect(),
             headers: indexmap::IndexMap::new(),
-            body: body.map(|value| Spanned { value, ..Spanned::default() }),
+            body: body.map(|value| Spanned {
+                value,
+                ..Spanned::default()
+            }),
             pages: None,
             missing_ok: false,
         }
@@ -395,13 +454,29 @@ mod tests {
     fn one_expression_keeps_its_type_and_undefined_is_an_error() {
         let e = Expressions::new();
         assert_eq!(e.template("{{ vm.n }}", &scope()).unwrap(), json!(3));
-        assert_eq!(e.template("{{ vm.n }} of {{ vm.ok }}", &scope()).unwrap(), json!("3 of true"));
-        assert_eq!(e.value(&json!({"a": ["{{ vm.ok }}"]}), &scope()).unwrap(), json!({"a": [true]}));
-        for bad in ["{{ vm.nope }}", "{{ nope }}", "x {{ vm.nope }}", "{{ vm.n | nofilter }}", "{{ vm.n", "x {{ vm.none }}"] {
+        assert_eq!(
+            e.template("{{ vm.n }} of {{ vm.ok }}", &scope()).unwrap(),
+            json!("3 of true")
+        );
+        assert_eq!(
+            e.value(&json!({"a": ["{{ vm.ok }}"]}), &scope()).unwrap(),
+            json!({"a": [true]})
+        );
+        for bad in [
+            "{{ vm.nope }}",
+            "{{ nope }}",
+            "x {{ vm.nope }}",
+            "{{ vm.n | nofilter }}",
+            "{{ vm.n",
+            "x {{ vm.none }}",
+        ] {
             assert!(e.template(bad, &scope()).is_err(), "{bad}");
         }
         assert_eq!(e.template("{{ -1 }}", &scope()).unwrap(), json!(-1));
-        assert_eq!(e.template("{{ {'a': {'b': vm.n}} }}", &scope()).unwrap(), json!({"a": {"b": 3}}));
+        assert_eq!(
+            e.template("{{ {'a': {'b': vm.n}} }}", &scope()).unwrap(),
+            json!({"a": {"b": 3}})
+        );
         assert_eq!(e.template("{{ '}}' }}", &scope()).unwrap(), json!("}}"));
         assert!(e.truth("{{ vm.n }}", &scope()).is_err());
         let nested = e.template("{{ [vm.nope] }}", &scope()).unwrap_err();
@@ -416,17 +491,30 @@ mod tests {
         let e = Expressions::new();
         let body = json!({"query": "Resources | where name =~ {{ vm.name }}", "options": {"x": "{{ vm.name }}"}});
         let line = "GET {{ vm.id }}/providers/Microsoft.ResourceGraph/resources";
-        let rendered = e.call(&call(line, "name eq {{ evil }}", Some(body)), &scope()).unwrap();
+        let rendered = e
+            .call(&call(line, "name eq {{ evil }}", Some(body)), &scope())
+            .unwrap();
         assert_eq!(
             rendered.path_or_url,
             "/subscriptions/S/resourceGroups/g%20g/providers/Microsoft.Compute/virtualMachines/v/providers/Microsoft.ResourceGraph/resources"
         );
         assert_eq!(rendered.query[0].1, "name eq 'a/../b?x=1#f'' or 1 eq 1'");
-        assert_eq!(rendered.body.unwrap(), json!({"query": "Resources | where name =~ 'v\\'1'", "options": {"x": "v'1"}}));
-        let segment = e.call(&call("GET /a/{{ evil }}", "1 eq 1", None), &scope()).unwrap();
-        assert_eq!(segment.path_or_url, "/a/a%2F..%2Fb%3Fx%3D1%23f%27%20or%201%20eq%201");
+        assert_eq!(
+            rendered.body.unwrap(),
+            json!({"query": "Resources | where name =~ 'v\\'1'", "options": {"x": "v'1"}})
+        );
+        let segment = e
+            .call(&call("GET /a/{{ evil }}", "1 eq 1", None), &scope())
+            .unwrap();
+        assert_eq!(
+            segment.path_or_url,
+            "/a/a%2F..%2Fb%3Fx%3D1%23f%27%20or%201%20eq%201"
+        );
         for bad in ["GET /a/{{ vm }}", "GET /a/{{ '..' }}", "GET /a/{{ '' }}"] {
-            assert!(e.call(&call(bad, "1 eq 1", None), &scope()).is_err(), "{bad}");
+            assert!(
+                e.call(&call(bad, "1 eq 1", None), &scope()).is_err(),
+                "{bad}"
+            );
         }
     }
 
@@ -434,27 +522,59 @@ mod tests {
     fn queries_are_known_by_where_they_go() {
         let e = Expressions::new();
         let body = json!({"Query": "T | where a == {{ evil }}"});
-        let mut hunt = call("POST /v1.0/security/runHuntingQuery", "1 eq 1", Some(body.clone()));
+        let mut hunt = call(
+            "POST /v1.0/security/runHuntingQuery",
+            "1 eq 1",
+            Some(body.clone()),
+        );
         hunt.plane = Plane::Graph;
-        assert_eq!(e.call(&hunt, &scope()).unwrap().body.unwrap()["Query"], "T | where a == 'a/../b?x=1#f\\' or 1 eq 1'");
+        assert_eq!(
+            e.call(&hunt, &scope()).unwrap().body.unwrap()["Query"],
+            "T | where a == 'a/../b?x=1#f\\' or 1 eq 1'"
+        );
         let plain = call("PUT /a", "1 eq 1", Some(body));
-        assert_eq!(e.call(&plain, &scope()).unwrap().body.unwrap()["Query"], "T | where a == a/../b?x=1#f' or 1 eq 1");
+        assert_eq!(
+            e.call(&plain, &scope()).unwrap().body.unwrap()["Query"],
+            "T | where a == a/../b?x=1#f' or 1 eq 1"
+        );
         let quoted = call("GET /a", "name eq '{{ evil }}'", None);
-        assert!(e.call(&quoted, &scope()).unwrap_err().to_string().contains("quotes"));
+        assert!(
+            e.call(&quoted, &scope())
+                .unwrap_err()
+                .to_string()
+                .contains("quotes")
+        );
     }
 
     #[test]
     fn what_the_language_lacks_is_found_without_a_value() {
         let e = Expressions::new();
-        assert_eq!(e.unknown_words("{{ a | first | nope }} {{ b is odd }} {{ 'c | d' }}"), ["nope", "odd"]);
-        assert_eq!(e.paths("{{ a.b.c | pluck('x') }}").unwrap().into_iter().collect::<Vec<_>>(), ["a.b.c"]);
+        assert_eq!(
+            e.unknown_words("{{ a | first | nope }} {{ b is odd }} {{ 'c | d' }}"),
+            ["nope", "odd"]
+        );
+        assert_eq!(
+            e.paths("{{ a.b.c | pluck('x') }}")
+                .unwrap()
+                .into_iter()
+                .collect::<Vec<_>>(),
+            ["a.b.c"]
+        );
         assert_eq!(format!("{:?}", scope()), "{\"evil\", \"vm\"}");
     }
 
     #[test]
     fn names_are_the_first_of_each_path() {
         let e = Expressions::new();
-        let names = e.names("{{ steps.disks.each | pluck('id') }} {{ vm.id if flush_rule(before) else x }}").unwrap();
-        assert_eq!(names, ["before", "disks", "vm", "x"].map(str::to_owned).into_iter().collect());
+        let names = e
+            .names("{{ steps.disks.each | pluck('id') }} {{ vm.id if flush_rule(before) else x }}")
+            .unwrap();
+        assert_eq!(
+            names,
+            ["before", "disks", "vm", "x"]
+                .map(str::to_owned)
+                .into_iter()
+                .collect()
+        );
     }
 }

@@ -14,12 +14,36 @@ use super::rules::{self, Rule};
 use crate::runbook::params::cidr;
 
 pub(super) const ROWS: &[Row] = &[
-    ("effective_verdict", effective_verdict, "answer of effectiveNetworkSecurityGroups | effective_verdict(bastion, nic id, cut_dns, cut_imds): {passes, reason, deny_rules}"),
-    ("flush_rule", flush_rule, "flush_rule(nsg): the body of a redundant deny rule that differs from the one there now"),
-    ("nsg_verdict", nsg_verdict, "nsg | nsg_verdict(bastion, cut_dns, cut_imds): {passes, reason, flush, deny_rules}"),
-    ("nsg_verdicts", nsg_verdicts, "list of nsgs | nsg_verdicts(bastion, cut_dns, cut_imds): of each {nsg, passes, why, flush}"),
-    ("quarantine_rules", quarantine_rules, "quarantine_rules(bastion, cut_dns, cut_imds): the rules of a new quarantine NSG"),
-    ("where_group", where_group, "list | where_group('name'): resources of this resource group"),
+    (
+        "effective_verdict",
+        effective_verdict,
+        "answer of effectiveNetworkSecurityGroups | effective_verdict(bastion, nic id, cut_dns, cut_imds): {passes, reason, deny_rules}",
+    ),
+    (
+        "flush_rule",
+        flush_rule,
+        "flush_rule(nsg): the body of a redundant deny rule that differs from the one there now",
+    ),
+    (
+        "nsg_verdict",
+        nsg_verdict,
+        "nsg | nsg_verdict(bastion, cut_dns, cut_imds): {passes, reason, flush, deny_rules}",
+    ),
+    (
+        "nsg_verdicts",
+        nsg_verdicts,
+        "list of nsgs | nsg_verdicts(bastion, cut_dns, cut_imds): of each {nsg, passes, why, flush}",
+    ),
+    (
+        "quarantine_rules",
+        quarantine_rules,
+        "quarantine_rules(bastion, cut_dns, cut_imds): the rules of a new quarantine NSG",
+    ),
+    (
+        "where_group",
+        where_group,
+        "list | where_group('name'): resources of this resource group",
+    ),
 ];
 
 /// Ports that the bastion needs: SSH and RDP.
@@ -35,7 +59,11 @@ struct Expect {
 }
 
 impl Expect {
-    fn new(bastion: &Value, cut_dns: Option<&Value>, cut_imds: Option<&Value>) -> Result<Self, String> {
+    fn new(
+        bastion: &Value,
+        cut_dns: Option<&Value>,
+        cut_imds: Option<&Value>,
+    ) -> Result<Self, String> {
         let flag = |value: Option<&Value>| value.and_then(Value::as_bool).unwrap_or(false);
         let ranges = match bastion {
             Value::Null => Vec::new(),
@@ -44,7 +72,11 @@ impl Expect {
                 .map(|range| cidr(range.as_str().unwrap_or_default()))
                 .collect::<Result<Vec<_>, _>>()?,
         };
-        Ok(Self { bastion: ranges, cut_dns: flag(cut_dns), cut_imds: flag(cut_imds) })
+        Ok(Self {
+            bastion: ranges,
+            cut_dns: flag(cut_dns),
+            cut_imds: flag(cut_imds),
+        })
     }
 
     /// Returns the service tags that must be denied by name.
@@ -56,7 +88,10 @@ impl Expect {
     fn words(&self) -> String {
         match self.bastion.as_slice() {
             [] => "all traffic is denied both ways".to_owned(),
-            ranges => format!("all traffic is denied both ways but inbound from {}", ranges.join(", ")),
+            ranges => format!(
+                "all traffic is denied both ways but inbound from {}",
+                ranges.join(", ")
+            ),
         }
     }
 }
@@ -64,8 +99,12 @@ impl Expect {
 fn nsg_verdict(value: &Value, args: &[Value]) -> Result<Value, String> {
     let expect = Expect::new(arg(args, 0)?, args.get(1), args.get(2))?;
     let verdict = Verdict::of(rules::of_nsg(value), &expect);
-    let flush = crate::json::member(value, "properties.flushConnection").and_then(Value::as_bool).unwrap_or(false);
-    Ok(json!({"passes": verdict.passes, "reason": verdict.reason, "flush": flush, "deny_rules": verdict.closing}))
+    let flush = crate::json::member(value, "properties.flushConnection")
+        .and_then(Value::as_bool)
+        .unwrap_or(false);
+    Ok(
+        json!({"passes": verdict.passes, "reason": verdict.reason, "flush": flush, "deny_rules": verdict.closing}),
+    )
 }
 
 fn nsg_verdicts(value: &Value, args: &[Value]) -> Result<Value, String> {
@@ -96,22 +135,42 @@ fn effective_of(groups: &[Value], nic: &str, expect: &Expect) -> Verdict {
             .is_some_and(|id| id.eq_ignore_ascii_case(nic))
     };
     if let Some(rule) = groups.iter().find_map(always_allowed) {
-        return Verdict::failed(format!("the network manager's admin rule {rule} always allows, whatever an NSG says"));
+        return Verdict::failed(format!(
+            "the network manager's admin rule {rule} always allows, whatever an NSG says"
+        ));
     }
     let Some(own) = groups.iter().find(|group| associated(group)) else {
         return Verdict::failed("no NSG is in force at the interface".to_owned());
     };
     let id = crate::json::member(own, "networkSecurityGroup.id").and_then(Value::as_str);
     let verdict = Verdict::of(rules::effective(own), expect);
-    Verdict { reason: format!("{}: {}", id.map_or("its NSG", crate::ids::ArmId::name_of), verdict.reason), ..verdict }
+    Verdict {
+        reason: format!(
+            "{}: {}",
+            id.map_or("its NSG", crate::ids::ArmId::name_of),
+            verdict.reason
+        ),
+        ..verdict
+    }
 }
 
 /// Returns the admin rule of a network manager that no NSG can overrule (DESIGN section 9).
 fn always_allowed(group: &Value) -> Option<String> {
-    let rules = group.get("effectiveSecurityRules").and_then(Value::as_array)?;
-    let access = |rule: &&Value| rule.get("access").and_then(Value::as_str).is_some_and(|access| access.eq_ignore_ascii_case("AlwaysAllow"));
+    let rules = group
+        .get("effectiveSecurityRules")
+        .and_then(Value::as_array)?;
+    let access = |rule: &&Value| {
+        rule.get("access")
+            .and_then(Value::as_str)
+            .is_some_and(|access| access.eq_ignore_ascii_case("AlwaysAllow"))
+    };
     let rule = rules.iter().find(access)?;
-    Some(rule.get("name").and_then(Value::as_str).unwrap_or("without a name").to_owned())
+    Some(
+        rule.get("name")
+            .and_then(Value::as_str)
+            .unwrap_or("without a name")
+            .to_owned(),
+    )
 }
 
 fn quarantine_rules(value: &Value, args: &[Value]) -> Result<Value, String> {
@@ -135,7 +194,10 @@ fn quarantine_rules(value: &Value, args: &[Value]) -> Result<Value, String> {
         }
         rules.push(allow);
     }
-    for (cut, name, priority, tag) in [(expect.cut_dns, "DenyPlatformDns", 200, DNS_TAG), (expect.cut_imds, "DenyPlatformImds", 201, IMDS_TAG)] {
+    for (cut, name, priority, tag) in [
+        (expect.cut_dns, "DenyPlatformDns", 200, DNS_TAG),
+        (expect.cut_imds, "DenyPlatformImds", 201, IMDS_TAG),
+    ] {
         if cut {
             let mut deny = rule(name, priority, "Outbound", "Deny", "*");
             deny["properties"]["destinationAddressPrefix"] = json!(tag);
@@ -155,21 +217,37 @@ const FLUSH_RULE: &str = "azir-flush";
 /// A guess in one place: that a change of a rule's port range is a rule change in the sense of
 /// `flushConnection` (arm.md section 2.0 marks the effect on established flows unconfirmed).
 fn flush_rule(value: &Value, _: &[Value]) -> Result<Value, String> {
-    let rules = crate::json::member(value, "properties.securityRules").and_then(Value::as_array).cloned().unwrap_or_default();
-    let of = |rule: &Value, path: &str| crate::json::member(rule, path).cloned().unwrap_or(Value::Null);
-    let existing = rules.iter().find(|rule| of(rule, "name") == json!(FLUSH_RULE));
+    let rules = crate::json::member(value, "properties.securityRules")
+        .and_then(Value::as_array)
+        .cloned()
+        .unwrap_or_default();
+    let of = |rule: &Value, path: &str| {
+        crate::json::member(rule, path)
+            .cloned()
+            .unwrap_or(Value::Null)
+    };
+    let existing = rules
+        .iter()
+        .find(|rule| of(rule, "name") == json!(FLUSH_RULE));
     let ports = match existing.map(|rule| of(rule, "properties.destinationPortRange")) {
         Some(Value::String(ports)) if ports == "*" => "0-65535",
         _ => "*",
     };
     let taken: Vec<i64> = rules
         .iter()
-        .filter(|rule| of(rule, "properties.direction") == json!("Inbound") && of(rule, "name") != json!(FLUSH_RULE))
+        .filter(|rule| {
+            of(rule, "properties.direction") == json!("Inbound")
+                && of(rule, "name") != json!(FLUSH_RULE)
+        })
         .filter_map(|rule| of(rule, "properties.priority").as_i64())
         .collect();
     let priority = existing
         .and_then(|rule| of(rule, "properties.priority").as_i64())
-        .or_else(|| (100..=4095).rev().find(|priority| !taken.contains(priority)))
+        .or_else(|| {
+            (100..=4095)
+                .rev()
+                .find(|priority| !taken.contains(priority))
+        })
         .ok_or("no priority is free for the rule that flushes")?;
     Ok(json!({"properties": {
         "priority": priority, "direction": "Inbound", "access": "Deny", "protocol": "*",
@@ -182,8 +260,13 @@ fn where_group(value: &Value, args: &[Value]) -> Result<Value, String> {
     Ok(list(value)?
         .iter()
         .filter(|resource| {
-            let id = resource.get("id").and_then(Value::as_str).and_then(|id| id.parse::<crate::ids::ArmId>().ok());
-            id.as_ref().and_then(crate::ids::ArmId::resource_group).is_some_and(|group| group.eq_ignore_ascii_case(wanted))
+            let id = resource
+                .get("id")
+                .and_then(Value::as_str)
+                .and_then(|id| id.parse::<crate::ids::ArmId>().ok());
+            id.as_ref()
+                .and_then(crate::ids::ArmId::resource_group)
+                .is_some_and(|group| group.eq_ignore_ascii_case(wanted))
         })
         .cloned()
         .collect())
@@ -199,12 +282,20 @@ struct Verdict {
 
 impl Verdict {
     fn failed(reason: String) -> Self {
-        Self { passes: false, reason, closing: Vec::new() }
+        Self {
+            passes: false,
+            reason,
+            closing: Vec::new(),
+        }
     }
 
     fn of(rules: Result<Vec<Rule>, String>, expect: &Expect) -> Self {
         match rules.and_then(|rules| judge(&rules, expect)) {
-            Ok(closing) => Self { passes: true, reason: expect.words(), closing },
+            Ok(closing) => Self {
+                passes: true,
+                reason: expect.words(),
+                closing,
+            },
             Err(reason) => Self::failed(reason),
         }
     }
@@ -236,19 +327,33 @@ fn judge(rules: &[Rule], expect: &Expect) -> Result<Vec<String>, String> {
         };
         closing.push(closed.name.clone());
         if let Some(tag) = expect.tags().find(|tag| !inbound && !cut.contains(tag)) {
-            return Err(format!("no rule in front denies the service tag {tag}, which a rule for all addresses does not reach"));
+            return Err(format!(
+                "no rule in front denies the service tag {tag}, which a rule for all addresses does not reach"
+            ));
         }
     }
     Ok(closing)
 }
 
 fn lets_through(rule: &Rule, direction: &str) -> String {
-    let what = format!("from {} to {} port {}", join(&rule.sources), join(&rule.destinations), join(&rule.ports));
-    format!("rule {} (priority {}) lets {direction} traffic through before any rule denies it all: {what}", rule.name, rule.priority)
+    let what = format!(
+        "from {} to {} port {}",
+        join(&rule.sources),
+        join(&rule.destinations),
+        join(&rule.ports)
+    );
+    format!(
+        "rule {} (priority {}) lets {direction} traffic through before any rule denies it all: {what}",
+        rule.name, rule.priority
+    )
 }
 
 fn join(texts: &[String]) -> String {
-    if texts.is_empty() { "anything".to_owned() } else { texts.iter().take(4).cloned().collect::<Vec<_>>().join(",") }
+    if texts.is_empty() {
+        "anything".to_owned()
+    } else {
+        texts.iter().take(4).cloned().collect::<Vec<_>>().join(",")
+    }
 }
 
 #[cfg(test)]
@@ -256,7 +361,11 @@ mod tests {
     use super::*;
 
     fn nsg(extra: &[Value]) -> Value {
-        let mut rules = quarantine_rules(&json!(["10.99.0.0/24"]), &[]).unwrap().as_array().unwrap().clone();
+        let mut rules = quarantine_rules(&json!(["10.99.0.0/24"]), &[])
+            .unwrap()
+            .as_array()
+            .unwrap()
+            .clone();
         rules.extend(extra.iter().cloned());
         json!({"name": "n", "properties": {"securityRules": rules, "flushConnection": true}})
     }
@@ -274,9 +383,15 @@ mod tests {
     fn the_quarantine_that_azir_makes_passes_its_own_judgement() {
         assert!(passes(&nsg(&[])));
         let closed = json!({"properties": {"securityRules": quarantine_rules(&json!([]), &[json!(true), json!(true)]).unwrap()}});
-        assert_eq!(nsg_verdict(&closed, &[json!([]), json!(true), json!(true)]).unwrap()["passes"], json!(true));
+        assert_eq!(
+            nsg_verdict(&closed, &[json!([]), json!(true), json!(true)]).unwrap()["passes"],
+            json!(true)
+        );
         // Without the service tags the resolver stays reachable, whatever is denied.
-        assert_eq!(nsg_verdict(&nsg(&[]), &[json!(["10.99.0.0/24"]), json!(true)]).unwrap()["passes"], json!(false));
+        assert_eq!(
+            nsg_verdict(&nsg(&[]), &[json!(["10.99.0.0/24"]), json!(true)]).unwrap()["passes"],
+            json!(false)
+        );
     }
 
     #[test]
@@ -291,9 +406,17 @@ mod tests {
             assert!(!passes(&nsg(std::slice::from_ref(&extra))), "{extra}");
         }
         // A part of the bastion's range is the bastion.
-        assert!(passes(&nsg(&[rule("part", 200, "Inbound", "Allow", "10.99.0.7/32")])));
+        assert!(passes(&nsg(&[rule(
+            "part",
+            200,
+            "Inbound",
+            "Allow",
+            "10.99.0.7/32"
+        )])));
         assert!(passes(&nsg(&[rule("late", 4097, "Inbound", "Allow", "*")])));
-        assert!(passes(&nsg(&[rule("deny", 150, "Inbound", "Deny", "Internet")])));
+        assert!(passes(&nsg(&[rule(
+            "deny", 150, "Inbound", "Deny", "Internet"
+        )])));
     }
 
     #[test]
@@ -301,8 +424,15 @@ mod tests {
         let mut half = rule("DenyTcp", 4096, "Inbound", "Deny", "*");
         half["properties"]["protocol"] = json!("Tcp");
         let rules = json!([half, rule("DenyAllOutbound", 4096, "Outbound", "Deny", "*")]);
-        let default_allow = json!([rule("AllowVnetInBound", 65000, "Inbound", "Allow", "VirtualNetwork")]);
-        let value = json!({"properties": {"securityRules": rules, "defaultSecurityRules": default_allow}});
+        let default_allow = json!([rule(
+            "AllowVnetInBound",
+            65000,
+            "Inbound",
+            "Allow",
+            "VirtualNetwork"
+        )]);
+        let value =
+            json!({"properties": {"securityRules": rules, "defaultSecurityRules": default_allow}});
         assert!(!passes(&value));
         assert!(!passes(&json!({"properties": {}})));
     }
@@ -312,20 +442,31 @@ mod tests {
         let mut grouped = rule("asg", 200, "Inbound", "Allow", "10.99.0.7/32");
         grouped["properties"]["sourceApplicationSecurityGroups"] = json!([{"id": "/x"}]);
         assert!(!passes(&nsg(&[grouped])));
-        assert!(!passes(&nsg(&[json!({"name": "odd", "properties": {"access": "Allow"}})])));
+        assert!(!passes(&nsg(&[
+            json!({"name": "odd", "properties": {"access": "Allow"}})
+        ])));
         let all = json!({"properties": {"securityRules": quarantine_rules(&json!(["0.0.0.0/0"]), &[]).unwrap()}});
-        assert_eq!(nsg_verdict(&all, &[json!(["0.0.0.0/0"])]).unwrap()["passes"], json!(false));
+        assert_eq!(
+            nsg_verdict(&all, &[json!(["0.0.0.0/0"])]).unwrap()["passes"],
+            json!(false)
+        );
         // A service tag that is denied only behind the rule for everything is not reached by it.
         let mut rules = quarantine_rules(&json!([]), &[json!(true)]).unwrap();
         rules[0]["properties"]["priority"] = json!(4097);
         let late = json!({"properties": {"securityRules": rules}});
-        assert_eq!(nsg_verdict(&late, &[json!([]), json!(true)]).unwrap()["passes"], json!(false));
+        assert_eq!(
+            nsg_verdict(&late, &[json!([]), json!(true)]).unwrap()["passes"],
+            json!(false)
+        );
     }
 
     #[test]
     fn the_verdict_names_the_rules_that_close() {
         let verdict = nsg_verdict(&nsg(&[]), &[json!(["10.99.0.0/24"])]).unwrap();
-        assert_eq!(verdict["deny_rules"], json!(["DenyAllInbound", "DenyAllOutbound"]));
+        assert_eq!(
+            verdict["deny_rules"],
+            json!(["DenyAllInbound", "DenyAllOutbound"])
+        );
         assert_eq!(verdict["flush"], json!(true));
     }
 
@@ -338,23 +479,42 @@ mod tests {
         assert!(passes(&with));
         let second = flush_rule(&with, &[]).unwrap();
         assert_ne!(first, second);
-        assert_eq!(first["properties"]["priority"], second["properties"]["priority"]);
-        assert_eq!(flush_rule(&nsg(&[rule("x", 4095, "Inbound", "Deny", "*")]), &[]).unwrap()["properties"]["priority"], json!(4094));
+        assert_eq!(
+            first["properties"]["priority"],
+            second["properties"]["priority"]
+        );
+        assert_eq!(
+            flush_rule(&nsg(&[rule("x", 4095, "Inbound", "Deny", "*")]), &[]).unwrap()["properties"]
+                ["priority"],
+            json!(4094)
+        );
     }
 
     #[test]
     fn effective_rules_are_judged_at_the_interface_asked_for() {
-        let deny = |direction: &str| json!({"name": format!("securityRules/Deny{direction}"), "priority": 4096, "direction": direction, "access": "Deny", "protocol": "All",
-            "sourceAddressPrefix": "*", "sourcePortRange": "0-65535", "destinationAddressPrefix": "*", "destinationPortRange": "0-65535"});
+        let deny = |direction: &str| {
+            json!({"name": format!("securityRules/Deny{direction}"), "priority": 4096, "direction": direction, "access": "Deny", "protocol": "All",
+            "sourceAddressPrefix": "*", "sourcePortRange": "0-65535", "destinationAddressPrefix": "*", "destinationPortRange": "0-65535"})
+        };
         let answer = json!({"value": [
             {"association": {"subnet": {"id": "/s"}}, "effectiveSecurityRules": []},
             {"association": {"networkInterface": {"id": "/NIC"}}, "networkSecurityGroup": {"id": "/x/q"}, "effectiveSecurityRules": [deny("Inbound"), deny("Outbound")]},
         ]});
-        assert_eq!(effective_verdict(&answer, &[json!([]), json!("/nic")]).unwrap()["passes"], json!(true));
-        assert_eq!(effective_verdict(&answer, &[json!([]), json!("/other")]).unwrap()["passes"], json!(false));
+        assert_eq!(
+            effective_verdict(&answer, &[json!([]), json!("/nic")]).unwrap()["passes"],
+            json!(true)
+        );
+        assert_eq!(
+            effective_verdict(&answer, &[json!([]), json!("/other")]).unwrap()["passes"],
+            json!(false)
+        );
         let mut managed = answer.clone();
-        managed["value"][0]["effectiveSecurityRules"] = json!([{"name": "admin", "access": "AlwaysAllow"}]);
+        managed["value"][0]["effectiveSecurityRules"] =
+            json!([{"name": "admin", "access": "AlwaysAllow"}]);
         let verdict = effective_verdict(&managed, &[json!([]), json!("/nic")]).unwrap();
-        assert!(verdict["reason"].as_str().unwrap().contains("admin"), "{verdict}");
+        assert!(
+            verdict["reason"].as_str().unwrap().contains("admin"),
+            "{verdict}"
+        );
     }
 }

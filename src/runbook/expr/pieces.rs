@@ -21,7 +21,9 @@ pub(super) fn split(template: &str) -> Result<Vec<Piece<'_>>, &'static str> {
     let mut rest = template;
     while let Some(start) = opening(rest) {
         match rest.as_bytes()[start + 1] {
-            b'%' => return Err("{% statements %} are no part of the language; write {{ expression }}"),
+            b'%' => {
+                return Err("{% statements %} are no part of the language; write {{ expression }}");
+            }
             b'#' => return Err("{# comments #} are no part of the language; write a YAML comment"),
             _ => {}
         }
@@ -90,7 +92,11 @@ pub(super) fn filters_and_tests(expression: &str) -> (Vec<&str>, Vec<&str>) {
             "|" => filters.extend(next),
             // A member named `is` follows a dot.
             "is" if index > 0 && tokens[index - 1] != "." => {
-                let after_not = if next == Some("not") { tokens.get(index + 2).copied() } else { next };
+                let after_not = if next == Some("not") {
+                    tokens.get(index + 2).copied()
+                } else {
+                    next
+                };
                 tests.extend(after_not.filter(|word| is_word(word)));
             }
             _ => {}
@@ -143,10 +149,19 @@ mod tests {
     #[test]
     fn braces_in_strings_and_maps_do_not_end_an_expression() {
         use Piece::{Expression, Text};
-        assert_eq!(split("a {{ b }} c"), Ok(vec![Text("a "), Expression("b"), Text(" c")]));
-        assert_eq!(split("{{ {'a': {'b': 1}} }}"), Ok(vec![Expression("{'a': {'b': 1}}")]));
+        assert_eq!(
+            split("a {{ b }} c"),
+            Ok(vec![Text("a "), Expression("b"), Text(" c")])
+        );
+        assert_eq!(
+            split("{{ {'a': {'b': 1}} }}"),
+            Ok(vec![Expression("{'a': {'b': 1}}")])
+        );
         assert_eq!(split("{{ {'a': {}}}}"), Ok(vec![Expression("{'a': {}}")]));
-        assert_eq!(split(r"{{ '}}' ~ '\'}}' }}!"), Ok(vec![Expression(r"'}}' ~ '\'}}'"), Text("!")]));
+        assert_eq!(
+            split(r"{{ '}}' ~ '\'}}' }}!"),
+            Ok(vec![Expression(r"'}}' ~ '\'}}'"), Text("!")])
+        );
         assert_eq!(split("{ä} }} {"), Ok(vec![Text("{ä} }} {")]));
         assert_eq!(whole(" {{ -1 }}\n"), Some("-1"));
         assert_eq!(whole("{{ a }}{{ b }}"), None);
@@ -154,14 +169,24 @@ mod tests {
 
     #[test]
     fn what_is_no_expression_is_refused() {
-        for bad in ["{{ a", "{{ }}", "{{ 'a }}", "{% set x = 1 %}", "a {# b #}", "{{ a }} {{", "{{{{"] {
+        for bad in [
+            "{{ a",
+            "{{ }}",
+            "{{ 'a }}",
+            "{% set x = 1 %}",
+            "a {# b #}",
+            "{{ a }} {{",
+            "{{{{",
+        ] {
             assert!(split(bad).is_err(), "{bad}");
         }
     }
 
     #[test]
     fn filters_and_tests_are_found_outside_strings() {
-        let found = filters_and_tests("a.is | first if b is not defined and 'x | y is z' ~ (c|get('p|q')) is none");
+        let found = filters_and_tests(
+            "a.is | first if b is not defined and 'x | y is z' ~ (c|get('p|q')) is none",
+        );
         assert_eq!(found, (vec!["first", "get"], vec!["defined", "none"]));
     }
 }

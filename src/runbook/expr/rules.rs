@@ -15,7 +15,8 @@ pub(super) struct Rule {
     pub(super) priority: i64,
     pub(super) inbound: bool,
     pub(super) allow: bool,
-    any_protocol: bool,
+    /// In lower case.
+    protocol: String,
     /// Whether it speaks of application security groups, whose members are not known here.
     groups: bool,
     pub(super) sources: Vec<String>,
@@ -28,14 +29,22 @@ pub(super) struct Rule {
 pub(super) fn of_nsg(nsg: &Value) -> Result<Vec<Rule>, String> {
     let own = list(nsg, "properties.securityRules")?;
     let default = list(nsg, "properties.defaultSecurityRules")?;
-    let rules = own.iter().chain(default).map(|rule| read(rule, rule.get("properties").unwrap_or(&Value::Null)));
+    let rules = own
+        .iter()
+        .chain(default)
+        .map(|rule| read(rule, rule.get("properties").unwrap_or(&Value::Null)));
     Ok(sorted(rules.collect::<Result<_, _>>()?))
 }
 
 /// Returns the rules of one element of the effective rules.
 pub(super) fn effective(group: &Value) -> Result<Vec<Rule>, String> {
     let rules = list(group, "effectiveSecurityRules")?;
-    Ok(sorted(rules.iter().map(|rule| read(rule, rule)).collect::<Result<_, _>>()?))
+    Ok(sorted(
+        rules
+            .iter()
+            .map(|rule| read(rule, rule))
+            .collect::<Result<_, _>>()?,
+    ))
 }
 
 fn list<'v>(value: &'v Value, path: &str) -> Result<&'v [Value], String> {
@@ -52,25 +61,58 @@ fn sorted(mut rules: Vec<Rule>) -> Vec<Rule> {
 }
 
 fn read(named: &Value, rule: &Value) -> Result<Rule, String> {
-    let name = crate::ids::ArmId::name_of(named.get("name").and_then(Value::as_str).unwrap_or("without a name")).to_owned();
-    let word = |member: &str| rule.get(member).and_then(Value::as_str).unwrap_or_default().to_lowercase();
-    let priority = rule.get("priority").and_then(Value::as_i64).ok_or_else(|| format!("rule {name} has no priority"))?;
+    let name = crate::ids::ArmId::name_of(
+        named
+            .get("name")
+            .and_then(Value::as_str)
+            .unwrap_or("without a name"),
+    )
+    .to_owned();
+    let word = |member: &str| {
+        rule.get(member)
+            .and_then(Value::as_str)
+            .unwrap_or_default()
+            .to_lowercase()
+    };
+    let priority = rule
+        .get("priority")
+        .and_then(Value::as_i64)
+        .ok_or_else(|| format!("rule {name} has no priority"))?;
     let inbound = match word("direction").as_str() {
         "inbound" => true,
         "outbound" => false,
         other => return Err(format!("rule {name} has the direction {other:?}")),
     };
-    let filled = |member: &str| rule.get(member).and_then(Value::as_array).is_some_and(|items| !items.is_empty());
+    let filled = |member: &str| {
+        rule.get(member)
+            .and_then(Value::as_array)
+            .is_some_and(|items| !items.is_empty())
+    };
     Ok(Rule {
         priority,
         inbound,
         // Anything that is not plainly a denial is feared to allow.
         allow: word("access") != "deny",
-        any_protocol: matches!(word("protocol").as_str(), "*" | "all"),
-        groups: filled("sourceApplicationSecurityGroups") || filled("destinationApplicationSecurityGroups"),
-        sources: texts(rule, &["sourceAddressPrefix", "sourceAddressPrefixes", "expandedSourceAddressPrefix"]),
+        protocol: word("protocol"),
+        groups: filled("sourceApplicationSecurityGroups")
+            || filled("destinationApplicationSecurityGroups"),
+        sources: texts(
+            rule,
+            &[
+                "sourceAddressPrefix",
+                "sourceAddressPrefixes",
+                "expandedSourceAddressPrefix",
+            ],
+        ),
         source_ports: texts(rule, &["sourcePortRange", "sourcePortRanges"]),
-        destinations: texts(rule, &["destinationAddressPrefix", "destinationAddressPrefixes", "expandedDestinationAddressPrefix"]),
+        destinations: texts(
+            rule,
+            &[
+                "destinationAddressPrefix",
+                "destinationAddressPrefixes",
+                "expandedDestinationAddressPrefix",
+            ],
+        ),
         ports: texts(rule, &["destinationPortRange", "destinationPortRanges"]),
         name,
     })
@@ -82,7 +124,9 @@ fn texts(rule: &Value, names: &[&str]) -> Vec<String> {
     for name in names {
         match rule.get(*name) {
             Some(Value::String(text)) if !text.is_empty() => found.push(text.clone()),
-            Some(Value::Array(items)) => found.extend(items.iter().filter_map(Value::as_str).map(str::to_owned)),
+            Some(Value::Array(items)) => {
+                found.extend(items.iter().filter_map(Value::as_str).map(str::to_owned));
+            }
             _ => {}
         }
     }
@@ -91,19 +135,28 @@ fn texts(rule: &Value, names: &[&str]) -> Vec<String> {
 
 fn any_address(prefixes: &[String]) -> bool {
     let has = |wanted: &str| prefixes.iter().any(|prefix| prefix == wanted);
-    prefixes.iter().any(|prefix| prefix == "*" || prefix.eq_ignore_ascii_case("any")) || (has("0.0.0.0/0") && has("::/0"))
+    prefixes
+        .iter()
+        .any(|prefix| prefix == "*" || prefix.eq_ignore_ascii_case("any"))
+        || (has("0.0.0.0/0") && has("::/0"))
 }
 
 fn any_port(ranges: &[String]) -> bool {
-    ranges.iter().any(|range| matches!(range.as_str(), "*" | "0-65535"))
+    ranges
+        .iter()
+        .any(|range| matches!(range.as_str(), "*" | "0-65535"))
 }
 
 impl Rule {
+    fn any_protocol(&self) -> bool {
+        matches!(self.protocol.as_str(), "*" | "all")
+    }
+
     /// Whether nothing of its direction gets past it.
     pub(super) fn denies_all(&self) -> bool {
         !self.allow
             && !self.groups
-            && self.any_protocol
+            && self.any_protocol()
             && any_address(&self.sources)
             && any_address(&self.destinations)
             && any_port(&self.ports)
@@ -115,11 +168,14 @@ impl Rule {
         !self.allow
             && !self.inbound
             && !self.groups
-            && self.any_protocol
+            && self.any_protocol()
             && any_address(&self.sources)
             && any_port(&self.ports)
             && any_port(&self.source_ports)
-            && self.destinations.iter().any(|prefix| prefix.eq_ignore_ascii_case(tag))
+            && self
+                .destinations
+                .iter()
+                .any(|prefix| prefix.eq_ignore_ascii_case(tag))
     }
 
     /// Whether it lets in nobody but these ranges.
@@ -131,7 +187,8 @@ impl Rule {
 
 /// Returns whether every address of `inner` is one of `outer`; a service tag is in no range.
 pub(super) fn within(inner: &str, outer: &str) -> bool {
-    let (Some((inner, inner_length)), Some((outer, outer_length))) = (parts(inner), parts(outer)) else {
+    let (Some((inner, inner_length)), Some((outer, outer_length))) = (parts(inner), parts(outer))
+    else {
         return false;
     };
     let same_start = match (inner, outer) {
@@ -178,8 +235,15 @@ mod tests {
 
     #[test]
     fn a_rule_that_cannot_be_read_is_an_error() {
-        for bad in [json!({"name": "x"}), json!({"name": "x", "properties": {"priority": 1}}), json!(3)] {
-            assert!(of_nsg(&json!({"properties": {"securityRules": [bad]}})).is_err(), "{bad}");
+        for bad in [
+            json!({"name": "x"}),
+            json!({"name": "x", "properties": {"priority": 1}}),
+            json!(3),
+        ] {
+            assert!(
+                of_nsg(&json!({"properties": {"securityRules": [bad]}})).is_err(),
+                "{bad}"
+            );
         }
         assert!(of_nsg(&json!({"properties": {"securityRules": "all"}})).is_err());
         assert!(of_nsg(&json!({})).unwrap().is_empty());

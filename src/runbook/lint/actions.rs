@@ -55,7 +55,11 @@ pub(super) fn needs(step: &Step, runbook: &Runbook) -> Vec<Need> {
         }
     });
     if let Action::Edit(edit) = &step.action {
-        needs.extend(["GET", "PUT"].iter().filter_map(|method| need(method, edit.arm.value.trim(), runbook)));
+        needs.extend(
+            ["GET", "PUT"]
+                .iter()
+                .filter_map(|method| need(method, edit.arm.value.trim(), runbook)),
+        );
     }
     needs
 }
@@ -70,8 +74,14 @@ fn need(method: &str, path: &str, runbook: &Runbook) -> Option<Need> {
     let path = path.split('?').next().unwrap_or_default();
     let (leading, rest) = leading_expression(path);
     let plain = strip_templates(rest);
-    let segments: Vec<&str> = plain.split('/').filter(|segment| !segment.is_empty()).collect();
-    if let Some(at) = segments.iter().rposition(|segment| segment.eq_ignore_ascii_case("providers")) {
+    let segments: Vec<&str> = plain
+        .split('/')
+        .filter(|segment| !segment.is_empty())
+        .collect();
+    if let Some(at) = segments
+        .iter()
+        .rposition(|segment| segment.eq_ignore_ascii_case("providers"))
+    {
         return of_provider(verb, &segments[at + 1..]);
     }
     let Some(leading) = leading else {
@@ -101,7 +111,9 @@ fn of_provider(verb: &str, segments: &[&str]) -> Option<Need> {
     let action = match (namespace.to_ascii_lowercase().as_str(), types.as_slice()) {
         (_, []) => return None,
         // The operation's name is not in its path (arm.md section 5).
-        ("microsoft.insights", ["eventtypes", ..]) => "Microsoft.Insights/eventtypes/values/read".to_owned(),
+        ("microsoft.insights", ["eventtypes", ..]) => {
+            "Microsoft.Insights/eventtypes/values/read".to_owned()
+        }
         ("microsoft.resourcegraph", _) => "Microsoft.ResourceGraph/resources/read".to_owned(),
         _ => format!("{namespace}/{}/{verb}", types.join("/")),
     };
@@ -111,8 +123,14 @@ fn of_provider(verb: &str, segments: &[&str]) -> Option<Need> {
 /// Subscriptions and resource groups, which have no provider in their paths.
 fn of_container(verb: &str, segments: &[&str]) -> Option<Need> {
     let kind = match segments {
-        [subscriptions] | [subscriptions, _] if subscriptions.eq_ignore_ascii_case("subscriptions") => "subscriptions",
-        [_, _, groups] | [_, _, groups, _] if groups.eq_ignore_ascii_case("resourcegroups") => "subscriptions/resourceGroups",
+        [subscriptions] | [subscriptions, _]
+            if subscriptions.eq_ignore_ascii_case("subscriptions") =>
+        {
+            "subscriptions"
+        }
+        [_, _, groups] | [_, _, groups, _] if groups.eq_ignore_ascii_case("resourcegroups") => {
+            "subscriptions/resourceGroups"
+        }
         _ => return None,
     };
     Some(Need::Action(format!("Microsoft.Resources/{kind}/{verb}")))
@@ -121,15 +139,20 @@ fn of_container(verb: &str, segments: &[&str]) -> Option<Need> {
 /// Returns the type of the resource that an expression names, where a parameter tells it.
 fn resource_type<'r>(expression: &str, runbook: &'r Runbook) -> Option<&'r str> {
     let name = expression.strip_suffix(".id")?;
-    runbook.params.iter().find_map(|(param, declared)| match &declared.kind {
-        ParamKind::Resource(kind) if super::in_templates(param) == name => Some(kind.as_str()),
-        _ => None,
-    })
+    runbook
+        .params
+        .iter()
+        .find_map(|(param, declared)| match &declared.kind {
+            ParamKind::Resource(kind) if super::in_templates(param) == name => Some(kind.as_str()),
+            _ => None,
+        })
 }
 
 /// Splits off the expression that a path begins with.
 fn leading_expression(path: &str) -> (Option<&str>, &str) {
-    let split = path.strip_prefix("{{").and_then(|rest| rest.split_once("}}"));
+    let split = path
+        .strip_prefix("{{")
+        .and_then(|rest| rest.split_once("}}"));
     match split {
         Some((expression, rest)) => (Some(expression.trim()), rest),
         None => (None, path),
@@ -161,19 +184,67 @@ mod tests {
         let action = |text: &str| Some(Need::Action(text.to_owned()));
         let ending = |text: &str| Some(Need::Ending(text.to_owned()));
         for (method, path, expected) in [
-            ("PUT", "/subscriptions/{{ s }}/resourceGroups/{{ g }}/providers/Microsoft.Compute/snapshots/{{ n }}", action("Microsoft.Compute/snapshots/write")),
-            ("PATCH", "{{ id }}/providers/Microsoft.Resources/tags/default", action("Microsoft.Resources/tags/write")),
-            ("GET", "{{ the_vm.id }}", action("Microsoft.Compute/virtualMachines/read")),
-            ("GET", "{{ the_vm.id }}/extensions", action("Microsoft.Compute/virtualMachines/extensions/read")),
-            ("POST", "{{ the_vm.id }}/deallocate", action("Microsoft.Compute/virtualMachines/deallocate/action")),
+            (
+                "PUT",
+                "/subscriptions/{{ s }}/resourceGroups/{{ g }}/providers/Microsoft.Compute/snapshots/{{ n }}",
+                action("Microsoft.Compute/snapshots/write"),
+            ),
+            (
+                "PATCH",
+                "{{ id }}/providers/Microsoft.Resources/tags/default",
+                action("Microsoft.Resources/tags/write"),
+            ),
+            (
+                "GET",
+                "{{ the_vm.id }}",
+                action("Microsoft.Compute/virtualMachines/read"),
+            ),
+            (
+                "GET",
+                "{{ the_vm.id }}/extensions",
+                action("Microsoft.Compute/virtualMachines/extensions/read"),
+            ),
+            (
+                "POST",
+                "{{ the_vm.id }}/deallocate",
+                action("Microsoft.Compute/virtualMachines/deallocate/action"),
+            ),
             ("GET", "{{ nic }}", ending("/read")),
-            ("POST", "{{ nic.id }}/effectiveNetworkSecurityGroups", ending("/effectiveNetworkSecurityGroups/action")),
-            ("PUT", "{{ nsg.id }}/securityRules/azir-flush", ending("/securityRules/write")),
-            ("GET", "/subscriptions", action("Microsoft.Resources/subscriptions/read")),
-            ("PUT", "/subscriptions/{{ s }}/resourcegroups/{{ g }}", action("Microsoft.Resources/subscriptions/resourceGroups/write")),
-            ("POST", "/providers/Microsoft.ResourceGraph/resources", action("Microsoft.ResourceGraph/resources/read")),
-            ("GET", "/subscriptions/{{ s }}/providers/Microsoft.Insights/eventtypes/management/values", action("Microsoft.Insights/eventtypes/values/read")),
-            ("POST", "/subscriptions/s/resourceGroups/g/providers/Microsoft.Storage/storageAccounts/a/revokeUserDelegationKeys", action("Microsoft.Storage/storageAccounts/revokeUserDelegationKeys/action")),
+            (
+                "POST",
+                "{{ nic.id }}/effectiveNetworkSecurityGroups",
+                ending("/effectiveNetworkSecurityGroups/action"),
+            ),
+            (
+                "PUT",
+                "{{ nsg.id }}/securityRules/azir-flush",
+                ending("/securityRules/write"),
+            ),
+            (
+                "GET",
+                "/subscriptions",
+                action("Microsoft.Resources/subscriptions/read"),
+            ),
+            (
+                "PUT",
+                "/subscriptions/{{ s }}/resourcegroups/{{ g }}",
+                action("Microsoft.Resources/subscriptions/resourceGroups/write"),
+            ),
+            (
+                "POST",
+                "/providers/Microsoft.ResourceGraph/resources",
+                action("Microsoft.ResourceGraph/resources/read"),
+            ),
+            (
+                "GET",
+                "/subscriptions/{{ s }}/providers/Microsoft.Insights/eventtypes/management/values",
+                action("Microsoft.Insights/eventtypes/values/read"),
+            ),
+            (
+                "POST",
+                "/subscriptions/s/resourceGroups/g/providers/Microsoft.Storage/storageAccounts/a/revokeUserDelegationKeys",
+                action("Microsoft.Storage/storageAccounts/revokeUserDelegationKeys/action"),
+            ),
             ("GET", "relative", None),
         ] {
             assert_eq!(need(method, path, &runbook), expected, "{method} {path}");

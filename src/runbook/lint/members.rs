@@ -7,10 +7,19 @@ use crate::runbook::model::{Action, ParamKind, Step};
 use crate::runbook::walk;
 
 /// What `run` holds.
-pub const OF_RUN: &[&str] =
-    &["captured_by", "id", "incident", "mode", "principal", "responder", "short", "started_at", "tenant"];
+const OF_RUN: &[&str] = &[
+    "captured_by",
+    "id",
+    "incident",
+    "mode",
+    "principal",
+    "responder",
+    "short",
+    "started_at",
+    "tenant",
+];
 /// What a resolved resource parameter holds.
-pub const OF_RESOURCE: &[&str] = &["id", "location", "name", "resource_group", "subscription"];
+const OF_RESOURCE: &[&str] = &["id", "location", "name", "resource_group", "subscription"];
 
 pub(super) fn look(subject: &Subject<'_>, found: &mut Found<'_>) {
     let members = all(subject);
@@ -36,7 +45,12 @@ pub(super) fn look(subject: &Subject<'_>, found: &mut Found<'_>) {
 type Members = BTreeMap<String, BTreeSet<String>>;
 
 fn all(subject: &Subject<'_>) -> Members {
-    let texts = |names: &[&str]| names.iter().map(|name| (*name).to_owned()).collect::<BTreeSet<_>>();
+    let texts = |names: &[&str]| {
+        names
+            .iter()
+            .map(|name| (*name).to_owned())
+            .collect::<BTreeSet<_>>()
+    };
     let mut members = Members::from([("run".to_owned(), texts(OF_RUN))]);
     for (name, param) in &subject.runbook.params {
         if matches!(param.kind, ParamKind::Resource(_)) {
@@ -60,7 +74,16 @@ fn of_step(step: &Step, subject: &Subject<'_>) -> Option<BTreeSet<String>> {
     match &step.action {
         Action::Decide(_) => names.extend(["chosen".to_owned()]),
         Action::Manual(_) => names.extend(["finding".to_owned()]),
-        Action::Run(other) => names.extend(subject.catalogue.load(&other.runbook.value).ok()?.0.result.keys().cloned()),
+        Action::Run(other) => names.extend(
+            subject
+                .catalogue
+                .load(&other.runbook.value)
+                .ok()?
+                .0
+                .result
+                .keys()
+                .cloned(),
+        ),
         _ => {}
     }
     Some(names)
@@ -76,9 +99,17 @@ fn unknown(subject: &Subject<'_>, text: &str, members: &Members) -> Vec<(String,
             && let Some(known) = members.get(name)
             && !known.contains(member)
         {
-            let listed = known.iter().map(String::as_str).collect::<Vec<_>>().join(", ");
+            let listed = known
+                .iter()
+                .map(String::as_str)
+                .collect::<Vec<_>>()
+                .join(", ");
             let near = did_you_mean(member, known.iter().map(String::as_str));
-            let help = if near.is_empty() && !listed.is_empty() { format!("{name} has {listed}") } else { near };
+            let help = if near.is_empty() && !listed.is_empty() {
+                format!("{name} has {listed}")
+            } else {
+                near
+            };
             unknown.push((name.to_owned(), format!("{name} has no {member}"), help));
         }
     }
@@ -91,14 +122,28 @@ mod tests {
 
     #[test]
     fn members_are_those_that_a_step_names() {
-        let of = |second: &str| codes(&format!("purpose: read\nparams:\n  vm: {{type: resource, of: A/b, position: 1}}\nsteps:\n  - {{id: a, phase: tag, title: T, read: {{graph: GET /v1.0/users}}, let: {{x: \"{{{{ body.id }}}}\"}}}}\n  - {{id: b, phase: tag, title: T, for_each: \"{{{{ [a.x] }}}}\", read: {{graph: \"GET /v1.0/users/{second}\"}}, let: {{x: \"{{{{ body.id }}}}\"}}}}\n"));
+        let of = |second: &str| {
+            codes(&format!(
+                "purpose: read\nparams:\n  vm: {{type: resource, of: A/b, position: 1}}\nsteps:\n  - {{id: a, phase: tag, title: T, read: {{graph: GET /v1.0/users}}, let: {{x: \"{{{{ body.id }}}}\"}}}}\n  - {{id: b, phase: tag, title: T, for_each: \"{{{{ [a.x] }}}}\", read: {{graph: \"GET /v1.0/users/{second}\"}}, let: {{x: \"{{{{ body.id }}}}\"}}}}\n"
+            ))
+        };
         assert!(of("{{ a.x }}").is_empty());
         assert_eq!(of("{{ a.y }}"), ["unknown-member"]);
         assert_eq!(of("{{ steps.a.y }}"), ["unknown-member"]);
         assert!(of("{{ steps.a.x }}{{ vm.name }}{{ run.short }}").is_empty());
         assert_eq!(of("{{ vm.nmae }}"), ["unknown-member"]);
         assert_eq!(of("{{ run.incidnt }}"), ["unknown-member"]);
-        assert_eq!(codes("purpose: read\nsteps:\n  - {id: b, phase: tag, title: T, for_each: \"{{ [1] }}\", read: {graph: GET /v1.0/users}, let: {x: 1}}\ncollateral: \"{{ b.x }}\"\n"), ["unknown-member"]);
-        assert_eq!(codes("purpose: read\nsteps:\n  - {id: b, phase: tag, title: T, run: {runbook: snapshot-vm, with: {vm: x}}}\ncollateral: \"{{ b.snapshot }}\"\n"), ["unknown-member"]);
+        assert_eq!(
+            codes(
+                "purpose: read\nsteps:\n  - {id: b, phase: tag, title: T, for_each: \"{{ [1] }}\", read: {graph: GET /v1.0/users}, let: {x: 1}}\ncollateral: \"{{ b.x }}\"\n"
+            ),
+            ["unknown-member"]
+        );
+        assert_eq!(
+            codes(
+                "purpose: read\nsteps:\n  - {id: b, phase: tag, title: T, run: {runbook: snapshot-vm, with: {vm: x}}}\ncollateral: \"{{ b.snapshot }}\"\n"
+            ),
+            ["unknown-member"]
+        );
     }
 }

@@ -55,17 +55,33 @@ const RULES: &[Rule] = &[
 
 /// Returns what is wrong with a runbook, in the order of the file; nothing if it is sound.
 pub fn lint(file: &str, runbook: &Runbook, catalogue: &Catalogue) -> Vec<Problem> {
-    let subject = Subject { file, runbook, catalogue, expressions: Expressions::new() };
-    let mut found = Found { file, problems: Vec::new() };
+    let subject = Subject {
+        file,
+        runbook,
+        catalogue,
+        expressions: Expressions::new(),
+    };
+    let mut found = Found {
+        file,
+        problems: Vec::new(),
+    };
     for rule in RULES {
         rule(&subject, &mut found);
     }
-    found.problems.sort_by_key(|problem| (problem.place.line, problem.place.column));
+    found
+        .problems
+        .sort_by_key(|problem| (problem.place.line, problem.place.column));
     found.problems
 }
 
 impl Found<'_> {
-    fn add(&mut self, code: &'static str, place: Place, message: impl Into<String>, help: impl Into<String>) {
+    fn add(
+        &mut self,
+        code: &'static str,
+        place: Place,
+        message: impl Into<String>,
+        help: impl Into<String>,
+    ) {
         let help = help.into();
         self.problems.push(Problem {
             code,
@@ -87,7 +103,9 @@ impl Found<'_> {
 
 /// Returns help that names the nearest known word, or nothing.
 fn did_you_mean<'k>(typed: &str, known: impl IntoIterator<Item = &'k str>) -> String {
-    nearest(typed, known).map(|near| format!("did you mean {near}?")).unwrap_or_default()
+    nearest(typed, known)
+        .map(|near| format!("did you mean {near}?"))
+        .unwrap_or_default()
 }
 
 /// Returns the name under which templates know a parameter.
@@ -104,24 +122,38 @@ mod tests {
     pub(super) fn codes(rest: &str) -> Vec<&'static str> {
         let text = format!("azir: v1\nname: x\nversion: 1.0.0\ntitle: X\n{rest}");
         let runbook = parse("x.yaml", &text).unwrap_or_else(|problems| panic!("{problems:?}"));
-        let mut codes: Vec<_> =
-            lint("x.yaml", &runbook, &Catalogue::shipped()).into_iter().map(|problem| problem.code).collect();
+        let mut codes: Vec<_> = lint("x.yaml", &runbook, &Catalogue::shipped())
+            .into_iter()
+            .map(|problem| problem.code)
+            .collect();
         codes.dedup();
         codes
     }
 
     /// Lints these steps in a runbook that contains, with a parameter `vm`.
     pub(super) fn codes_of_steps(steps: &str) -> Vec<&'static str> {
-        codes(&format!("purpose: contain\nparams:\n  vm: {{type: string, position: 1}}\nsteps:\n{steps}"))
+        codes(&format!(
+            "purpose: contain\nparams:\n  vm: {{type: string, position: 1}}\nsteps:\n{steps}"
+        ))
     }
 
     #[test]
     fn every_shipped_runbook_is_clean() {
         let catalogue = Catalogue::shipped();
         for (name, source) in catalogue.sources() {
-            let (runbook, _) = catalogue.load(name).unwrap_or_else(|error| panic!("{error}"));
+            let (runbook, _) = catalogue
+                .load(name)
+                .unwrap_or_else(|error| panic!("{error}"));
             let found = lint(&source.path, &runbook, &catalogue);
-            assert!(found.is_empty(), "{}", found.iter().map(ToString::to_string).collect::<Vec<_>>().join("\n"));
+            assert!(
+                found.is_empty(),
+                "{}",
+                found
+                    .iter()
+                    .map(ToString::to_string)
+                    .collect::<Vec<_>>()
+                    .join("\n")
+            );
         }
     }
 }

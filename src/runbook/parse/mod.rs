@@ -21,14 +21,19 @@ use super::tree::{self, Kind, Node};
 /// # Errors
 /// Every problem found, at least one; never a panic, whatever the text holds.
 pub fn parse(file: &str, text: &str) -> Result<Runbook, Vec<Problem>> {
-    let node = tree::read(file, text).map_err(|problem| vec![problem])?;
+    let node = tree::read(file, text)?;
     let mut problems = Problems::new(file);
     let runbook = runbook(&node, &mut problems);
     match runbook {
         Some(runbook) if problems.found.is_empty() => Ok(runbook),
         _ => {
             if problems.found.is_empty() {
-                problems.add("missing-key", node.place, "this is no runbook", Some("begin with azir: v1".to_owned()));
+                problems.add(
+                    "missing-key",
+                    node.place,
+                    "this is no runbook",
+                    Some("begin with azir: v1".to_owned()),
+                );
             }
             problems.found.sort_by_key(|problem| problem.place.offset);
             Err(problems.found)
@@ -45,7 +50,10 @@ pub fn parse_bytes(file: &str, bytes: &[u8]) -> Result<Runbook, Vec<Problem>> {
         Ok(text) => return parse(file, text),
         Err(error) => error,
     };
-    let good = bytes.get(..error.valid_up_to()).and_then(|bytes| std::str::from_utf8(bytes).ok()).unwrap_or_default();
+    let good = bytes
+        .get(..error.valid_up_to())
+        .and_then(|bytes| std::str::from_utf8(bytes).ok())
+        .unwrap_or_default();
     Err(vec![Problem {
         code: "yaml",
         file: file.to_owned(),
@@ -56,8 +64,14 @@ pub fn parse_bytes(file: &str, bytes: &[u8]) -> Result<Runbook, Vec<Problem>> {
     }])
 }
 
-const PURPOSES: [Purpose; 6] =
-    [Purpose::Read, Purpose::Contain, Purpose::Rotate, Purpose::Eradicate, Purpose::Prepare, Purpose::Respond];
+const PURPOSES: [Purpose; 6] = [
+    Purpose::Read,
+    Purpose::Contain,
+    Purpose::Rotate,
+    Purpose::Eradicate,
+    Purpose::Prepare,
+    Purpose::Respond,
+];
 
 /// What a name may hold.
 const NAME_HELP: &str = "a name begins with a-z and holds a-z, 0-9 and -";
@@ -69,23 +83,45 @@ fn runbook(node: &Node, problems: &mut Problems<'_>) -> Option<Runbook> {
     if let Some(name) = &name
         && !is_name(&name.value, '-')
     {
-        problems.add("bad-name", name.place, format!("{:?} cannot name a command", name.value), Some(NAME_HELP.to_owned()));
+        problems.add(
+            "bad-name",
+            name.place,
+            format!("{:?} cannot name a command", name.value),
+            Some(NAME_HELP.to_owned()),
+        );
     }
     let version = version(&fields, problems);
     let title = fields.line("title", problems);
     let about = fields.text("about", problems).map(|about| about.value);
-    let purpose = fields.word("purpose", keys::PURPOSES, problems).map(|index| PURPOSES[index]);
+    let purpose = fields
+        .word("purpose", keys::PURPOSES, problems)
+        .map(|index| PURPOSES[index]);
     let deadline = fields.span("deadline", problems);
     let controls = fields.map("controls", problems);
-    let controls = controls.into_iter().map(|(key, node)| (key.name.clone(), texts_of(node, problems))).collect();
+    let controls = controls
+        .into_iter()
+        .map(|(key, node)| (key.name.clone(), texts_of(node, problems)))
+        .collect();
     let params = fields.map("params", problems);
-    let params = params.into_iter().filter_map(|(key, node)| param::read(key, node, problems)).collect();
-    let permissions = fields.get("permissions").map(|node| permissions(node, problems)).unwrap_or_default();
+    let params = params
+        .into_iter()
+        .filter_map(|(key, node)| param::read(key, node, problems))
+        .collect();
+    let permissions = fields
+        .get("permissions")
+        .map(|node| permissions(node, problems))
+        .unwrap_or_default();
     let steps = list(&fields, "steps", problems);
-    let steps = steps.into_iter().filter_map(|node| step::read(node, problems)).collect();
+    let steps = steps
+        .into_iter()
+        .filter_map(|node| step::read(node, problems))
+        .collect();
     let result = fields.any_map("result", problems);
     let residual = list(&fields, "residual", problems);
-    let residual = residual.into_iter().filter_map(|node| residual_of(node, problems)).collect();
+    let residual = residual
+        .into_iter()
+        .filter_map(|node| residual_of(node, problems))
+        .collect();
     let collateral = fields.text("collateral", problems);
     Some(Runbook {
         name: name?,
@@ -108,18 +144,28 @@ fn runbook(node: &Node, problems: &mut Problems<'_>) -> Option<Runbook> {
 fn version(fields: &Fields<'_>, problems: &mut Problems<'_>) -> Option<String> {
     let version = fields.text("version", problems)?;
     let parts: Vec<&str> = version.value.split('.').collect();
-    let number = |part: &&str| (1..=9).contains(&part.len()) && part.bytes().all(|byte| byte.is_ascii_digit());
+    let number = |part: &&str| {
+        (1..=9).contains(&part.len()) && part.bytes().all(|byte| byte.is_ascii_digit())
+    };
     if parts.len() != 3 || !parts.iter().all(number) {
         let message = format!("{:?} is no version", super::fields::short(&version.value));
-        problems.add("bad-version", version.place, message, Some("three numbers, as 1.0.0".to_owned()));
+        problems.add(
+            "bad-version",
+            version.place,
+            message,
+            Some("three numbers, as 1.0.0".to_owned()),
+        );
     }
     Some(version.value)
 }
 
-fn is_name(text: &str, joint: char) -> bool {
+/// Whether a text can be a name, its words joined by `joint`.
+pub(super) fn is_name(text: &str, joint: char) -> bool {
     text.len() <= 64
         && text.starts_with(|c: char| c.is_ascii_lowercase())
-        && text.chars().all(|c| c.is_ascii_lowercase() || c.is_ascii_digit() || c == joint)
+        && text
+            .chars()
+            .all(|c| c.is_ascii_lowercase() || c.is_ascii_digit() || c == joint)
 }
 
 fn texts_of(node: &Node, problems: &mut Problems<'_>) -> Vec<String> {
@@ -152,13 +198,31 @@ fn permissions(node: &Node, problems: &mut Problems<'_>) -> Permissions {
     let Some(fields) = Fields::of(node, "permissions", keys::PERMISSIONS, problems) else {
         return Permissions::default();
     };
-    let mut plain = |name: &str| fields.texts(name, problems).into_iter().map(|text| text.value).collect();
-    Permissions { arm: plain("arm"), graph: plain("graph"), blob: plain("blob") }
+    let mut plain = |name: &str| {
+        fields
+            .texts(name, problems)
+            .into_iter()
+            .map(|text| text.value)
+            .collect()
+    };
+    Permissions {
+        arm: plain("arm"),
+        graph: plain("graph"),
+        blob: plain("blob"),
+    }
 }
 
 fn residual_of(node: &Node, problems: &mut Problems<'_>) -> Option<Residual> {
     let fields = Fields::of(node, "residual", keys::RESIDUAL, problems)?;
     let (when, what) = (fields.text("when", problems), fields.text("what", problems));
-    let (until, for_each) = (fields.text("until", problems), fields.text("for_each", problems));
-    Some(Residual { when, what: what?, until, for_each })
+    let (until, for_each) = (
+        fields.text("until", problems),
+        fields.text("for_each", problems),
+    );
+    Some(Residual {
+        when,
+        what: what?,
+        until,
+        for_each,
+    })
 }

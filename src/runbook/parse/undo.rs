@@ -24,7 +24,11 @@ pub(super) fn read(node: &Node, problems: &mut Problems<'_>) -> Option<Undo> {
 
 fn of_map(node: &Node, problems: &mut Problems<'_>) -> Option<Undo> {
     let fields = Fields::of(node, "undo", keys::UNDO, problems)?;
-    let given: Vec<&str> = keys::UNDO_KINDS.iter().copied().filter(|kind| fields.get(kind).is_some()).collect();
+    let given: Vec<&str> = keys::UNDO_KINDS
+        .iter()
+        .copied()
+        .filter(|kind| fields.get(kind).is_some())
+        .collect();
     let [kind] = given.as_slice() else {
         let message = match given.as_slice() {
             [] => "undo says nothing".to_owned(),
@@ -34,10 +38,17 @@ fn of_map(node: &Node, problems: &mut Problems<'_>) -> Option<Undo> {
         return None;
     };
     match *kind {
-        "never" => fields.line("never", problems).map(|why| Undo::Never(why.value)),
+        "never" => fields
+            .line("never", problems)
+            .map(|why| Undo::Never(why.value)),
         "requests" => {
             let nodes = list(&fields, "requests", problems);
-            let read = |node| request(&Fields::of(node, "a request of undo", keys::UNDO_REQUEST, problems)?, problems);
+            let read = |node| {
+                request(
+                    &Fields::of(node, "a request of undo", keys::UNDO_REQUEST, problems)?,
+                    problems,
+                )
+            };
             Some(Undo::Requests(nodes.into_iter().filter_map(read).collect()))
         }
         _ => Some(Undo::Requests(vec![request(&fields, problems)?])),
@@ -45,10 +56,20 @@ fn of_map(node: &Node, problems: &mut Problems<'_>) -> Option<Undo> {
 }
 
 fn request(fields: &Fields<'_>, problems: &mut Problems<'_>) -> Option<UndoRequest> {
-    let call = fields.get("request").and_then(|node| call::read(node, "request", keys::READ, problems));
-    let read = fields.get("read").and_then(|node| call::read(node, "read", keys::READ, problems));
+    let call = fields
+        .get("request")
+        .and_then(|node| call::read(node, "request", keys::READ, problems));
+    let read = fields
+        .get("read")
+        .and_then(|node| call::read(node, "read", keys::READ, problems));
     let unless = fields.text("unless", problems);
     let drift = fields.text("drift", problems);
     let that = fields.text("that", problems);
-    Some(UndoRequest { call: call?, read, unless, drift, that })
+    Some(UndoRequest {
+        call: call?,
+        read,
+        unless,
+        drift,
+        that,
+    })
 }

@@ -1,0 +1,440 @@
+//! The command line as clap sees it. Runbooks become commands without being parsed; a command's own
+//! arguments are made only when that command is the one.
+
+use std::sync::{Arc, OnceLock};
+
+use clap::builder::{NonEmptyStringValueParser, PossibleValuesParser};
+use clap::{Arg, ArgAction, Command, value_parser};
+
+use crate::runbook::catalogue::{Catalogue, title};
+use crate::runbook::model::{Param, ParamKind};
+
+/// The runbooks, for the functions that clap calls without context.
+static CATALOGUE: OnceLock<Arc<Catalogue>> = OnceLock::new();
+
+/// Returns the whole command line.
+pub(super) fn root(catalogue: &Arc<Catalogue>) -> Command {
+    let _ = CATALOGUE.set(Arc::clone(catalogue));
+    let mut root = Command::new("azir")
+        .version(env!("CARGO_PKG_VERSION"))
+        .about("Contain an attack on an Azure tenant, prove it, and put back what was changed")
+        .subcommand_required(true)
+        .arg_required_else_help(true)
+        .disable_help_subcommand(false)
+        .after_help(format!(
+            "Begin with a rehearsal: azir isolate-vm vm-app-01 --lab\n\n{}",
+            super::exit::help()
+        ))
+        .args(globals());
+    for (order, (name, source)) in catalogue.sources().enumerate() {
+        root = root.subcommand(
+            Command::new(name.to_owned())
+                .about(title(&source.text).to_owned())
+                .display_order(order)
+                .defer(runbook_args),
+        );
+    }
+    root.subcommands(
+        own()
+            .into_iter()
+            .enumerate()
+            .map(|(order, command)| command.display_order(100 + order)),
+    )
+}
+
+/// Options that stand before or after any command.
+fn globals() -> Vec<Arg> {
+    let text = |name: &'static str, value: &'static str, help: &'static str| {
+        Arg::new(name)
+            .long(name)
+            .value_name(value)
+            .help(help)
+            .global(true)
+            .value_parser(NonEmptyStringValueParser::new())
+            .help_heading("Global options")
+    };
+    let flag = |name: &'static str, help: &'static str| {
+        Arg::new(name)
+            .long(name)
+            .help(help)
+            .global(true)
+            .action(ArgAction::SetTrue)
+            .help_heading("Global options")
+    };
+    vec![
+        text(
+            "incident",
+            "ID",
+            "The case, as IR-2026-0042; absent: a new one",
+        )
+        .env("AZIR_INCIDENT"),
+        text("profile", "NAME", "The profile of config.toml").env("AZIR_PROFILE"),
+        text(
+            "cloud",
+            "NAME|URL",
+            "AzureCloud, AzureUSGovernment, AzureChinaCloud or an ARM URL",
+        )
+        .env("AZIR_CLOUD"),
+        text("auth", "KIND", "Which sign-in to use").value_parser([
+            "env",
+            "workload-identity",
+            "managed-identity",
+            "cli",
+        ]),
+        flag("plan", "Only look: show what would be done, send no write"),
+        flag("yes", "Confirm the plan beforehand").short('y'),
+        text(
+            "accept",
+            "STEP",
+            "Consent to a step that --yes does not cover (can be repeated)",
+        )
+        .action(ArgAction::Append),
+        text(
+            "choose",
+            "STEP=all|none|ID,...",
+            "Make a decision beforehand (can be repeated)",
+        )
+        .action(ArgAction::Append),
+        text("responder", "UPN", "Who answers for the run").env("AZIR_RESPONDER"),
+        text("authority", "TEXT", "On whose authority"),
+        text("ticket", "ID", "The ticket"),
+        text(
+            "detected-at",
+            "TIME",
+            "When the attack was detected, as 2026-05-23T10:00:00Z",
+        ),
+        text("output", "FORMAT", "What to write to stdout")
+            .value_parser(["human", "json", "ndjson"])
+            .default_value("human"),
+        flag(
+            "no-input",
+            "Ask nothing; what cannot be decided is an error",
+        ),
+        flag(
+            "lab",
+            "Run against the built-in lab, a simulated tenant on this machine",
+        ),
+        Arg::new("lab-latency")
+            .long("lab-latency")
+            .value_name("FACTOR")
+            .hide(true)
+            .global(true)
+            .value_parser(value_parser!(f64))
+            .default_value("1"),
+        Arg::new("verbose")
+            .short('v')
+            .long("verbose")
+            .help("Say more on stderr")
+            .global(true)
+            .action(ArgAction::Count)
+            .help_heading("Global options"),
+    ]
+}
+
+fn own() -> Vec<Command> {
+    let run = || {
+        Arg::new("run")
+            .value_name("RUN")
+            .help("A run's id, a unique beginning of it, its folder, or last")
+            .default_value("last")
+    };
+    vec![
+        Command::new("run")
+            .about("Run a runbook by name or file")
+            .arg(Arg::new("runbook").value_name("NAME|FILE").required(true))
+            .arg(
+                Arg::new("rest")
+                    .value_name("ARGUMENTS")
+                    .num_args(0..)
+                    .trailing_var_arg(true)
+                    .allow_hyphen_values(true),
+            ),
+        Command::new("undo")
+            .about("Put back what a run changed")
+            .arg(run())
+            .arg(
+                Arg::new("over-drift")
+                    .long("over-drift")
+                    .action(ArgAction::SetTrue)
+                    .help("Overwrite what somebody changed since"),
+            ),
+        Command::new("list").about("List the runs of every case"),
+        Command::new("show")
+            .about("Show how a run stands, from its journal")
+            .arg(run()),
+        Command::new("journal")
+            .about("Read, verify and export the custody record")
+            .subcommand_required(true)
+            .subcommand(
+                Command::new("show")
+                    .about("Show the lines of a run's journal")
+                    .arg(run()),
+            )
+            .subcommand(
+                Command::new("verify")
+                    .about("Verify a run's journal, checkpoints, signatures and evidence")
+                    .arg(run())
+                    .arg(
+                        Arg::new("origin")
+                            .long("origin")
+                            .value_name("TEXT")
+                            .help("The origin line that the log must have"),
+                    )
+                    .arg(
+                        Arg::new("signers")
+                            .long("signers")
+                            .value_name("FILE")
+                            .help("A signers file obtained elsewhere"),
+                    )
+                    .arg(
+                        Arg::new("tsa-ca")
+                            .long("tsa-ca")
+                            .value_name("PEM")
+                            .help("Roots of time-stamp authorities"),
+                    )
+                    .arg(
+                        Arg::new("earlier-checkpoint")
+                            .long("earlier-checkpoint")
+                            .value_name("FILE")
+                            .action(ArgAction::Append)
+                            .help("A checkpoint obtained elsewhere (can be repeated)"),
+                    )
+                    .arg(
+                        Arg::new("min-size")
+                            .long("min-size")
+                            .value_name("N")
+                            .value_parser(value_parser!(u64))
+                            .help("The fewest entries that the log must have"),
+                    ),
+            )
+            .subcommand(
+                Command::new("export")
+                    .about("Export a run's journal")
+                    .arg(run())
+                    .arg(
+                        Arg::new("format")
+                            .long("format")
+                            .value_parser(["jsonl"])
+                            .default_value("jsonl")
+                            .help("jsonl: each line as it was written"),
+                    ),
+            ),
+        Command::new("runbook")
+            .about("List, read, check and write runbooks")
+            .subcommand_required(true)
+            .subcommand(
+                Command::new("list").about("List the runbooks").arg(
+                    Arg::new("markdown")
+                        .long("markdown")
+                        .action(ArgAction::SetTrue)
+                        .help("As the index in runbooks/README.md"),
+                ),
+            )
+            .subcommand(
+                Command::new("show")
+                    .about("Read a runbook aloud")
+                    .arg(Arg::new("name").value_name("NAME|FILE").required(true)),
+            )
+            .subcommand(
+                Command::new("lint")
+                    .about("Check runbooks; without names, all")
+                    .arg(Arg::new("name").value_name("NAME|FILE").num_args(0..)),
+            )
+            .subcommand(
+                Command::new("new")
+                    .about("Write a new runbook to begin with")
+                    .arg(Arg::new("name").value_name("NAME").required(true)),
+            )
+            .subcommand(Command::new("schema").about("Print the JSON Schema of the format")),
+        Command::new("lab")
+            .about("The built-in lab: a simulated tenant")
+            .subcommand_required(true)
+            .subcommand(lab_serve()),
+        Command::new("init").about("Write config.toml to begin with"),
+        Command::new("doctor").about("Look at cloud, token, clock, home folder and configuration"),
+        Command::new("schema")
+            .about("Print the JSON Schema of what --output json writes")
+            .arg(
+                Arg::new("what")
+                    .value_parser(["run", "plan", "list", "show", "doctor"])
+                    .required(true),
+            ),
+        Command::new("completions")
+            .about("Print how to complete azir's commands in a shell")
+            .arg(
+                Arg::new("shell")
+                    .value_parser(["bash", "zsh", "fish"])
+                    .required(true),
+            ),
+    ]
+}
+
+fn lab_serve() -> Command {
+    let number = |name: &'static str, help: &'static str| {
+        Arg::new(name)
+            .long(name)
+            .value_name("FACTOR")
+            .value_parser(value_parser!(f64))
+            .help(help)
+    };
+    Command::new("serve")
+        .about("Serve the lab until SIGTERM; print one JSON line when it is ready")
+        .arg(
+            Arg::new("scenario")
+                .long("scenario")
+                .value_name("FILE|NAME")
+                .default_value("default")
+                .help("The tenant"),
+        )
+        .arg(
+            Arg::new("port")
+                .long("port")
+                .value_name("N")
+                .value_parser(value_parser!(u16))
+                .default_value("0")
+                .help("The port; 0: any"),
+        )
+        .arg(
+            Arg::new("state")
+                .long("state")
+                .value_name("FILE")
+                .help("Keep changes in this file"),
+        )
+        .arg(number("latency", "Scale how long answers take").default_value("1"))
+        .arg(number("lro", "Scale how long operations take").default_value("1"))
+        .arg(number(
+            "throttle",
+            "Throttle, with the documented buckets scaled",
+        ))
+        .arg(
+            Arg::new("retry-after")
+                .long("retry-after")
+                .value_name("SECONDS|none")
+                .help("What a 429 asks for"),
+        )
+        .arg(
+            Arg::new("page")
+                .long("page")
+                .value_name("N")
+                .value_parser(value_parser!(usize))
+                .help("Items on a page"),
+        )
+        .arg(
+            Arg::new("faults")
+                .long("faults")
+                .value_name("FILE")
+                .help("A script of faults"),
+        )
+        .arg(
+            Arg::new("seed")
+                .long("seed")
+                .value_name("N")
+                .value_parser(value_parser!(u64))
+                .help("The same ids every time"),
+        )
+}
+
+/// Adds a runbook's own arguments; called only for the command that is typed.
+fn runbook_args(command: Command) -> Command {
+    let runbook = CATALOGUE
+        .get()
+        .and_then(|catalogue| catalogue.load(command.get_name()).ok());
+    let Some((runbook, _)) = runbook else {
+        // A bad file is reported when the command runs; until then it takes anything.
+        return command.arg(
+            Arg::new("rest")
+                .num_args(0..)
+                .trailing_var_arg(true)
+                .allow_hyphen_values(true)
+                .hide(true),
+        );
+    };
+    let mut command = command.args(
+        runbook
+            .params
+            .iter()
+            .map(|(name, param)| argument(name, param)),
+    );
+    if let Some(about) = &runbook.about {
+        command = command.long_about(format!("{}\n\n{}", runbook.title, about.trim()));
+    }
+    if runbook
+        .params
+        .values()
+        .any(|param| param.many && param.position.is_some())
+    {
+        command = command.arg(
+            Arg::new("from")
+                .long("from")
+                .value_name("FILE")
+                .help("Read targets from a file, one a line"),
+        );
+    }
+    command
+}
+
+/// Returns the argument of one parameter. Values are typed later, by the runbook's own rules.
+pub(super) fn argument(name: &str, param: &Param) -> Arg {
+    let mut arg = Arg::new(name.to_owned()).help(param.help.clone());
+    arg = match &param.kind {
+        ParamKind::Bool => return arg.long(name.to_owned()).action(ArgAction::SetTrue),
+        ParamKind::Enum(values) => arg.value_parser(PossibleValuesParser::new(values.clone())),
+        kind => {
+            let kind = kind.clone();
+            arg.value_parser(move |text: &str| -> Result<String, String> {
+                // `-` stands for stdin, whatever the kind.
+                if text == "-" {
+                    Ok(text.to_owned())
+                } else {
+                    kind.parse(text).map(|_| text.to_owned())
+                }
+            })
+        }
+    };
+    let many = param.many || matches!(param.kind, ParamKind::List(_));
+    match param.position {
+        Some(position) => {
+            arg = arg.index(position).value_name(name.to_uppercase());
+            // Targets may come from a file instead, so that none may be missing is checked later.
+            if many {
+                arg.num_args(0..)
+            } else {
+                arg.num_args(0..=1)
+            }
+        }
+        None => arg
+            .long(name.to_owned())
+            .value_name(name.to_uppercase())
+            .action(if many {
+                ArgAction::Append
+            } else {
+                ArgAction::Set
+            }),
+    }
+}
+
+/// Returns the command line of one runbook given by file: its own arguments and the global ones.
+pub(super) fn for_runbook(runbook: &crate::runbook::model::Runbook) -> Command {
+    let mut command = Command::new(runbook.name.value.clone())
+        .about(runbook.title.clone())
+        .args(globals())
+        .args(
+            runbook
+                .params
+                .iter()
+                .map(|(name, param)| argument(name, param)),
+        );
+    if runbook
+        .params
+        .values()
+        .any(|param| param.many && param.position.is_some())
+    {
+        command = command.arg(
+            Arg::new("from")
+                .long("from")
+                .value_name("FILE")
+                .help("Read targets from a file, one a line"),
+        );
+    }
+    command
+}

@@ -1,0 +1,125 @@
+//! `config.toml`: profiles by name; unknown keys are errors with their line.
+
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+
+use serde::Deserialize;
+
+use super::home::Home;
+use super::refusal::Refusal;
+use crate::engine::profile::{Profile, Quarantine, Snapshots, Vault};
+
+/// The file.
+#[derive(Clone, Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Config {
+    /// The profile to use when none is named.
+    profile: Option<String>,
+    /// Profiles by name.
+    #[serde(default)]
+    profiles: BTreeMap<String, Profile>,
+}
+
+/// The name of the profile of `--lab`, which is built in.
+pub(super) const LAB: &str = "lab";
+
+impl Config {
+    /// Returns where the file is.
+    pub(super) fn path(home: &Home) -> PathBuf {
+        home.0.join("config.toml")
+    }
+
+    /// Reads the file; a missing one is an empty one.
+    pub(super) fn load(home: &Home) -> Result<Self, Refusal> {
+        let path = Self::path(home);
+        let text = match std::fs::read_to_string(&path) {
+            Ok(text) => text,
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => {
+                return Ok(Self::default());
+            }
+            Err(error) => {
+                return Err(Refusal::usage(
+                    format!("cannot read {}: {error}", path.display()),
+                    "azir doctor",
+                ));
+            }
+        };
+        let config: Self = toml::from_str(&text).map_err(|error| {
+            Refusal::usage(
+                format!("{}: {}", path.display(), error.to_string().trim_end()),
+                format!("edit {}; azir init shows every key", path.display()),
+            )
+        })?;
+        if config.profiles.contains_key(LAB) {
+            return Err(Refusal::usage(
+                format!(
+                    "{}: the profile lab is built in and cannot be changed",
+                    path.display()
+                ),
+                "choose another name for it",
+            ));
+        }
+        Ok(config)
+    }
+
+    /// Returns the profile to use, with its name; without any, an empty one.
+    pub(super) fn choose(&self, named: Option<&str>) -> Result<(String, Profile), Refusal> {
+        let Some(name) = named.or(self.profile.as_deref()) else {
+            return Ok(("(none)".to_owned(), Profile::default()));
+        };
+        if name == LAB {
+            return Ok((LAB.to_owned(), lab()));
+        }
+        if let Some(profile) = self.profiles.get(name) {
+            Ok((name.to_owned(), profile.clone()))
+        } else {
+            let names: Vec<&str> = self
+                .profiles
+                .keys()
+                .map(String::as_str)
+                .chain([LAB])
+                .collect();
+            Err(Refusal::usage(
+                format!("there is no profile {name}; there are {}", names.join(", ")),
+                "azir doctor",
+            ))
+        }
+    }
+}
+
+/// Returns the profile of the built-in lab.
+pub(super) fn lab() -> Profile {
+    Profile {
+        bastion: vec!["10.99.0.0/24".to_owned()],
+        regions: vec!["westeurope".to_owned()],
+        snapshots: Some(Snapshots {
+            resource_group: "rg-forensic-prod".to_owned(),
+        }),
+        quarantine: Some(Quarantine {
+            resource_group: "rg-security-prod".to_owned(),
+            name: "nsg-ir-quarantine".to_owned(),
+        }),
+        vault: Some(Vault {
+            account: Some("stforensicirprodweu".to_owned()),
+            id: None,
+            container: "ir-evidence".to_owned(),
+        }),
+        ..Profile::default()
+    }
+}
+
+/// What `azir init` writes.
+pub(super) const TEMPLATE: &str = r#"# azir's configuration. Unknown keys are errors. `azir doctor` says what is in force.
+profile = "prod"
+
+[profiles.prod]
+cloud = "AzureCloud"                 # or AzureUSGovernment, AzureChinaCloud, or the URL of a Resource Manager
+# tenant = "00000000-0000-0000-0000-000000000000"
+# subscriptions = ["00000000-0000-0000-0000-000000000000"]   # nothing outside is ever written to
+# regions = ["westeurope"]
+# snapshots = { resource_group = "rg-forensic-prod" }        # used where it exists in the disk's subscription
+# quarantine = { resource_group = "rg-security-prod", name = "nsg-ir-quarantine" }   # further ones: <name>-<region>
+# bastion = ["10.99.0.0/24"]                                 # absent: no allow rule
+# vault = { account = "stforensicirprodweu", container = "ir-evidence" }
+# responder = "alice@contoso.com"                            # who answers for runs; default: the token's name
+"#;

@@ -1,0 +1,280 @@
+//! `azir init`, `azir doctor`, `azir schema`, `azir completions`: being ready.
+
+use clap::ArgMatches;
+use schemars::JsonSchema;
+use serde::Serialize;
+
+use super::config::{self, Config};
+use super::connect::connect;
+use super::home::Home;
+use super::refusal::Refusal;
+use super::{Output, out};
+
+/// What the doctor found.
+#[derive(Debug, JsonSchema, Serialize)]
+pub(super) struct Diagnosis {
+    /// The version of this shape.
+    schema_version: u32,
+    /// Each thing looked at.
+    findings: Vec<Finding>,
+}
+
+/// One thing looked at.
+#[derive(Debug, JsonSchema, Serialize)]
+struct Finding {
+    /// What.
+    what: String,
+    /// `ok`, `warn` or `fail`.
+    verdict: &'static str,
+    /// What was seen.
+    text: String,
+    /// The next command, where something is to be done.
+    next: String,
+}
+
+/// Looks at everything a run needs; 0, or 1 if something would fail.
+pub(super) fn doctor(matches: &ArgMatches, home: &Home) -> Result<u8, Refusal> {
+    let mut findings = Vec::new();
+    let mut add = |what: &str, verdict, text: String, next: &str| {
+        findings.push(Finding {
+            what: what.into(),
+            verdict,
+            text,
+            next: next.into(),
+        });
+    };
+    match home.prepare() {
+        Ok(()) => add(
+            "home",
+            "ok",
+            format!("{} can be written", home.0.display()),
+            "",
+        ),
+        Err(refusal) => add("home", "fail", refusal.message, &refusal.hint),
+    }
+    if let Some(free) = free_bytes(home) {
+        let verdict = if free < 1 << 30 { "warn" } else { "ok" };
+        add(
+            "disk",
+            verdict,
+            format!("{} MB free for the record", free >> 20),
+            if verdict == "ok" {
+                ""
+            } else {
+                "name another folder with AZIR_HOME"
+            },
+        );
+    }
+    let path = Config::path(home);
+    match Config::load(home)
+        .and_then(|config| config.choose(matches.get_one::<String>("profile").map(String::as_str)))
+    {
+        Ok((name, profile)) => {
+            let text = if path.exists() {
+                format!("{}, profile {name}", path.display())
+            } else {
+                format!("there is no {}; defaults are used", path.display())
+            };
+            add(
+                "config",
+                if path.exists() { "ok" } else { "warn" },
+                text,
+                if path.exists() { "" } else { "azir init" },
+            );
+            if profile.vault.is_none() && !matches.get_flag("lab") {
+                add(
+                    "vault",
+                    "warn",
+                    "no evidence vault: evidence stays on this machine".into(),
+                    "set vault in config.toml",
+                );
+            }
+        }
+        Err(refusal) => add("config", "fail", refusal.message, &refusal.hint),
+    }
+    let held: Vec<String> = crate::report::cases::folders(&home.cases())
+        .iter()
+        .filter(|run| crate::journal::reader::is_held(run))
+        .map(|run| run.display().to_string())
+        .collect();
+    add(
+        "lock",
+        "ok",
+        if held.is_empty() {
+            "no run is being written".into()
+        } else {
+            format!("being written: {}", held.join(", "))
+        },
+        "",
+    );
+    cloud(matches, home, &mut findings)?;
+    let failed = findings.iter().any(|finding| finding.verdict == "fail");
+    let diagnosis = Diagnosis {
+        schema_version: 1,
+        findings,
+    };
+    if Output::of(matches) == Output::Human {
+        let mut text = String::new();
+        for finding in &diagnosis.findings {
+            text.push_str(&format!(
+                "{:<5} {:<8} {}\n",
+                finding.verdict, finding.what, finding.text
+            ));
+            if !finding.next.is_empty() {
+                text.push_str(&format!("               next: {}\n", finding.next));
+            }
+        }
+        out::result(&text);
+    } else {
+        out::result(&serde_json::to_string(&diagnosis).unwrap_or_default());
+    }
+    Ok(u8::from(failed))
+}
+
+fn cloud(matches: &ArgMatches, home: &Home, findings: &mut Vec<Finding>) -> Result<(), Refusal> {
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()
+        .map_err(|error| Refusal::failed("runtime", error.to_string(), ""))?;
+    let case = home.cases().join("doctor");
+    runtime.block_on(async {
+        let mut add = |what: &str, verdict, text: String, next: &str| {
+            findings.push(Finding {
+                what: what.into(),
+                verdict,
+                text,
+                next: next.into(),
+            });
+        };
+        let connection = match connect(matches, home, &case).await {
+            Ok(connection) => connection,
+            Err(refusal) => {
+                return add(
+                    "cloud",
+                    "fail",
+                    refusal.message,
+                    "check the network, and --cloud or AZIR_CLOUD",
+                );
+            }
+        };
+        add(
+            "cloud",
+            "ok",
+            format!(
+                "{} at {}",
+                connection.client.cloud_name(),
+                connection.client.cloud().arm
+            ),
+            "",
+        );
+        let identity = match connection.client.identity().await {
+            Ok(identity) => identity,
+            Err(error) => {
+                return add(
+                    "token",
+                    "fail",
+                    error.to_string(),
+                    "az login, or set AZURE_TENANT_ID, AZURE_CLIENT_ID and AZURE_CLIENT_SECRET",
+                );
+            }
+        };
+        let until = identity
+            .expires
+            .map(crate::clock::seconds)
+            .unwrap_or_default();
+        add(
+            "token",
+            "ok",
+            format!(
+                "{} in tenant {} by {}, until {until}",
+                identity.label(),
+                identity.tenant,
+                connection.client.credential_name()
+            ),
+            "",
+        );
+        match crate::engine::probe(&connection.client).await {
+            Ok(count) => add(
+                "access",
+                if count == 0 { "warn" } else { "ok" },
+                format!("{count} subscriptions are visible"),
+                if count == 0 {
+                    "ask for a role on the subscriptions to protect"
+                } else {
+                    ""
+                },
+            ),
+            Err(message) => add("access", "fail", message, "az account list"),
+        }
+        if let Some(offset) = connection.client.clock_offset_ms() {
+            let verdict = if offset.abs() > 120_000 { "warn" } else { "ok" };
+            add(
+                "clock",
+                verdict,
+                format!("this machine differs from the cloud by {offset} ms"),
+                if verdict == "ok" {
+                    ""
+                } else {
+                    "set the clock: the record's times come from it"
+                },
+            );
+        }
+    });
+    if case.exists() && !matches.get_flag("lab") {
+        return Ok(());
+    }
+    // The doctor's lab leaves nothing behind.
+    let _ = std::fs::remove_dir_all(case);
+    Ok(())
+}
+
+fn free_bytes(home: &Home) -> Option<u64> {
+    let stat = rustix::fs::statvfs(home.0.as_path()).ok()?;
+    Some(stat.f_bavail * stat.f_frsize)
+}
+
+/// Writes a configuration to begin with; refuses to replace one.
+pub(super) fn init(home: &Home) -> Result<u8, Refusal> {
+    home.prepare()?;
+    let path = Config::path(home);
+    let mut options = std::fs::OpenOptions::new();
+    options
+        .write(true)
+        .create_new(true)
+        .open(&path)
+        .and_then(|mut file| std::io::Write::write_all(&mut file, config::TEMPLATE.as_bytes()))
+        .map_err(|error| {
+            Refusal::usage(
+                format!("{}: {error}", path.display()),
+                "azir doctor, to see what is in force",
+            )
+        })?;
+    out::line(&format!("wrote {}", path.display()));
+    out::line("next: fill in what is commented out, then azir doctor");
+    Ok(0)
+}
+
+/// Prints the JSON Schema of an output.
+pub(super) fn schema(own: &ArgMatches) -> u8 {
+    let schema = match own.get_one::<String>("what").map(String::as_str) {
+        Some("plan") => schemars::schema_for!(crate::engine::plan::Plan),
+        Some("list") => schemars::schema_for!(Vec<crate::report::cases::RunLine>),
+        Some("doctor") => schemars::schema_for!(Diagnosis),
+        _ => schemars::schema_for!(crate::report::model::RunReport),
+    };
+    out::result(&serde_json::to_string_pretty(&schema).unwrap_or_default());
+    0
+}
+
+/// Says how a shell completes azir's commands.
+pub(super) fn completions(own: &ArgMatches) -> u8 {
+    let shell = own
+        .get_one::<String>("shell")
+        .map_or("bash", String::as_str);
+    out::result(match shell {
+        "fish" => "COMPLETE=fish azir | source",
+        "zsh" => "source <(COMPLETE=zsh azir)",
+        _ => "source <(COMPLETE=bash azir)",
+    });
+    0
+}

@@ -1,0 +1,193 @@
+//! The last word on a run: how it stands, what stays open and until when, where the record is, what to type next.
+
+use std::fmt::Write as _;
+
+use crate::ids::ArmId;
+use crate::report::model::{RunReport, RunStatus, StepStatus};
+
+/// Returns the summary of a run.
+pub(super) fn text(report: &RunReport) -> String {
+    let mut out = String::new();
+    // Writing to a String cannot fail.
+    let _ = writeln!(out, "\n{}", headline(report));
+    for target in &report.targets {
+        if let Some(error) = &target.error {
+            let _ = writeln!(
+                out,
+                "  {}: {}",
+                ArmId::name_of(&target.target),
+                error.message
+            );
+            if !error.hint.is_empty() {
+                let _ = writeln!(out, "  next: {}", error.hint);
+            }
+        }
+    }
+    list(
+        &mut out,
+        "Gaps in evidence or checks:",
+        report.gaps.iter().map(|gap| gap.what.clone()),
+    );
+    let false_checks = report
+        .targets
+        .iter()
+        .flat_map(|target| &target.steps)
+        .filter_map(|step| {
+            let check = step
+                .check
+                .as_ref()
+                .filter(|check| check.holds != Some(true))?;
+            Some(format!(
+                "{}: {}",
+                if check.holds.is_some() {
+                    "false"
+                } else {
+                    "unknown"
+                },
+                check.claim
+            ))
+        });
+    list(&mut out, "Checks that do not hold:", false_checks);
+    list(
+        &mut out,
+        "Left undone:",
+        report
+            .not_done
+            .iter()
+            .map(|left| format!("{} ({}); next: {}", left.step, left.why, left.next)),
+    );
+    let open = report
+        .residual
+        .iter()
+        .map(|residual| match &residual.until {
+            Some(until) => format!("{} (until {until})", residual.what),
+            None => residual.what.clone(),
+        });
+    list(&mut out, "Stays open:", open);
+    list(&mut out, "Touches also:", report.collateral.iter().cloned());
+    let evidence = report.evidence.iter().map(|exhibit| {
+        let place = exhibit.stored.as_ref().map_or_else(
+            || "on this machine only".to_owned(),
+            |uri| format!("in the vault: {uri}"),
+        );
+        format!(
+            "{} ({} bytes, sha256 {}), {place}",
+            exhibit.name,
+            exhibit.size,
+            &exhibit.sha256[..exhibit.sha256.len().min(16)]
+        )
+    });
+    list(&mut out, "Evidence:", evidence);
+    record(&mut out, report);
+    out
+}
+
+fn headline(report: &RunReport) -> String {
+    let word = match report.status {
+        RunStatus::Contained => "CONTAINED",
+        RunStatus::ContainedResidual => "CONTAINED, with something left open",
+        RunStatus::Done => "DONE",
+        RunStatus::Partial => "PARTLY DONE",
+        RunStatus::Failed => "FAILED: nothing took effect",
+        RunStatus::Unchecked => "DONE, NOT PROVED",
+        RunStatus::Refused => "REFUSED: no write was sent",
+        RunStatus::Declined => "DECLINED",
+        RunStatus::Halted => "HALTED before its end",
+        RunStatus::Undone => "PUT BACK",
+    };
+    let names: Vec<&str> = report
+        .targets
+        .iter()
+        .map(|target| ArmId::name_of(&target.target))
+        .collect();
+    let named = if names.len() > 5 {
+        format!("{} targets", names.len())
+    } else {
+        names.join(", ")
+    };
+    let deadline = report
+        .deadline
+        .and_then(|deadline| deadline.kept)
+        .map_or("", |kept| {
+            if kept {
+                ", deadline kept"
+            } else {
+                ", DEADLINE MISSED"
+            }
+        });
+    let took = seconds(report)
+        .map(|seconds| format!(" after {seconds:.1} s"))
+        .unwrap_or_default();
+    let drill = if report.mode == "drill" { "DRILL " } else { "" };
+    format!("{drill}{word}: {named}{took}{deadline}")
+}
+
+fn seconds(report: &RunReport) -> Option<f64> {
+    let time = |text: &Option<String>| chrono::DateTime::parse_from_rfc3339(text.as_deref()?).ok();
+    let end = time(&report.contained_at).or_else(|| time(&report.finished_at))?;
+    Some((end - time(&report.started_at)?).num_milliseconds() as f64 / 1_000.0)
+}
+
+fn list(out: &mut String, head: &str, lines: impl Iterator<Item = String>) {
+    let lines: Vec<String> = lines.collect();
+    if lines.is_empty() {
+        return;
+    }
+    let _ = writeln!(out, "{head}");
+    for line in lines {
+        let _ = writeln!(out, "  - {line}");
+    }
+}
+
+fn record(out: &mut String, report: &RunReport) {
+    let journal = &report.journal;
+    let state = match (journal.verified, journal.anchored) {
+        (false, _) => "DOES NOT VERIFY",
+        (true, false) => "verifies; unsigned by a person; not anchored outside this machine",
+        (true, true) => "verifies and is anchored",
+    };
+    let _ = writeln!(out, "Record: {} entries, {state}", journal.entries);
+    let _ = writeln!(out, "  {}", journal.path);
+    let short = &report.run[..report.run.len().min(8)];
+    let _ = writeln!(out, "Verify: azir journal verify {short}");
+    if let Some(undo) = &report.undo {
+        let _ = writeln!(out, "Undo:   {}", undo.replace(&report.run, short));
+    }
+}
+
+/// Returns the steps of a run, for `azir show`.
+pub(super) fn steps(report: &RunReport) -> String {
+    let mut out = format!(
+        "{} {} ({}), incident {}, run {}\nstarted {}\n",
+        report.runbook.name,
+        report.runbook.version,
+        report.mode,
+        report.incident,
+        report.run,
+        report.started_at.as_deref().unwrap_or("unknown")
+    );
+    for target in &report.targets {
+        let _ = writeln!(out, "\n{}", target.target);
+        for step in &target.steps {
+            let mark = match step.status {
+                StepStatus::Pending => "..",
+                StepStatus::Done => "ok",
+                StepStatus::Failed => "!!",
+                StepStatus::Unknown => "??",
+                StepStatus::Skipped => "--",
+                StepStatus::Undone => "<-",
+            };
+            let check = step.check.as_ref().map_or("", |check| match check.holds {
+                Some(true) => ", checked",
+                Some(false) => ", CHECK FALSE",
+                None => ", check unknown",
+            });
+            let _ = writeln!(
+                out,
+                "  {mark} {:<28} {}{check}, {} requests",
+                step.id, step.title, step.requests
+            );
+        }
+    }
+    out
+}

@@ -1,0 +1,88 @@
+//! `azir lab serve`: the simulated tenant for other clients, until it is told to stop.
+
+use std::sync::Arc;
+
+use clap::ArgMatches;
+
+use super::out;
+use super::refusal::Refusal;
+use crate::clock::SystemClock;
+use crate::lab::{Faults, Lab, Options, scenario::Scenario};
+use crate::random::{Random, SeededRandom, SystemRandom};
+
+/// Serves until SIGTERM or ctrl-C.
+pub(super) fn serve(own: &ArgMatches) -> Result<u8, Refusal> {
+    let usage = |message: String| Refusal::usage(message, "azir lab serve --help");
+    let text = |name: &str| own.get_one::<String>(name);
+    let name = text("scenario").map_or("default", String::as_str);
+    let scenario = match std::fs::read_to_string(name) {
+        Ok(yaml) => Scenario::load(&format!("{yaml}\n")),
+        Err(_) => Scenario::load(name),
+    }
+    .map_err(usage)?;
+    let faults = match text("faults") {
+        None => Faults::default(),
+        Some(path) => {
+            let script =
+                std::fs::read_to_string(path).map_err(|error| usage(format!("{path}: {error}")))?;
+            Faults::parse(&script).map_err(|error| usage(format!("{path}: {error}")))?
+        }
+    };
+    let retry_after = match text("retry-after").map(String::as_str) {
+        None => None,
+        Some("none") => Some(None),
+        Some(seconds) => Some(Some(seconds.parse().map_err(|_| {
+            usage(format!(
+                "--retry-after {seconds} is neither seconds nor none"
+            ))
+        })?)),
+    };
+    let random: Arc<dyn Random> = match own.get_one::<u64>("seed") {
+        Some(seed) => Arc::new(SeededRandom::new(*seed)),
+        None => Arc::new(SystemRandom),
+    };
+    let options = Options {
+        scenario,
+        port: own.get_one::<u16>("port").copied().unwrap_or(0),
+        state: text("state").map(Into::into),
+        latency: own.get_one::<f64>("latency").copied().unwrap_or(1.0),
+        lro: own.get_one::<f64>("lro").copied().unwrap_or(1.0),
+        throttle: own.get_one::<f64>("throttle").copied(),
+        retry_after,
+        page: own.get_one::<usize>("page").copied(),
+        faults,
+        folder: std::env::temp_dir().join(format!("azir-lab-{}", std::process::id())),
+        clock: Arc::new(SystemClock),
+        random,
+    };
+    let folder = options.folder.clone();
+    let lab = Lab::start(options)
+        .map_err(|error| Refusal::failed("lab", error.to_string(), "azir lab serve --port 0"))?;
+    out::result(&serde_json::to_string(lab.ready()).unwrap_or_default());
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build();
+    let waited = runtime.map(|runtime| runtime.block_on(stopped()));
+    drop(lab);
+    // Only the certificate was in it, and that went with the lab.
+    let _ = std::fs::remove_dir(folder);
+    waited
+        .map(|()| 0)
+        .map_err(|error| Refusal::failed("lab", error.to_string(), "azir lab serve"))
+}
+
+async fn stopped() {
+    #[cfg(unix)]
+    {
+        use tokio::signal::unix::{SignalKind, signal};
+        if let Ok(mut terminate) = signal(SignalKind::terminate()) {
+            tokio::select! {
+                _ = terminate.recv() => {}
+                _ = tokio::signal::ctrl_c() => {}
+            }
+            return;
+        }
+    }
+    // Without a signal to wait for, the terminal's is all there is.
+    let _ = tokio::signal::ctrl_c().await;
+}

@@ -1,0 +1,431 @@
+//! A run as its journal tells it: one fold over the lines, and over the runs beside it that undid it.
+
+use std::collections::BTreeMap;
+use std::path::Path;
+
+use serde_json::{Map, Value};
+
+use super::model::{
+    CheckReport, Deadline, ErrorReport, EvidenceRef, Gap, JournalRef, NotDone, Residual, RunReport,
+    RunStatus, RunbookRef, SCHEMA_VERSION, StepReport, StepStatus, TargetReport,
+};
+use crate::evidence::Store;
+use crate::journal::status::{OpenIntent, open_intents};
+use crate::journal::verify::{Outside, verify};
+use crate::journal::{JournalError, Line, read};
+
+/// Tells how a run stands.
+///
+/// # Errors
+/// A folder without a journal that can be read.
+pub fn report(run_dir: &Path) -> Result<RunReport, JournalError> {
+    let log = read(run_dir)?;
+    let verified = verify(run_dir, &Outside::default());
+    let mut fold = Fold::new(run_dir, &log.lines[0]);
+    for line in &log.lines {
+        fold.take(line);
+    }
+    fold.unknown(&open_intents(&log.lines));
+    fold.undone(run_dir);
+    let mut report = fold.finish();
+    report.journal = JournalRef {
+        path: run_dir.display().to_string(),
+        entries: log.head.entries,
+        head: log.head.chain.to_string(),
+        verified: matches!(verified.exit_code, 0 | 2),
+        anchored: verified.anchored_to.is_some(),
+    };
+    Ok(report)
+}
+
+/// Returns the writes of a run whose effect nobody knows.
+///
+/// # Errors
+/// As [`report`].
+pub fn unknown(run_dir: &Path) -> Result<Vec<OpenIntent>, JournalError> {
+    let log = read(run_dir)?;
+    Ok(open_intents(&log.lines)
+        .into_iter()
+        .filter(|intent| intent.effect != "read")
+        .collect())
+}
+
+struct Fold {
+    report: RunReport,
+    steps: BTreeMap<(usize, String), StepReport>,
+    order: Vec<(usize, String)>,
+    ended: bool,
+    undoable: bool,
+}
+
+impl Fold {
+    fn new(run_dir: &Path, first: &Line) -> Self {
+        let data = &first.data;
+        let text = |name: &str| {
+            data.get(name)
+                .and_then(Value::as_str)
+                .unwrap_or_default()
+                .to_owned()
+        };
+        let runbook = |name: &str| {
+            data.get("runbook")
+                .and_then(|runbook| runbook.get(name))
+                .and_then(Value::as_str)
+                .unwrap_or_default()
+                .to_owned()
+        };
+        let targets = cited(run_dir, data.get("targets"));
+        let targets = targets
+            .as_array()
+            .into_iter()
+            .flatten()
+            .filter_map(Value::as_str)
+            .map(|target| TargetReport {
+                target: target.to_owned(),
+                status: RunStatus::Halted,
+                contained_at: None,
+                error: None,
+                steps: Vec::new(),
+            })
+            .collect();
+        let origin = text("origin");
+        let report = RunReport {
+            schema_version: SCHEMA_VERSION,
+            run: origin.rsplit('/').next().unwrap_or_default().to_owned(),
+            incident: text("incident"),
+            runbook: RunbookRef {
+                name: runbook("name"),
+                version: runbook("version"),
+                digest: runbook("sha256"),
+            },
+            mode: text("mode"),
+            detected_at: data
+                .get("detected_at")
+                .and_then(Value::as_str)
+                .map(str::to_owned),
+            started_at: Some(first.time.clone()),
+            deadline: data
+                .get("deadline_seconds")
+                .and_then(Value::as_u64)
+                .map(|seconds| Deadline {
+                    seconds,
+                    kept: None,
+                }),
+            targets,
+            ..RunReport::default()
+        };
+        Self {
+            report,
+            steps: BTreeMap::new(),
+            order: Vec::new(),
+            ended: false,
+            undoable: false,
+        }
+    }
+
+    fn take(&mut self, line: &Line) {
+        let data = &line.data;
+        match line.kind.as_str() {
+            "step" => self.step(line),
+            "action.intent" => {
+                if let Some(step) = self.at(data) {
+                    step.requests += 1;
+                }
+                let writes = data.get("effect").and_then(Value::as_str) != Some("read");
+                let undo = data.get("undo").and_then(Value::as_str).unwrap_or_default();
+                self.undoable |= writes
+                    && !undo.is_empty()
+                    && !undo.starts_with("never")
+                    && !undo.starts_with("lasting");
+            }
+            "check" => self.check(data),
+            "evidence" => self.evidence(data),
+            "note" => self.note(line),
+            _ => {}
+        }
+    }
+
+    fn step(&mut self, line: &Line) {
+        let data = &line.data;
+        let text = |name: &str| data.get(name).and_then(Value::as_str).map(str::to_owned);
+        let Some(key) = key(data) else {
+            return;
+        };
+        if !self.steps.contains_key(&key) {
+            self.order.push(key.clone());
+        }
+        let step = self.steps.entry(key.clone()).or_insert_with(|| StepReport {
+            id: key.1.clone(),
+            title: text("title").unwrap_or_default(),
+            status: StepStatus::Pending,
+            started_at: None,
+            ended_at: None,
+            check: None,
+            requests: 0,
+        });
+        match text("state").as_deref() {
+            Some("started") => {
+                step.started_at = Some(line.time.clone());
+                step.status = StepStatus::Unknown;
+                if let Some(title) = text("title") {
+                    step.title = title;
+                }
+            }
+            Some("skipped") => step.status = StepStatus::Skipped,
+            _ => {
+                step.ended_at = Some(line.time.clone());
+                step.status = match text("outcome").as_deref() {
+                    Some("done") => StepStatus::Done,
+                    Some("unknown") => StepStatus::Unknown,
+                    Some("skipped" | "left_undone") => StepStatus::Skipped,
+                    _ => StepStatus::Failed,
+                };
+            }
+        }
+    }
+
+    fn check(&mut self, data: &Map<String, Value>) {
+        let claim = data
+            .get("claim")
+            .and_then(Value::as_str)
+            .unwrap_or_default()
+            .to_owned();
+        let holds = data.get("holds").and_then(Value::as_bool);
+        let Some(step) = self.at(data) else {
+            return;
+        };
+        step.check = Some(match step.check.take() {
+            None => CheckReport { claim, holds },
+            Some(known) => CheckReport {
+                claim: format!("{}; {claim}", known.claim),
+                // False before unknown before true.
+                holds: match (known.holds, holds) {
+                    (Some(false), _) | (_, Some(false)) => Some(false),
+                    (None, _) | (_, None) => None,
+                    _ => Some(true),
+                },
+            },
+        });
+    }
+
+    fn evidence(&mut self, data: &Map<String, Value>) {
+        let text = |name: &str| {
+            data.get(name)
+                .and_then(Value::as_str)
+                .unwrap_or_default()
+                .to_owned()
+        };
+        self.report.evidence.push(EvidenceRef {
+            exhibit: text("exhibit"),
+            name: text("name"),
+            sha256: text("sha256"),
+            size: data.get("size").and_then(Value::as_u64).unwrap_or(0),
+            stored: data
+                .get("stored")
+                .and_then(|stored| stored.get("uri"))
+                .and_then(Value::as_str)
+                .map(str::to_owned),
+        });
+    }
+
+    fn note(&mut self, line: &Line) {
+        let data = &line.data;
+        let text = |name: &str| data.get(name).and_then(Value::as_str).map(str::to_owned);
+        match text("kind").as_deref() {
+            Some("gap") => self.report.gaps.push(Gap {
+                step: text("step"),
+                what: text("text").unwrap_or_default(),
+            }),
+            Some("residual") => {
+                let residual = Residual {
+                    what: text("what").unwrap_or_default(),
+                    until: text("until"),
+                };
+                if !self.report.residual.contains(&residual) {
+                    self.report.residual.push(residual);
+                }
+            }
+            Some("not_done") => self.report.not_done.push(NotDone {
+                step: text("step").unwrap_or_default(),
+                why: text("why").unwrap_or_default(),
+                next: text("next").unwrap_or_default(),
+            }),
+            Some("collateral") => self.report.collateral.extend(text("text")),
+            Some("target") => self.target(data),
+            Some("result") => {
+                self.ended = true;
+                self.report.finished_at = Some(line.time.clone());
+                self.report.status = text("status")
+                    .and_then(|word| serde_json::from_value(Value::String(word)).ok())
+                    .unwrap_or_default();
+            }
+            _ => {}
+        }
+    }
+
+    fn target(&mut self, data: &Map<String, Value>) {
+        let text = |value: &Value, name: &str| {
+            value
+                .get(name)
+                .and_then(Value::as_str)
+                .unwrap_or_default()
+                .to_owned()
+        };
+        let index = data
+            .get("target_index")
+            .and_then(Value::as_u64)
+            .and_then(|index| usize::try_from(index).ok());
+        let Some(target) = index.and_then(|index| self.report.targets.get_mut(index)) else {
+            return;
+        };
+        target.status = data
+            .get("status")
+            .cloned()
+            .and_then(|word| serde_json::from_value(word).ok())
+            .unwrap_or_default();
+        target.contained_at = data
+            .get("contained_at")
+            .and_then(Value::as_str)
+            .map(str::to_owned);
+        target.error = data
+            .get("error")
+            .filter(|error| error.is_object())
+            .map(|error| ErrorReport {
+                code: text(error, "code"),
+                message: text(error, "message"),
+                hint: text(error, "hint"),
+            });
+    }
+
+    fn at(&mut self, data: &Map<String, Value>) -> Option<&mut StepReport> {
+        self.steps.get_mut(&key(data)?)
+    }
+
+    /// A write without an answer makes its step unknown, whatever else it says.
+    fn unknown(&mut self, open: &[OpenIntent]) {
+        for intent in open.iter().filter(|intent| intent.effect != "read") {
+            for ((_, id), step) in &mut self.steps {
+                if *id == intent.step && step.status != StepStatus::Done {
+                    step.status = StepStatus::Unknown;
+                }
+            }
+        }
+    }
+
+    /// Marks what later runs of the case have put back.
+    fn undone(&mut self, run_dir: &Path) {
+        let Some(case) = run_dir.parent().filter(|_| self.report.mode != "undo") else {
+            return;
+        };
+        for sibling in std::fs::read_dir(case)
+            .into_iter()
+            .flatten()
+            .flatten()
+            .map(|entry| entry.path())
+        {
+            let Ok(log) = read(&sibling) else {
+                continue;
+            };
+            let of = log.lines[0]
+                .data
+                .get("of")
+                .and_then(|of| of.get("run"))
+                .and_then(Value::as_str);
+            if of != Some(&self.report.run) {
+                continue;
+            }
+            for line in &log.lines {
+                let done = line.kind == "step"
+                    && line.data.get("undoes") == Some(&Value::Bool(true))
+                    && line.data.get("outcome").and_then(Value::as_str) == Some("done");
+                let stays = line
+                    .data
+                    .get("why")
+                    .and_then(Value::as_str)
+                    .is_some_and(|why| why.starts_with("stays"));
+                if done
+                    && !stays
+                    && let Some(step) = self.at(&line.data)
+                {
+                    step.status = StepStatus::Undone;
+                }
+                let all = line.kind == "note"
+                    && line.data.get("kind").and_then(Value::as_str) == Some("result")
+                    && line.data.get("status").and_then(Value::as_str) == Some("undone");
+                if all {
+                    self.report.status = RunStatus::Undone;
+                }
+            }
+        }
+    }
+
+    fn finish(mut self) -> RunReport {
+        for key in &self.order {
+            if let (Some(target), Some(step)) =
+                (self.report.targets.get_mut(key.0), self.steps.remove(key))
+            {
+                target.steps.push(step);
+            }
+        }
+        let report = &mut self.report;
+        if !self.ended {
+            report.status = RunStatus::Halted;
+        }
+        let all_contained = report
+            .targets
+            .iter()
+            .all(|target| target.contained_at.is_some());
+        report.contained_at = if all_contained {
+            report
+                .targets
+                .iter()
+                .filter_map(|target| target.contained_at.clone())
+                .max()
+        } else {
+            None
+        };
+        if let (Some(deadline), true) = (&mut report.deadline, self.ended) {
+            let seconds = |time: &Option<String>| {
+                time.as_ref()
+                    .and_then(|time| chrono::DateTime::parse_from_rfc3339(time).ok())
+            };
+            deadline.kept = match (seconds(&report.started_at), seconds(&report.contained_at)) {
+                (Some(start), Some(end)) => Some(
+                    (end - start).num_seconds()
+                        <= i64::try_from(deadline.seconds).unwrap_or(i64::MAX),
+                ),
+                _ => Some(false),
+            };
+        }
+        let times: Vec<&String> = report
+            .residual
+            .iter()
+            .filter_map(|residual| residual.until.as_ref())
+            .collect();
+        report.residual_until = times.into_iter().max().cloned();
+        report.undo =
+            (self.undoable && report.mode != "undo" && report.status != RunStatus::Undone)
+                .then(|| format!("azir undo {}", report.run));
+        self.report
+    }
+}
+
+fn key(data: &Map<String, Value>) -> Option<(usize, String)> {
+    let index = usize::try_from(data.get("target_index")?.as_u64()?).ok()?;
+    Some((index, data.get("step")?.as_str()?.to_owned()))
+}
+
+/// Returns a value that is inline or cited from evidence.
+fn cited(run_dir: &Path, value: Option<&Value>) -> Value {
+    let Some(value) = value else {
+        return Value::Null;
+    };
+    let digest = value
+        .get("sha256")
+        .and_then(Value::as_str)
+        .and_then(|text| text.parse().ok());
+    match digest.and_then(|digest| Store::open_existing(run_dir).ok()?.get(digest).ok()) {
+        Some(bytes) => serde_json::from_slice(&bytes).unwrap_or(Value::Null),
+        None => value.clone(),
+    }
+}
