@@ -15,20 +15,29 @@ pub(super) fn read(fields: &Fields<'_>, problems: &mut Problems<'_>) -> Option<A
         .copied()
         .filter(|kind| fields.get(kind).is_some())
         .collect();
-    let [kind] = given.as_slice() else {
-        let help = format!("give exactly one of {}", keys::KINDS.join(", "));
-        let (place, message) = match given.as_slice() {
-            [_, second, ..] => (
-                fields.key_place(second),
-                format!("a step does {} things: {}", given.len(), given.join(", ")),
-            ),
-            _ => (fields.place, "a step does nothing".to_owned()),
-        };
-        problems.add("one-kind", place, message, Some(help));
-        return None;
+    // Of two kinds both are read, so that the mistakes in each are told.
+    let mut actions: Vec<Option<Action>> = given
+        .iter()
+        .map(|kind| of_kind(kind, fields, problems))
+        .collect();
+    if let [action] = actions.as_mut_slice() {
+        return action.take();
+    }
+    let help = format!("give exactly one of {}", keys::KINDS.join(", "));
+    let (place, message) = match given.as_slice() {
+        [_, second, ..] => {
+            let message = format!("a step does {} things: {}", given.len(), given.join(", "));
+            (fields.key_place(second), message)
+        }
+        _ => (fields.place, "a step does nothing".to_owned()),
     };
+    problems.add("one-kind", place, message, Some(help));
+    None
+}
+
+fn of_kind(kind: &str, fields: &Fields<'_>, problems: &mut Problems<'_>) -> Option<Action> {
     let node = fields.get(kind)?;
-    match *kind {
+    match kind {
         "read" => call::read(node, "read", keys::READ, problems).map(Action::Read),
         "request" => request(node, problems).map(Action::Request),
         "edit" => edit(node, problems).map(Action::Edit),
