@@ -16,7 +16,6 @@ mod console;
 mod isolate;
 mod journal;
 mod journal_crash;
-mod journal_figures;
 mod journal_forged;
 mod journal_format;
 mod journal_kit;
