@@ -193,7 +193,7 @@ pub(super) fn linked(
     Err(arm_error(403, "LinkedAuthorizationFailed", &message))
 }
 
-/// Refuses what a lock at or above the resource forbids; ReadOnly also forbids actions (arm.md section 6.7).
+/// Refuses what a lock at or above the resource forbids; `ReadOnly` also forbids actions (arm.md section 6.7).
 pub(super) fn unlocked(store: &Store, ask: &Ask, id: &str) -> Result<(), Reply> {
     if matches!(ask.method.as_str(), "GET" | "HEAD") {
         return Ok(());

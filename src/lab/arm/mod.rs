@@ -164,7 +164,7 @@ impl Arm<'_> {
                 kind: "Microsoft.ResourceGraph/resources".into(),
             });
         }
-        if segments.len() % 2 == 0 {
+        if segments.len().is_multiple_of(2) {
             return self.resource(path).map(Target::Resource);
         }
         let (parent, last) = path.rsplit_once('/').unwrap_or((path, ""));

@@ -124,7 +124,7 @@ fn evaluate(query: &str, mut rows: Vec<Value>) -> Result<Vec<Value>, String> {
                     .strip_prefix("by ")
                     .and_then(|rest| rest.split(' ').next())
                     .ok_or("order needs by")?;
-                rows.sort_by(|a, b| text(a, name).cmp(&text(b, name)));
+                rows.sort_by_key(|a| text(a, name));
                 if rest.ends_with(" desc") {
                     rows.reverse();
                 }

@@ -33,11 +33,9 @@ impl Arm<'_> {
                 self.found(&id).map(|value| Reply::json(200, &value))
             }
             (method, "microsoft.resources/subscriptions/resourcegroups", target) => {
-                self.groups(&method.to_owned(), target)
+                self.groups(method, target)
             }
-            (method, "microsoft.resources/tags", Target::Resource(id)) => {
-                self.tags(&method.to_owned(), &id)
-            }
+            (method, "microsoft.resources/tags", Target::Resource(id)) => self.tags(method, &id),
             (method, kind, _) => Err(not_modelled(&format!("{method} on {kind}"))),
         }
     }
