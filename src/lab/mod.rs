@@ -11,11 +11,17 @@ mod faults;
 mod gate;
 mod graph;
 mod latency;
+mod md5;
 mod reply;
+mod roles;
 pub mod scenario;
+mod seed;
 mod server;
 mod store;
+mod tenant;
 mod throttle;
+mod tls;
+mod wire;
 
 pub use faults::Faults;
 pub use server::{Lab, LabError, Logged, Options, Ready};
