@@ -31,8 +31,12 @@ fn main() {
             .expect("found below it")
             .display()
             .to_string();
-        writeln!(out, "    ({name:?}, {below:?}, include_str!({path:?})),")
-            .expect("a String takes all");
+        writeln!(
+            out,
+            "    ({name:?}, {below:?}, include_str!({:?})),",
+            path.display().to_string()
+        )
+        .expect("a String takes all");
     }
     out.push_str("];\n");
     let target = Path::new(&std::env::var("OUT_DIR").expect("cargo sets it")).join("shipped.rs");

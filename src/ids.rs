@@ -124,7 +124,7 @@ impl FromStr for ArmId {
         {
             return refuse("it has a character that no id has");
         }
-        if segments.len() % 2 != 0 {
+        if !segments.len().is_multiple_of(2) {
             return refuse("its segments do not pair up as type and name");
         }
         let first = segments[0].to_ascii_lowercase();

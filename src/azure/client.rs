@@ -544,7 +544,8 @@ impl Inner {
     ) -> Result<Response, Error> {
         match (parts.method.as_str(), watch, last) {
             ("PUT" | "PATCH", ..) => {
-                let resource = self.get(parts, url, token, observer).await?;
+                let mut resource = self.get(parts, url, token, observer).await?;
+                resource.read_back = true;
                 if resource.status >= 400 {
                     return Err(self.refused(&resource));
                 }
@@ -636,7 +637,7 @@ impl Inner {
             match wait {
                 Some(wait) => {
                     self.pause(wait, &format!("polling: {}", error.code()), observer)
-                        .await
+                        .await;
                 }
                 // The write itself was accepted; that its end cannot be seen does not say that it failed.
                 None => {

@@ -1,6 +1,6 @@
-//! Who azir is to the cloud: credentials through azure_identity, tokens in our own cache.
+//! Who azir is to the cloud: credentials through `azure_identity`, tokens in our own cache.
 //!
-//! azure_identity's Azure CLI credential has no cache and its errors hide their cause (CRATES.md section 2), so
+//! `azure_identity`'s Azure CLI credential has no cache and its errors hide their cause (CRATES.md section 2), so
 //! tokens are cached here per scope, refreshed five minutes early, one request at a time.
 
 use std::collections::HashMap;
@@ -99,7 +99,7 @@ impl Identity {
     }
 }
 
-/// A credential of azure_identity.
+/// A credential of `azure_identity`.
 pub struct SdkCredential {
     make: Box<dyn Fn() -> azure_core::Result<Arc<dyn TokenCredential>> + Send + Sync>,
     current: Mutex<Arc<dyn TokenCredential>>,

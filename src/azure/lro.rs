@@ -154,6 +154,7 @@ mod tests {
                 .collect(),
             body: bytes::Bytes::copy_from_slice(body.as_bytes()),
             host: "h".to_owned(),
+            read_back: false,
         }
     }
 
@@ -214,7 +215,7 @@ mod tests {
         );
         match progress(&watch, &failed) {
             Progress::Failed(Error::Service { code, message, .. }) => {
-                assert_eq!((code.as_str(), message.as_str()), ("Conflict", "busy"))
+                assert_eq!((code.as_str(), message.as_str()), ("Conflict", "busy"));
             }
             other => panic!("{other:?}"),
         }

@@ -85,7 +85,7 @@ pub struct Outcome {
     pub operation: Option<Operation>,
     /// The body; of an operation its result.
     pub body: Bytes,
-    /// The ETag.
+    /// The `ETag`.
     pub etag: Option<String>,
 }
 

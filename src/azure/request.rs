@@ -204,6 +204,8 @@ pub struct Response {
     pub body: Bytes,
     /// The host that answered.
     pub host: String,
+    /// Whether this is the resource, read again after the operation that the request began had ended.
+    pub read_back: bool,
 }
 
 impl Response {
@@ -234,7 +236,7 @@ impl Response {
         })
     }
 
-    /// Returns the ETag: the header, else the body's `etag`.
+    /// Returns the `ETag`: the header, else the body's `etag`.
     pub fn etag(&self) -> Option<String> {
         self.header("etag").map(str::to_owned).or_else(|| {
             let body: Value = serde_json::from_slice(&self.body).ok()?;

@@ -82,6 +82,7 @@ pub(crate) async fn send(
         headers,
         body: body.into(),
         host,
+        read_back: false,
     })
 }
 
@@ -132,7 +133,7 @@ fn build(http: &Http, attempt: &Attempt<'_>, token: &Token) -> Result<reqwest::R
             request = request.body(body.clone());
         }
         None if matches!(attempt.method, "POST" | "PUT" | "PATCH") => {
-            request = request.header("content-length", "0")
+            request = request.header("content-length", "0");
         }
         None => {}
     }

@@ -70,20 +70,19 @@ impl Config {
         if name == LAB {
             return Ok((LAB.to_owned(), lab()));
         }
-        match self.profiles.get(name) {
-            Some(profile) => Ok((name.to_owned(), profile.clone())),
-            None => {
-                let names: Vec<&str> = self
-                    .profiles
-                    .keys()
-                    .map(String::as_str)
-                    .chain([LAB])
-                    .collect();
-                Err(Refusal::usage(
-                    format!("there is no profile {name}; there are {}", names.join(", ")),
-                    "azir doctor",
-                ))
-            }
+        if let Some(profile) = self.profiles.get(name) {
+            Ok((name.to_owned(), profile.clone()))
+        } else {
+            let names: Vec<&str> = self
+                .profiles
+                .keys()
+                .map(String::as_str)
+                .chain([LAB])
+                .collect();
+            Err(Refusal::usage(
+                format!("there is no profile {name}; there are {}", names.join(", ")),
+                "azir doctor",
+            ))
         }
     }
 }

@@ -41,7 +41,7 @@ pub(super) fn doctor(matches: &ArgMatches, home: &Home) -> Result<u8, Refusal> {
             verdict,
             text,
             next: next.into(),
-        })
+        });
     };
     match home.prepare() {
         Ok(()) => add(
@@ -144,7 +144,7 @@ fn cloud(matches: &ArgMatches, home: &Home, findings: &mut Vec<Finding>) -> Resu
                 verdict,
                 text,
                 next: next.into(),
-            })
+            });
         };
         let connection = match connect(matches, home, &case).await {
             Ok(connection) => connection,

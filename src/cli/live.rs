@@ -194,7 +194,7 @@ impl View {
                 ));
             }
             What::Waiting { why, seconds } => {
-                self.waiting = Some(format!("waiting {seconds:.0} s: {why}"))
+                self.waiting = Some(format!("waiting {seconds:.0} s: {why}"));
             }
             What::TargetEnded {
                 error: Some(error), ..

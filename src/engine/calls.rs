@@ -146,7 +146,7 @@ impl Observer for Calls {
     async fn note(&self, note: ClientNote) {
         match note {
             ClientNote::Waiting { why, seconds } => {
-                self.teller.tell(What::Waiting { why, seconds })
+                self.teller.tell(What::Waiting { why, seconds });
             }
             other => {
                 let text = other.to_string();

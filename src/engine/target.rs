@@ -210,11 +210,11 @@ impl<'a> Target<'a> {
         Box::pin(async move { Finished::Node(node, step::execute(self, node).await) })
     }
 
-    fn finish_check<'s>(
-        &'s self,
+    fn finish_check(
+        &self,
         node: usize,
         check: check::Due,
-    ) -> futures_util::future::LocalBoxFuture<'s, Finished> {
+    ) -> futures_util::future::LocalBoxFuture<'_, Finished> {
         Box::pin(async move { Finished::Check(node, check::make(self, node, check).await) })
     }
 

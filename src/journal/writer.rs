@@ -519,7 +519,7 @@ impl Log {
         for job in group {
             match job {
                 Job::Append { done, .. } if self.failed.is_some() => {
-                    acks.push((done, Err(self.poisoned())))
+                    acks.push((done, Err(self.poisoned())));
                 }
                 Job::Append {
                     entry,

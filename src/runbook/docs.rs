@@ -8,7 +8,7 @@ use super::model::{Action, Runbook, Step, Undo};
 /// Returns the index of the shipped runbooks in Markdown.
 pub fn index(catalogue: &Catalogue) -> String {
     let mut out = String::from(
-        "# Runbooks\n\nEach file is a command of the same name. This index is generated: `azir runbook list --output markdown`.\n\n| command | what it does | file |\n|---|---|---|\n",
+        "# Runbooks\n\nEach file is a command of the same name. This index is generated: `azir runbook list --markdown`.\n\n| command | what it does | file |\n|---|---|---|\n",
     );
     for (name, source) in catalogue.sources().filter(|(_, source)| source.shipped) {
         // Writing to a String cannot fail.
@@ -161,7 +161,7 @@ mod tests {
         assert_eq!(
             kept,
             index(&Catalogue::shipped()),
-            "regenerate it: azir runbook list --output markdown"
+            "regenerate it: azir runbook list --markdown"
         );
     }
 }

@@ -286,7 +286,7 @@ impl Lint<'_> {
         known.extend(ids);
         for value in runbook.result.values() {
             walk::inside(&value.value, value.place, &mut |text, place| {
-                self.template(text, place, &known)
+                self.template(text, place, &known);
             });
         }
         for residual in &runbook.residual {
@@ -377,17 +377,24 @@ impl Lint<'_> {
                 );
             }
         }
-        let runs_edits = self
+        // A path that is all interpolation says nothing of its type; only where every type is known is
+        // a declared action known to be unused.
+        let mut hidden = self
             .runbook
             .steps
             .iter()
             .any(|step| matches!(step.action, Action::Edit(_)));
+        for step in &self.runbook.steps {
+            each_call(step, &mut |call| {
+                hidden |= call.plane == Plane::Arm && action_of(call).is_none();
+            });
+        }
         for declared in self.runbook.permissions.arm.clone() {
             let used = needed
                 .iter()
                 .any(|action| action.eq_ignore_ascii_case(&declared))
                 || may.contains(&declared)
-                || runs_edits;
+                || hidden;
             if !used {
                 self.add(
                     "unused-permission",
@@ -561,8 +568,8 @@ fn unknown_filter(text: &str) -> Option<String> {
 fn filters_in(expression: &str) -> Vec<String> {
     let mut found = Vec::new();
     let mut quote = None;
-    let mut chars = expression.char_indices();
-    while let Some((at, c)) = chars.next() {
+    let chars = expression.char_indices();
+    for (at, c) in chars {
         match (quote, c) {
             (Some(open), c) if c == open => quote = None,
             (None, '\'' | '"') => quote = Some(c),

@@ -106,7 +106,7 @@ pub enum ParamKind {
     /// A user, by principal name or object id; a string until the directory resolves it.
     User,
     /// A list of such values, comma-separated or repeated; an array.
-    List(Box<ParamKind>),
+    List(Box<Self>),
 }
 
 /// Permissions, by plane, as the provider names them.
@@ -283,7 +283,7 @@ pub struct Call {
     pub line: Template,
     /// The `api-version`; ARM requires it.
     pub api_version: Option<String>,
-    /// Query parameters; in `$filter` and `$search` interpolated text becomes an OData literal.
+    /// Query parameters; in `$filter` and `$search` interpolated text becomes an `OData` literal.
     pub query: IndexMap<String, Template>,
     /// Request headers; never credentials.
     pub headers: IndexMap<String, Template>,

@@ -130,7 +130,7 @@ pub fn names(step: &Step) -> BTreeSet<String> {
     let expressions = Expressions::new();
     let mut names = BTreeSet::new();
     templates(step, &mut |text, _| {
-        names.extend(expressions.names(text).unwrap_or_default())
+        names.extend(expressions.names(text).unwrap_or_default());
     });
     names
 }
@@ -141,7 +141,7 @@ pub fn result_names(runbook: &Runbook) -> BTreeSet<String> {
     let mut names = BTreeSet::new();
     for value in runbook.result.values() {
         inside(&value.value, value.place, &mut |text, _| {
-            names.extend(expressions.names(text).unwrap_or_default())
+            names.extend(expressions.names(text).unwrap_or_default());
         });
     }
     names

@@ -1,1 +1,34 @@
-//! Integration tests: a file a subject.
+//! Integration tests: a file a subject, each with the sentence that it stands for.
+#![allow(
+    clippy::print_stdout,
+    clippy::unwrap_used,
+    reason = "a test that cannot go on says where it stopped; counts are printed for the README"
+)]
+
+mod architecture;
+mod bad_input;
+mod console;
+mod isolate;
+mod journal;
+mod lab;
+mod support;
+mod vault;
+
+/// A file that nobody names here would never run.
+#[test]
+fn every_file_of_this_folder_is_named_here() {
+    let here = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/it");
+    let named = include_str!("main.rs");
+    for entry in std::fs::read_dir(here).unwrap().flatten() {
+        let stem = entry
+            .path()
+            .file_stem()
+            .unwrap()
+            .to_string_lossy()
+            .into_owned();
+        assert!(
+            stem == "main" || named.contains(&format!("mod {stem};")),
+            "{stem}"
+        );
+    }
+}

@@ -9,7 +9,6 @@ use super::request::{count, plan_cannot};
 use super::wire;
 use super::{Acted, Item};
 use crate::azure::Effect;
-use crate::engine::calls::Calls;
 use crate::engine::failure::Failure;
 use crate::engine::power::Power;
 use crate::json::{member, set_member};
@@ -66,8 +65,14 @@ pub(super) async fn execute(item: &Item<'_>, edit: &Edit) -> Result<Acted, Failu
         .writing(record, super::undo_words(item.step));
     let sent = wire::write(client, &call, Effect::Update, Some(true), &calls).await;
     count(item, &sent);
-    sent?;
-    let after = compare(item, edit, &id, &current, &changes, &reads).await?;
+    let written = sent?;
+    let after = if written.read_back {
+        written.body
+    } else {
+        let call = resource("GET", &id, edit, None);
+        wire::read(client, &call, &reads).await?.body
+    };
+    compare(item, &current, &after, &changes).await?;
     Ok(Acted::with(vec![
         ("body", after),
         ("before", current),
@@ -167,45 +172,34 @@ fn resource(method: &str, id: &str, edit: &Edit, body: Option<Value>) -> Rendere
     }
 }
 
-/// Reads the resource again and records whether any other member changed.
+/// Records whether any other member changed.
 async fn compare(
     item: &Item<'_>,
-    edit: &Edit,
-    id: &str,
     before: &Value,
+    after: &Value,
     changes: &[Change],
-    reads: &Calls,
-) -> Result<Value, Failure> {
-    let after = wire::read(
-        item.target.common.power.reader(),
-        &resource("GET", id, edit, None),
-        reads,
-    )
-    .await?
-    .body;
+) -> Result<(), Failure> {
     let mut others = Vec::new();
     let paths: Vec<&str> = changes.iter().map(|change| change.path.as_str()).collect();
-    differences("", before, &after, &paths, &mut others);
+    differences("", before, after, &paths, &mut others);
     let observed = if others.is_empty() {
         "only the members named were changed".to_owned()
     } else {
         format!("these changed too: {}", others.join(", "))
     };
+    let name = crate::ids::ArmId::name_of(&item.key);
+    let claim = format!("no other member of {name} changed");
     item.target
         .record_check(
             item.node,
             &item.key,
-            &format!(
-                "no other member of {} changed",
-                crate::ids::ArmId::name_of(id)
-            ),
+            &claim,
             Some(others.is_empty()),
             false,
             Some(&observed),
             0,
         )
-        .await?;
-    Ok(after)
+        .await
 }
 
 /// Collects the paths at which `a` and `b` differ, less `skip` and what the service writes by itself.

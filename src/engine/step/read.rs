@@ -21,6 +21,6 @@ pub(super) async fn execute(item: &Item<'_>, call: &Call) -> Result<Acted, Failu
         let items = wire::read_list(reader, &rendered, &calls).await?;
         return Ok(Acted::with(vec![("items", Value::Array(items))]));
     }
-    let Answer { status, body } = wire::read(reader, &rendered, &calls).await?;
+    let Answer { status, body, .. } = wire::read(reader, &rendered, &calls).await?;
     Ok(Acted::with(vec![("body", body), ("status", json!(status))]))
 }

@@ -55,7 +55,7 @@ pub(super) async fn execute(item: &Item<'_>, request: &Request) -> Result<Acted,
     let effect = effect_of(&rendered, item.step.undo.as_ref(), before.as_ref());
     let sent = wire::write(client, &rendered, effect, request.idempotent, &calls).await;
     count(item, &sent);
-    let Answer { status, body } = sent?;
+    let Answer { status, body, .. } = sent?;
     Ok(Acted::with(vec![
         ("before", before.unwrap_or(Value::Null)),
         ("body", body),

@@ -18,6 +18,8 @@ pub(crate) struct Answer {
     pub(crate) status: u16,
     /// The body as JSON; null where there is none.
     pub(crate) body: Value,
+    /// Whether the body is the resource as it was read after the write had ended.
+    pub(crate) read_back: bool,
 }
 
 /// What storing a blob answered.
@@ -38,6 +40,7 @@ pub(crate) async fn read(
         Err(error) if call.missing_ok && error.is_not_found() => Ok(Answer {
             status: 404,
             body: Value::Null,
+            read_back: false,
         }),
         Err(error) => Err(Failure::from_azure(&error)),
     }
@@ -204,5 +207,6 @@ fn answer(response: &Response) -> Result<Answer, Failure> {
     Ok(Answer {
         status: response.status,
         body,
+        read_back: response.read_back,
     })
 }

@@ -373,9 +373,10 @@ fn person(
             Ok(None)
         }
         Ok(_) if !signers.known => Ok(None),
-        Ok(key) => match signers.person(&key, checkpoint.time) {
-            Some(person) => Ok(Some(person.to_owned())),
-            None => {
+        Ok(key) => {
+            if let Some(person) = signers.person(&key, checkpoint.time) {
+                Ok(Some(person.to_owned()))
+            } else {
                 findings.error(
                     &file,
                     None,
@@ -384,7 +385,7 @@ fn person(
                 );
                 Ok(None)
             }
-        },
+        }
     }
 }
 

@@ -33,7 +33,7 @@ impl Folder {
                 "signers" if is_file => folder.signers = true,
                 "cp" if is_folder => folder.list_checkpoints(&run_dir.join("cp"), &mut odd)?,
                 "evidence" if is_folder => {
-                    folder.list_evidence(&run_dir.join("evidence"), &mut odd)?
+                    folder.list_evidence(&run_dir.join("evidence"), &mut odd)?;
                 }
                 _ if name.starts_with("tmp-") && is_file => {}
                 _ => match segment_number(&name).filter(|_| is_file) {

@@ -53,10 +53,6 @@ pub(super) struct GoodLine {
     pub(super) prev: String,
 }
 
-#[expect(
-    clippy::too_many_arguments,
-    reason = "what is read once must serve everything that asks"
-)]
 pub(super) fn read(
     run_dir: &Path,
     folder: &Folder,

@@ -78,7 +78,7 @@ impl Meaning {
             _ => "",
         };
         let opens = matches!(line.kind.as_str(), "run.start" | "session.open");
-        if opens != !opening.is_empty() || (opens && line.kind != opening) {
+        if opens == opening.is_empty() || (opens && line.kind != opening) {
             error(
                 "wrong-opening",
                 format!(
@@ -326,9 +326,7 @@ impl Meaning {
         if reconcile {
             self.request_ids.insert(format!("reconciled {seq}"));
         }
-        let next = if closes {
-            Intent::Closed
-        } else if state == Intent::Closed {
+        let next = if closes || state == Intent::Closed {
             Intent::Closed
         } else {
             Intent::Lost

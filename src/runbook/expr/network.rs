@@ -273,7 +273,7 @@ fn rule_of(name: &str, rule: &Value) -> Option<Rule> {
             match rule.get(name) {
                 Some(Value::String(text)) if !text.is_empty() => found.push(text.clone()),
                 Some(Value::Array(items)) => {
-                    found.extend(items.iter().filter_map(Value::as_str).map(str::to_owned))
+                    found.extend(items.iter().filter_map(Value::as_str).map(str::to_owned));
                 }
                 _ => {}
             }
@@ -448,7 +448,7 @@ mod tests {
             rule("evil", 200, "Inbound", "Allow", "10.99.0.0/16"),
             rule("odd", 200, "Inbound", "allowed?", "*"),
         ] {
-            assert!(!passes(&nsg(&[extra.clone()])), "{extra}");
+            assert!(!passes(&nsg(std::slice::from_ref(&extra))), "{extra}");
         }
         assert!(passes(&nsg(&[rule("late", 4097, "Inbound", "Allow", "*")])));
         assert!(passes(&nsg(&[rule(

@@ -1,0 +1,213 @@
+//! The figures of the README's performance section: `cargo bench --bench figures`.
+//!
+//! Measures, prints, and judges nothing; `--test` does everything once and small, to see that it works.
+#![expect(clippy::print_stdout, reason = "figures are printed")]
+
+use std::path::Path;
+use std::process::{Command, Stdio};
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use azir::clock::SystemClock;
+use azir::journal::verify::{Outside, verify};
+use azir::journal::{Actor, Entry, RunStart, Writer, WriterDeps};
+use azir::lab::scenario::Scenario;
+use azir::lab::{Faults, Lab, Options};
+use azir::random::{Random, SystemRandom};
+use serde_json::{Map, Value, json};
+
+fn main() {
+    let small = std::env::args().any(|arg| arg == "--test");
+    help(if small { 3 } else { 50 });
+    journal(if small { 200 } else { 100_000 });
+    overhead(if small { 0.02 } else { 1.0 }, if small { 1 } else { 3 });
+}
+
+/// The median wall time of `azir --help`, process start included.
+fn help(times: usize) {
+    let mut taken: Vec<Duration> = (0..times)
+        .map(|_| {
+            let began = Instant::now();
+            let status = Command::new(env!("CARGO_BIN_EXE_azir"))
+                .arg("--help")
+                .stdout(Stdio::null())
+                .status();
+            assert!(status.is_ok_and(|status| status.success()));
+            began.elapsed()
+        })
+        .collect();
+    taken.sort();
+    println!(
+        "azir --help, median of {times}: {:.2} ms",
+        taken[times / 2].as_secs_f64() * 1e3
+    );
+}
+
+/// Appending one at a time with a flush each, and verifying against hashing alone.
+fn journal(entries: u64) {
+    let folder = tempfile::tempdir().expect("a temporary folder");
+    let run = folder.path().join("run");
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()
+        .expect("a runtime");
+    let (durable, bytes) = runtime.block_on(write(&run, entries));
+    println!(
+        "journal: {durable:.0} durable intents a second (one flush each), {bytes} bytes an entry"
+    );
+    let began = Instant::now();
+    let report = verify(&run, &Outside::default());
+    let verified = began.elapsed();
+    assert_eq!(report.exit_code, 2, "{:?}", report.findings);
+    let segment = run.join("seg-000001.jsonl");
+    let began = Instant::now();
+    let hashed = Command::new("sha256sum")
+        .arg(&segment)
+        .stdout(Stdio::null())
+        .status()
+        .is_ok_and(|status| status.success());
+    let alone = began.elapsed();
+    let ratio = if hashed {
+        format!(
+            "{:.2} of the speed of sha256sum",
+            alone.as_secs_f64() / verified.as_secs_f64()
+        )
+    } else {
+        "no sha256sum to compare with".to_owned()
+    };
+    println!(
+        "verify: {} entries in {:.0} ms, {ratio}",
+        report.entries,
+        verified.as_secs_f64() * 1e3
+    );
+}
+
+async fn write(run: &Path, entries: u64) -> (f64, u64) {
+    let random: Arc<dyn Random> = Arc::new(SystemRandom);
+    let start = RunStart {
+        incident: "IR-1".parse().expect("an incident id"),
+        run: random.uuid(),
+        mode: "execute".into(),
+        responder: "alice@contoso.example".into(),
+        responder_name: None,
+        responder_oid: None,
+        data: Map::new(),
+    };
+    let writer = Writer::create(
+        run,
+        start,
+        WriterDeps::real(Arc::new(SystemClock), Arc::clone(&random)),
+    )
+    .expect("a journal");
+    let entry = |kind, data: Value| Entry {
+        kind,
+        actor: Actor::Azir,
+        data: data.as_object().cloned().unwrap_or_default(),
+    };
+    let durable = entries.min(1_000);
+    let began = Instant::now();
+    for _ in 0..durable {
+        let intent = json!({"client_request_id": random.uuid().to_string(), "step": "swap", "target_index": 0, "item": "/subscriptions/2/x", "effect": "update"});
+        let seq = writer
+            .append_durable(entry("action.intent", intent))
+            .await
+            .expect("an intent");
+        writer
+            .append(entry(
+                "action.result",
+                json!({"intent": seq, "outcome": "ok", "status": 200}),
+            ))
+            .await
+            .expect("a result");
+    }
+    let per_second = durable as f64 / began.elapsed().as_secs_f64();
+    for number in 2 * durable..entries {
+        writer.append(entry("note", json!({"kind": "bench", "number": number, "text": "as long as an ordinary line of a run's journal is, more or less"}))).await.expect("a note");
+    }
+    let head = writer.close().await.expect("an end");
+    let bytes = std::fs::metadata(run.join("seg-000001.jsonl"))
+        .expect("the segment")
+        .len();
+    (per_second, bytes / head.entries)
+}
+
+/// One machine with 4 disks, 3 interfaces and 3 identities: the time to contained against the critical path.
+fn overhead(scale: f64, times: usize) {
+    let mut ratios: Vec<(f64, f64)> = (0..times).map(|_| one_machine(scale)).collect();
+    ratios.sort_by(|a, b| a.0.total_cmp(&b.0));
+    let (seconds, path) = ratios[times / 2];
+    println!(
+        "isolate-vm, 4 disks, 3 interfaces, 3 identities: contained after {seconds:.2} s, critical path {path:.2} s, ratio {:.3}",
+        seconds / path
+    );
+}
+
+fn one_machine(scale: f64) -> (f64, f64) {
+    let home = tempfile::tempdir().expect("a temporary folder");
+    let yaml =
+        include_str!("../src/lab/scenarios/default.yaml").replace(", sku: PremiumV2_LRS", "");
+    let lab = Lab::start(Options {
+        scenario: Scenario::load(&yaml).expect("a scenario"),
+        port: 0,
+        state: None,
+        latency: scale,
+        lro: scale,
+        throttle: Some(1.0),
+        retry_after: None,
+        page: None,
+        faults: Faults::default(),
+        folder: home.path().join("lab"),
+        clock: Arc::new(SystemClock),
+        random: Arc::new(SystemRandom),
+    })
+    .expect("a lab");
+    let ready = lab.ready();
+    let config = "profile = \"p\"\n[profiles.p]\nbastion = [\"10.99.0.0/24\"]\nsnapshots = { resource_group = \"rg-forensic-prod\" }\nquarantine = { resource_group = \"rg-security-prod\", name = \"nsg-ir-quarantine\" }\n";
+    std::fs::write(home.path().join("config.toml"), config).expect("a configuration");
+    let output = Command::new(env!("CARGO_BIN_EXE_azir"))
+        .args([
+            "isolate-vm",
+            "vm-hard-01",
+            "--incident",
+            "IR-1",
+            "--yes",
+            "--output",
+            "json",
+        ])
+        .env("AZIR_HOME", home.path())
+        .env("AZIR_CLOUD", &ready.arm)
+        .env("AZIR_CA_BUNDLE", &ready.ca)
+        .env("AZURE_TENANT_ID", &ready.tenant_id)
+        .env("AZURE_CLIENT_ID", &ready.client_id)
+        .env("AZURE_CLIENT_SECRET", &ready.client_secret)
+        .output()
+        .expect("a run");
+    let report: Value = serde_json::from_slice(&output.stdout).expect("a report");
+    assert_eq!(output.status.code(), Some(0), "{report}");
+    let time = |name: &str| {
+        chrono::DateTime::parse_from_rfc3339(report[name].as_str().unwrap_or_default())
+            .expect("a time")
+    };
+    let seconds = (time("contained_at") - time("started_at")).num_milliseconds() as f64 / 1e3;
+    (seconds, critical_path(scale))
+}
+
+/// The longest chain of requests that the runbook must make, by the lab's latencies and azir's poll grid.
+fn critical_path(scale: f64) -> f64 {
+    let (get, write, poll) = (60.0 * scale, 150.0 * scale, 30.0 * scale);
+    let operation = |millis: f64| {
+        let (mut waited, mut pause) = (0.0, 500.0);
+        loop {
+            waited += pause + poll;
+            if waited >= millis * scale {
+                return waited + get;
+            }
+            pause = f64::min(pause * 1.5, 10_000.0);
+        }
+    };
+    // Machine, disks; snapshots and their gate; interfaces; the rule that flushes; identities.
+    let preserve = get + get + write + operation(2_500.0) + get;
+    let isolate = get + write + operation(1_000.0) + get + write + operation(1_000.0);
+    let identity = write + operation(3_000.0);
+    (preserve + isolate + identity) / 1e3
+}

@@ -1,0 +1,326 @@
+//! What goes wrong, and what azir says, does and exits with.
+
+use serde_json::json;
+
+use crate::support::{Azir, bare};
+
+#[test]
+fn an_unknown_machine_is_refused_with_the_nearest_names() {
+    let azir = Azir::new();
+    let (code, error) = azir.json(&["isolate-vm", "vm-ap-01", "--yes"]);
+    assert_eq!(
+        (code, &error["error"]["code"]),
+        (5, &json!("unknown_target"))
+    );
+    assert!(
+        error["error"]["message"]
+            .as_str()
+            .unwrap()
+            .contains("vm-app-01")
+    );
+    assert_eq!(error["error"]["hint"], json!("azir isolate-vm vm-app-01"));
+    let id = format!(
+        "{}/resourceGroups/rg-workload-prod/providers/Microsoft.Compute/virtualMachines/nope",
+        crate::support::SUB
+    );
+    assert_eq!(azir.json(&["isolate-vm", &id, "--yes"]).0, 5);
+    assert!(azir.writes().is_empty());
+}
+
+#[test]
+fn an_ambiguous_name_is_refused_with_both_ids() {
+    let azir = Azir::new();
+    let (code, error) = azir.json(&["isolate-vm", "vm-twin-01", "--yes"]);
+    assert_eq!(
+        (code, &error["error"]["code"]),
+        (5, &json!("ambiguous_target"))
+    );
+    let message = error["error"]["message"].as_str().unwrap();
+    assert!(message.contains("rg-dev") && message.contains("rg-workload-prod"));
+    assert!(azir.writes().is_empty());
+}
+
+#[test]
+fn without_rights_nothing_takes_effect_and_the_action_is_named() {
+    let azir = Azir::new();
+    let (code, report) = azir.json(&[
+        "isolate-vm",
+        "vm-forbidden-01",
+        "--incident",
+        "IR-1",
+        "--yes",
+    ]);
+    assert_eq!((code, &report["status"]), (1, &json!("failed")), "{report}");
+    assert!(
+        report["targets"][0]["error"]["message"]
+            .as_str()
+            .unwrap()
+            .contains("does not have authorization to perform action")
+    );
+    assert_eq!(azir.run(&["journal", "verify", "last"]).code, 2);
+}
+
+#[test]
+fn nobody_to_confirm_is_exit_2_before_any_write() {
+    let azir = Azir::new();
+    let done = azir.run(&["isolate-vm", "vm-app-01"]);
+    assert_eq!(done.code, 2, "{}", done.stderr);
+    assert!(done.stderr.contains("--yes"));
+    assert!(azir.writes().is_empty());
+}
+
+#[test]
+fn a_subscription_outside_the_profile_is_never_written_to() {
+    let azir = Azir::new();
+    let config = azir.home.path().join("config.toml");
+    let text = std::fs::read_to_string(&config).unwrap();
+    std::fs::write(
+        &config,
+        format!("{text}\nsubscriptions = [\"33333333-3333-4333-8333-333333333333\"]\n"),
+    )
+    .unwrap();
+    let id = format!(
+        "{}/resourceGroups/rg-workload-prod/providers/Microsoft.Compute/virtualMachines/vm-app-01",
+        crate::support::SUB
+    );
+    let (code, report) = azir.json(&["isolate-vm", &id, "--incident", "IR-1", "--yes"]);
+    assert!(matches!(code, 1 | 5), "{report}");
+    assert!(azir.writes().is_empty(), "{:?}", azir.writes());
+}
+
+#[test]
+fn an_unreachable_cloud_and_a_wrong_secret_are_said_plainly() {
+    let azir = Azir::new();
+    let mut command = azir.command(&["isolate-vm", "vm-app-01", "--yes"]);
+    let done = crate::support::done(
+        command
+            .env("AZURE_CLIENT_SECRET", "wrong-CANARY")
+            .output()
+            .unwrap(),
+    );
+    assert_eq!(done.code, 1, "{}", done.stderr);
+    assert!(
+        done.stderr.contains("7000215") && !done.stderr.contains("CANARY"),
+        "{}",
+        done.stderr
+    );
+    let mut command = azir.command(&["isolate-vm", "vm-app-01", "--yes"]);
+    let done = crate::support::done(
+        command
+            .env("AZIR_CLOUD", "https://127.0.0.1:1")
+            .output()
+            .unwrap(),
+    );
+    assert_eq!(done.code, 1, "{}", done.stderr);
+    assert!(done.stderr.contains("cannot reach 127.0.0.1"));
+}
+
+#[test]
+fn an_expired_token_and_a_claims_challenge_are_answered_once() {
+    let azir = Azir::with(
+        "faults: [{path: /virtualMachines/vm-app-01, method: GET, do: expired-token}, {path: /networkInterfaces/, do: claims-challenge}]",
+        |_| {},
+    );
+    let done = azir.run(&["isolate-vm", "vm-app-01", "--incident", "IR-1", "--yes"]);
+    assert_eq!(done.code, 0, "{}", done.stderr);
+    let azir = Azir::with(
+        "faults: [{path: /virtualMachines/vm-app-01, do: claims-challenge, times: 9}]",
+        |_| {},
+    );
+    let done = azir.run(&["isolate-vm", "vm-app-01", "--incident", "IR-1", "--yes"]);
+    assert_eq!(done.code, 1, "{}{}", done.stdout, done.stderr);
+    assert!(
+        done.stdout.contains("az login --claims-challenge") || done.stderr.contains("renewed"),
+        "{}",
+        done.stdout
+    );
+}
+
+#[test]
+fn a_foreign_next_link_gets_no_token_and_stops_the_list() {
+    let azir = Azir::with(
+        "faults: [{path: eventtypes, do: foreign-next-link}]",
+        |_| {},
+    );
+    let (code, report) = azir.json(&["isolate-vm", "vm-app-01", "--incident", "IR-1", "--yes"]);
+    assert_eq!(code, 4, "{report}");
+    assert!(report["gaps"].to_string().contains("evil.example"));
+}
+
+#[test]
+fn a_foreign_operation_address_is_not_polled() {
+    let azir = Azir::with(
+        "faults: [{method: PUT, path: /networkInterfaces/, do: foreign-location}]",
+        |_| {},
+    );
+    let (code, report) = azir.json(&["isolate-vm", "vm-app-01", "--incident", "IR-1", "--yes"]);
+    assert_eq!(code, 3, "{report}");
+    assert!(
+        report["targets"][0]["error"]["message"]
+            .as_str()
+            .unwrap()
+            .contains("evil.example")
+    );
+}
+
+#[test]
+fn throttling_and_trouble_on_the_way_are_waited_out() {
+    let script = "faults: [{method: PUT, path: /snapshots/, do: status, status: 429, retry_after: 1}, {method: PATCH, do: status, status: 503}, {path: /disks/, do: reset-before}, {method: PUT, path: /networkInterfaces/, do: reset-after}]";
+    let azir = Azir::with(script, |_| {});
+    let (code, report) = azir.json(&["isolate-vm", "vm-app-01", "--incident", "IR-1", "--yes"]);
+    assert_eq!(code, 0, "{report}");
+    assert_eq!(azir.run(&["journal", "verify", "last"]).code, 2);
+}
+
+#[test]
+fn an_unwritable_home_is_exit_75() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("file");
+    std::fs::write(&file, "x").unwrap();
+    let done = bare(&file, &["isolate-vm", "vm-app-01", "--lab", "--yes"]);
+    assert_eq!(done.code, 75, "{}", done.stderr);
+    assert!(done.stderr.contains("AZIR_HOME"));
+}
+
+#[test]
+fn a_second_process_on_the_same_run_is_told_who_holds_it() {
+    let azir = Azir::new();
+    assert_eq!(
+        azir.run(&["isolate-vm", "vm-app-01", "--incident", "IR-1", "--yes"])
+            .code,
+        0
+    );
+    let run = azir.run_dir("IR-1");
+    let lock = std::fs::OpenOptions::new()
+        .write(true)
+        .open(run.join("lock"))
+        .unwrap();
+    lock.try_lock().unwrap();
+    let done = azir.run(&["undo", "last", "--yes"]);
+    assert_eq!(done.code, 75, "{}", done.stderr);
+    assert!(done.stderr.contains("process"), "{}", done.stderr);
+}
+
+#[test]
+fn a_journal_that_was_changed_cannot_be_undone() {
+    let azir = Azir::new();
+    assert_eq!(
+        azir.run(&["isolate-vm", "vm-app-01", "--incident", "IR-1", "--yes"])
+            .code,
+        0
+    );
+    let segment = azir.run_dir("IR-1").join("seg-000001.jsonl");
+    let text = std::fs::read_to_string(&segment)
+        .unwrap()
+        .replacen("vm-app-01", "vm-app-02", 1);
+    std::fs::write(&segment, text).unwrap();
+    let writes = azir.writes().len();
+    let (code, error) = azir.json(&["undo", "last", "--yes"]);
+    assert_eq!(
+        (code, &error["error"]["code"]),
+        (6, &json!("integrity")),
+        "{error}"
+    );
+    assert_eq!(azir.writes().len(), writes);
+}
+
+#[test]
+fn bad_yaml_of_every_kind_is_shown_with_its_place() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("x.yaml");
+    let head = "azir: v1\nname: x\nversion: 1.0.0\ntitle: X\npurpose: read\n";
+    let bomb = format!("a: &a [x]\nb: &b [*a,*a]\n{head}steps: []\n");
+    for (text, said) in [
+        (format!("{head}steps: []\nsteps: []\n"), "duplicate"),
+        (format!("{head}stepz: []\n"), "did you mean steps?"),
+        (
+            format!("{head}steps: [{{id: a, phase: tag, title: T, reed: {{}}}}]\n"),
+            "did you mean read?",
+        ),
+        (
+            format!("{head}steps: [{{id: a, phase: tagg, title: T, wait: {{for: 1s, why: w}}}}]\n"),
+            "did you mean tag?",
+        ),
+        (format!("{head}steps: 7\n"), "must be a list"),
+        (bomb, "x.yaml:"),
+        ("[".repeat(100_000), "x.yaml:"),
+        (
+            format!("{head}# {}\n", "x".repeat(10 << 20)),
+            "a runbook has at most",
+        ),
+        (format!("{head}\0"), "NUL"),
+        (String::new(), "x.yaml:"),
+    ] {
+        std::fs::write(&path, text).unwrap();
+        let done = bare(folder.path(), &["runbook", "lint", path.to_str().unwrap()]);
+        assert_eq!(done.code, 1, "{said}: {}{}", done.stdout, done.stderr);
+        assert!(
+            done.stdout.contains(said),
+            "{said}: {}",
+            &done.stdout[..done.stdout.len().min(600)]
+        );
+    }
+    std::fs::write(&path, b"azir: \xff\xfe").unwrap();
+    assert_eq!(
+        bare(folder.path(), &["runbook", "lint", path.to_str().unwrap()]).code,
+        1
+    );
+}
+
+#[test]
+fn odd_flags_and_names_are_usage_errors() {
+    let folder = tempfile::tempdir().unwrap();
+    for args in [
+        &["isolate-wm", "x"][..],
+        &["isolate-vm", "vm", "--nope"],
+        &["isolate-vm", "--yes", "--lab", "--lab-latency", "0"],
+        &["isolate-vm", "vm", "--incident", "../x", "--yes"],
+        &[
+            "isolate-vm",
+            "vm",
+            "--detected-at",
+            "yesterday",
+            "--yes",
+            "--lab",
+            "--lab-latency",
+            "0",
+        ],
+        &[
+            "isolate-vm",
+            "vm",
+            "--choose",
+            "x",
+            "--yes",
+            "--lab",
+            "--lab-latency",
+            "0",
+        ],
+        &["isolate-vm", "vm", "--lookback", "soon"],
+        &["show", "nothing"],
+        &["undo", "last", "--yes"],
+        &["runbook", "show", "nothing"],
+        &["runbook", "new", "Undo!"],
+        &["lab", "serve", "--scenario", "nothing"],
+    ] {
+        let done = bare(folder.path(), args);
+        assert_eq!(done.code, 2, "{args:?}: {}{}", done.stdout, done.stderr);
+        assert!(!done.stderr.contains("panicked"), "{args:?}");
+    }
+}
+
+#[test]
+fn an_unknown_key_in_the_configuration_is_an_error_with_its_line() {
+    let folder = tempfile::tempdir().unwrap();
+    std::fs::write(
+        folder.path().join("config.toml"),
+        "profile = \"p\"\n[profiles.p]\nbastions = []\n",
+    )
+    .unwrap();
+    let done = bare(folder.path(), &["isolate-vm", "x", "--yes"]);
+    assert_eq!(done.code, 2);
+    assert!(
+        done.stderr.contains("line 3") && done.stderr.contains("bastions"),
+        "{}",
+        done.stderr
+    );
+}

@@ -1,0 +1,492 @@
+//! isolate-vm, from the typed command to the tenant's state, its journal and its undo.
+
+use serde_json::{Value, json};
+
+use crate::support::{Azir, SUB};
+
+fn resource<'a>(state: &'a Value, path: &str) -> &'a Value {
+    &state["resources"][format!("{SUB}{path}").to_lowercase()]
+}
+
+fn vm(state: &Value, group: &str, name: &str) -> Value {
+    resource(
+        state,
+        &format!("/resourceGroups/{group}/providers/Microsoft.Compute/virtualMachines/{name}"),
+    )
+    .clone()
+}
+
+fn nic(state: &Value, group: &str, name: &str) -> Value {
+    resource(
+        state,
+        &format!("/resourceGroups/{group}/providers/Microsoft.Network/networkInterfaces/{name}"),
+    )
+    .clone()
+}
+
+fn snapshots(state: &Value) -> Vec<Value> {
+    let all = state["resources"].as_object().unwrap().values();
+    all.filter(|value| value["type"] == json!("Microsoft.Compute/snapshots"))
+        .cloned()
+        .collect()
+}
+
+const GOOD: &str = "nsg-ir-quarantine-westeurope";
+
+#[test]
+fn a_simple_machine_is_contained_checked_and_recorded() {
+    let azir = Azir::new();
+    let (code, report) = azir.json(&["isolate-vm", "vm-app-01", "--incident", "IR-1", "--yes"]);
+    assert_eq!(code, 0, "{report}");
+    assert_eq!(report["status"], json!("contained_residual"));
+    assert_eq!(report["deadline"]["kept"], json!(true));
+    assert_eq!(report["journal"]["verified"], json!(true));
+    let state = azir.lab.state();
+    assert!(nic(&state, "rg-workload-prod", "vm-app-01-nic")["properties"]["networkSecurityGroup"]["id"].as_str().unwrap().ends_with(GOOD));
+    let machine = vm(&state, "rg-workload-prod", "vm-app-01");
+    assert!(machine.get("identity").is_none());
+    assert_eq!(machine["tags"]["ir-status"], json!("isolated"));
+    assert_eq!(machine["tags"]["incident_id"], json!("IR-1"));
+    // Merged, not replaced.
+    assert_eq!(machine["tags"]["owner"], json!("shop"));
+    let taken = snapshots(&state);
+    assert_eq!(taken.len(), 2);
+    for snapshot in taken {
+        assert_eq!(
+            snapshot["properties"]["networkAccessPolicy"],
+            json!("DenyAll")
+        );
+        assert_eq!(snapshot["tags"]["incident_id"], json!("IR-1"));
+        assert!(
+            snapshot["id"]
+                .as_str()
+                .unwrap()
+                .contains("rg-forensic-prod")
+        );
+    }
+    // The activity log was paged to its end and lies in the vault.
+    let exhibit = &report["evidence"][0];
+    assert!(
+        exhibit["stored"]
+            .as_str()
+            .unwrap()
+            .contains("stforensicirprodweu")
+    );
+    let kept = azir
+        .run_dir("IR-1")
+        .join("evidence")
+        .join(exhibit["sha256"].as_str().unwrap());
+    assert_eq!(std::fs::read_to_string(kept).unwrap().lines().count(), 230);
+}
+
+#[test]
+fn the_order_of_effects_is_snapshots_network_identity_tags() {
+    let azir = Azir::new();
+    assert_eq!(
+        azir.run(&["isolate-vm", "vm-app-01", "--incident", "IR-1", "--yes"])
+            .code,
+        0
+    );
+    let writes = azir.writes();
+    let first = |part: &str| {
+        writes
+            .iter()
+            .position(|write| write.contains(part))
+            .unwrap_or_else(|| panic!("{part}: {writes:#?}"))
+    };
+    let last = |part: &str| {
+        writes
+            .iter()
+            .rposition(|write| write.contains(part))
+            .unwrap()
+    };
+    assert!(last("PUT") > last("/snapshots/"));
+    assert!(last("/snapshots/") < first("/networkInterfaces/"));
+    assert!(last("/networkInterfaces/") < first("/securityRules/azir-flush"));
+    assert!(first("/securityRules/azir-flush") < first("PATCH"));
+    let patches: Vec<&String> = writes
+        .iter()
+        .filter(|write| write.starts_with("PATCH"))
+        .collect();
+    assert_eq!(patches.len(), 2, "{patches:?}");
+    assert!(
+        patches[0].ends_with("/virtualMachines/vm-app-01") && patches[1].contains("/tags/default")
+    );
+    // One nudge for the one NSG.
+    assert_eq!(
+        writes
+            .iter()
+            .filter(|write| write.contains("azir-flush"))
+            .count(),
+        1
+    );
+}
+
+#[test]
+fn a_hard_machine_is_cut_at_every_interface_disk_and_identity_and_put_back() {
+    let azir = Azir::new();
+    let before = azir.lab.state();
+    let (code, report) = azir.json(&["isolate-vm", "vm-hard-01", "--incident", "IR-2", "--yes"]);
+    assert_eq!(code, 0, "{report}");
+    let state = azir.lab.state();
+    for (group, name) in [
+        ("rg-hard-prod", "hard-nic-1"),
+        ("rg-hard-prod", "hard-nic-2"),
+        ("rg-hard-data", "hard-nic-3"),
+    ] {
+        let nic = nic(&state, group, name);
+        assert!(
+            nic["properties"]["networkSecurityGroup"]["id"]
+                .as_str()
+                .unwrap()
+                .ends_with(GOOD),
+            "{name}"
+        );
+    }
+    assert_eq!(snapshots(&state).len(), 4);
+    assert!(
+        vm(&state, "rg-hard-prod", "vm-hard-01")
+            .get("identity")
+            .is_none()
+    );
+    let open: Vec<&str> = report["residual"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|residual| residual["what"].as_str().unwrap())
+        .collect();
+    for said in [
+        "vm-other-01",
+        "kv-hard",
+        "pip-hard",
+        "168.63.129.16",
+        "169.254.169.254",
+        "serial console",
+    ] {
+        assert!(
+            open.iter().any(|what| what.contains(said)),
+            "{said}: {open:#?}"
+        );
+    }
+    // What the machine's tag is called keeps its own casing; its old value is not lost.
+    assert_eq!(
+        vm(&state, "rg-hard-prod", "vm-hard-01")["tags"]["Incident_Id"],
+        json!("IR-2")
+    );
+
+    let (code, undone) = azir.json(&["undo", "last", "--yes"]);
+    assert_eq!((code, &undone["status"]), (0, &json!("undone")), "{undone}");
+    let after = azir.lab.state();
+    for (group, name) in [
+        ("rg-hard-prod", "hard-nic-1"),
+        ("rg-hard-prod", "hard-nic-2"),
+        ("rg-hard-data", "hard-nic-3"),
+    ] {
+        let (before, after) = (nic(&before, group, name), nic(&after, group, name));
+        assert_eq!(before["properties"], after["properties"], "{name}");
+    }
+    let (was, is) = (
+        vm(&before, "rg-hard-prod", "vm-hard-01"),
+        vm(&after, "rg-hard-prod", "vm-hard-01"),
+    );
+    assert_eq!(was["tags"], is["tags"]);
+    assert_eq!(was["identity"]["type"], is["identity"]["type"]);
+    assert_eq!(
+        was["identity"]["userAssignedIdentities"],
+        is["identity"]["userAssignedIdentities"]
+    );
+    // A system-assigned identity comes back as another principal, and nobody pretends otherwise.
+    assert_ne!(
+        was["identity"]["principalId"],
+        is["identity"]["principalId"]
+    );
+    assert_eq!(snapshots(&after).len(), 4, "evidence stays");
+}
+
+#[test]
+fn an_undo_twice_sends_nothing_the_second_time() {
+    let azir = Azir::new();
+    assert_eq!(
+        azir.run(&["isolate-vm", "vm-app-01", "--incident", "IR-3", "--yes"])
+            .code,
+        0
+    );
+    let run = azir.run_dir("IR-3");
+    let run = run.to_str().unwrap();
+    assert_eq!(azir.run(&["undo", run, "--yes"]).code, 0);
+    let writes = azir.writes().len();
+    assert_eq!(azir.run(&["undo", run, "--yes"]).code, 0);
+    assert_eq!(azir.writes().len(), writes);
+}
+
+#[test]
+fn an_undo_refuses_what_somebody_changed_since() {
+    let azir = Azir::new();
+    assert_eq!(
+        azir.run(&["isolate-vm", "vm-app-01", "--incident", "IR-4", "--yes"])
+            .code,
+        0
+    );
+    let id = format!(
+        "{SUB}/resourceGroups/rg-workload-prod/providers/Microsoft.Network/networkInterfaces/vm-app-01-nic"
+    );
+    azir.lab.tamper(&id, |nic| nic["properties"]["networkSecurityGroup"] = json!({"id": format!("{SUB}/resourceGroups/rg-hard-prod/providers/Microsoft.Network/networkSecurityGroups/nsg-hard")}));
+    let writes = azir.writes().len();
+    let (code, error) = azir.json(&["undo", "last", "--yes"]);
+    assert_eq!(
+        (code, &error["error"]["code"]),
+        (5, &json!("drift")),
+        "{error}"
+    );
+    assert!(
+        error["error"]["hint"]
+            .as_str()
+            .unwrap()
+            .contains("--over-drift")
+    );
+    assert_eq!(azir.writes().len(), writes);
+    assert_eq!(azir.run(&["undo", "last", "--yes", "--over-drift"]).code, 0);
+}
+
+#[test]
+fn a_plan_sends_no_write() {
+    let azir = Azir::new();
+    let (code, plan) = azir.json(&["isolate-vm", "vm-hard-01", "--incident", "IR-5", "--plan"]);
+    assert_eq!(code, 0, "{plan}");
+    assert_eq!(azir.writes(), Vec::<String>::new());
+    let steps = plan["targets"][0]["steps"].as_array().unwrap();
+    let writes = |id: &str| {
+        steps.iter().find(|step| step["id"] == json!(id)).unwrap()["writes"]
+            .as_array()
+            .unwrap()
+            .len()
+    };
+    assert_eq!(
+        (
+            writes("capture.snapshots"),
+            writes("swap"),
+            writes("identities"),
+            writes("tags")
+        ),
+        (4, 3, 1, 1),
+        "{plan:#}"
+    );
+    assert!(
+        !azir.home.path().join("cases/IR-5").exists(),
+        "a plan leaves no run"
+    );
+}
+
+#[test]
+fn a_tampered_quarantine_is_not_used_and_the_run_says_so() {
+    let azir = Azir::new();
+    let done = azir.run(&["isolate-vm", "vm-app-01", "--incident", "IR-6", "--yes"]);
+    assert!(done.stderr.contains("AllowBackdoor"), "{}", done.stderr);
+    assert!(azir.lab.requests().iter().all(|request| {
+        !(request.write
+            && request
+                .path
+                .ends_with("/networkSecurityGroups/nsg-ir-quarantine"))
+    }));
+}
+
+#[test]
+fn where_no_quarantine_passes_one_is_made_in_the_region() {
+    let azir = Azir::new();
+    let (code, report) = azir.json(&[
+        "isolate-vm",
+        "vm-north-01",
+        "--incident",
+        "IR-7",
+        "--yes",
+        "--cut-dns",
+        "--cut-imds",
+    ]);
+    assert_eq!(code, 0, "{report}");
+    let state = azir.lab.state();
+    let nsg = resource(
+        &state,
+        "/resourceGroups/rg-security-prod/providers/Microsoft.Network/networkSecurityGroups/nsg-ir-quarantine-northeurope-nodns-noimds",
+    );
+    assert_eq!(nsg["location"], json!("northeurope"));
+    let rules = nsg["properties"]["securityRules"].to_string();
+    assert!(rules.contains("AzurePlatformDNS") && rules.contains("AzurePlatformIMDS"));
+    let open = report["residual"].to_string();
+    assert!(!open.contains("168.63.129.16") && !open.contains("169.254.169.254"));
+}
+
+#[test]
+fn a_machine_that_does_not_run_is_judged_by_computed_rules() {
+    let azir = Azir::new();
+    let done = azir.run(&["isolate-vm", "vm-stopped-01", "--incident", "IR-8", "--yes"]);
+    assert_eq!(done.code, 0, "{}", done.stderr);
+    assert!(
+        done.stderr
+            .contains("computed, because the machine does not run")
+    );
+    assert!(
+        azir.lab
+            .requests()
+            .iter()
+            .all(|request| !request.path.ends_with("effectiveNetworkSecurityGroups"))
+    );
+}
+
+#[test]
+fn a_disk_that_cannot_be_captured_is_a_named_gap_and_no_veto() {
+    let azir = Azir::new();
+    let (code, report) = azir.json(&[
+        "isolate-vm",
+        "vm-ephemeral-01",
+        "--incident",
+        "IR-9",
+        "--yes",
+    ]);
+    assert_eq!(
+        (code, &report["status"]),
+        (4, &json!("unchecked")),
+        "{report}"
+    );
+    assert!(
+        report["gaps"][0]["what"]
+            .as_str()
+            .unwrap()
+            .contains("ephemeral")
+    );
+    let state = azir.lab.state();
+    assert!(nic(&state, "rg-workload-prod", "vm-ephemeral-01-nic")["properties"]["networkSecurityGroup"].is_object());
+}
+
+#[test]
+fn a_snapshot_that_fails_does_not_hold_up_the_cut() {
+    let azir = Azir::with(
+        "faults: [{method: PUT, path: /snapshots/, do: lro-failed}]",
+        |_| {},
+    );
+    let (code, report) = azir.json(&["isolate-vm", "vm-app-01", "--incident", "IR-10", "--yes"]);
+    assert_eq!(code, 4, "{report}");
+    let state = azir.lab.state();
+    assert!(
+        nic(&state, "rg-workload-prod", "vm-app-01-nic")["properties"]["networkSecurityGroup"]
+            .is_object()
+    );
+}
+
+#[test]
+fn many_machines_are_cut_side_by_side_and_their_nsg_is_nudged_for_all() {
+    let azir = Azir::new();
+    let (code, report) = azir.json(&[
+        "isolate-vm",
+        "vm-app-01",
+        "vm-hard-01",
+        "vm-locked-01",
+        "--incident",
+        "IR-11",
+        "--yes",
+    ]);
+    assert_eq!(
+        (code, &report["status"]),
+        (3, &json!("partial")),
+        "{report}"
+    );
+    let status = |index: usize| report["targets"][index]["status"].as_str().unwrap();
+    assert_eq!(
+        (status(0), status(1), status(2)),
+        ("contained_residual", "contained_residual", "partial")
+    );
+    assert!(
+        report["targets"][2]["error"]["code"] == json!("ScopeLocked"),
+        "{report}"
+    );
+    assert!(report["residual"].to_string().contains("NOT CUT"));
+    let nudges = azir
+        .writes()
+        .iter()
+        .filter(|write| write.contains("azir-flush"))
+        .count();
+    assert!((1..=2).contains(&nudges), "{nudges}");
+}
+
+#[test]
+fn chosen_role_assignments_go_and_come_back() {
+    let azir = Azir::new();
+    let grant = format!(
+        "{SUB}/resourceGroups/rg-hard-prod/providers/Microsoft.Authorization/roleAssignments/77777777-7777-4777-8777-777777777701"
+    );
+    let args = [
+        "isolate-vm",
+        "vm-hard-01",
+        "--incident",
+        "IR-12",
+        "--yes",
+        "--choose",
+        "cut_roles_which=77777777-7777-4777-8777-777777777701",
+    ];
+    assert_eq!(azir.run(&args).code, 0);
+    assert!(
+        azir.lab.state()["resources"]
+            .get(grant.to_lowercase())
+            .is_none()
+    );
+    let done = azir.run(&["undo", "last", "--yes", "--choose", "regrant_which=all"]);
+    assert_eq!(done.code, 0, "{}{}", done.stdout, done.stderr);
+    let state = azir.lab.state();
+    let principal = vm(&state, "rg-hard-prod", "vm-hard-01")["identity"]["principalId"].clone();
+    let all = state["resources"].as_object().unwrap().values();
+    assert!(
+        all.into_iter()
+            .any(|value| value["properties"]["principalId"] == principal
+                && value["type"] == json!("Microsoft.Authorization/roleAssignments"))
+    );
+}
+
+#[test]
+fn a_killed_run_leaves_a_journal_that_verifies_and_says_what_is_unknown() {
+    let azir = Azir::with(
+        "faults: [{method: PUT, path: /networkInterfaces/, do: delay, millis: 60000}]",
+        |_| {},
+    );
+    let mut child = azir
+        .command(&["isolate-vm", "vm-app-01", "--incident", "IR-13", "--yes"])
+        .stdout(std::process::Stdio::null())
+        .stderr(std::process::Stdio::null())
+        .spawn()
+        .unwrap();
+    // The intent of the cut is on disk before the cut is sent, so wait for that line and then kill.
+    let deadline = std::time::Instant::now() + std::time::Duration::from_secs(30);
+    loop {
+        let case = azir.home.path().join("cases/IR-13");
+        let text = std::fs::read_dir(&case)
+            .into_iter()
+            .flatten()
+            .flatten()
+            .find_map(|entry| std::fs::read_to_string(entry.path().join("seg-000001.jsonl")).ok())
+            .unwrap_or_default();
+        if text
+            .lines()
+            .any(|line| line.contains("\"method\":\"PUT\"") && line.contains("/networkInterfaces/"))
+        {
+            break;
+        }
+        assert!(
+            std::time::Instant::now() < deadline,
+            "the cut was never announced"
+        );
+        std::thread::sleep(std::time::Duration::from_millis(5));
+    }
+    child.kill().unwrap();
+    child.wait().unwrap();
+    let run = azir.run_dir("IR-13");
+    let verified = azir.run(&["journal", "verify", run.to_str().unwrap()]);
+    assert!(matches!(verified.code, 2 | 3), "{}", verified.stdout);
+    let shown = azir.run(&["show", "last"]);
+    assert!(
+        shown.stdout.contains("Unknown:")
+            && shown.stdout.contains("networkInterfaces")
+            && shown.stdout.contains("HALTED"),
+        "{}",
+        shown.stdout
+    );
+    let (_, report) = azir.json(&["show", "last"]);
+    assert_eq!(report["status"], json!("halted"));
+}

@@ -1,0 +1,143 @@
+//! A home folder, the binary under test, and a lab in this process that both sides can see into.
+
+use std::path::{Path, PathBuf};
+use std::process::{Command, Output, Stdio};
+use std::sync::Arc;
+
+use azir::clock::SystemClock;
+use azir::lab::scenario::Scenario;
+use azir::lab::{Faults, Lab, Options};
+use azir::random::SeededRandom;
+use serde_json::Value;
+
+/// The usual subscription of the lab.
+pub(crate) const SUB: &str = "/subscriptions/22222222-2222-4222-8222-222222222222";
+
+/// A home folder with a configuration, and a lab that answers at once.
+pub(crate) struct Azir {
+    pub(crate) home: tempfile::TempDir,
+    pub(crate) lab: Lab,
+}
+
+/// What a command left behind.
+pub(crate) struct Done {
+    pub(crate) code: i32,
+    pub(crate) stdout: String,
+    pub(crate) stderr: String,
+}
+
+impl Azir {
+    /// A lab without faults.
+    pub(crate) fn new() -> Self {
+        Self::with("faults: []", |_| {})
+    }
+
+    /// A lab with a script of faults, and whatever else `change` says.
+    pub(crate) fn with(faults: &str, change: impl FnOnce(&mut Options)) -> Self {
+        let home = tempfile::tempdir().unwrap();
+        let mut options = Options {
+            scenario: Scenario::load("default").unwrap(),
+            port: 0,
+            state: None,
+            latency: 0.0,
+            lro: 0.0,
+            throttle: None,
+            retry_after: None,
+            page: Some(50),
+            faults: Faults::parse(faults).unwrap(),
+            folder: home.path().join("lab"),
+            clock: Arc::new(SystemClock),
+            random: Arc::new(SeededRandom::new(1)),
+        };
+        change(&mut options);
+        let lab = Lab::start(options).unwrap();
+        std::fs::write(home.path().join("config.toml"), CONFIG).unwrap();
+        Self { home, lab }
+    }
+
+    /// Returns the command, ready to be run against the lab as against a cloud.
+    pub(crate) fn command(&self, args: &[&str]) -> Command {
+        let ready = self.lab.ready();
+        let mut command = Command::new(env!("CARGO_BIN_EXE_azir"));
+        command
+            .args(args)
+            .env_clear()
+            .env("PATH", std::env::var_os("PATH").unwrap_or_default())
+            .env("AZIR_HOME", self.home.path())
+            .env("AZIR_CLOUD", &ready.arm)
+            .env("AZIR_CA_BUNDLE", &ready.ca)
+            .env("AZURE_TENANT_ID", &ready.tenant_id)
+            .env("AZURE_CLIENT_ID", &ready.client_id)
+            .env("AZURE_CLIENT_SECRET", &ready.client_secret)
+            .stdin(Stdio::null());
+        command
+    }
+
+    pub(crate) fn run(&self, args: &[&str]) -> Done {
+        done(self.command(args).output().unwrap())
+    }
+
+    /// Runs with `--output json` and returns the code and what stdout says.
+    pub(crate) fn json(&self, args: &[&str]) -> (i32, Value) {
+        let mut all = args.to_vec();
+        all.extend(["--output", "json"]);
+        let done = self.run(&all);
+        let value = serde_json::from_str(&done.stdout)
+            .unwrap_or_else(|error| panic!("{error}: {}{}", done.stdout, done.stderr));
+        (done.code, value)
+    }
+
+    /// Returns the only run folder of a case.
+    pub(crate) fn run_dir(&self, incident: &str) -> PathBuf {
+        let case = self.home.path().join("cases").join(incident);
+        std::fs::read_dir(case)
+            .unwrap()
+            .flatten()
+            .map(|entry| entry.path())
+            .find(|path| {
+                path.file_name()
+                    .unwrap()
+                    .to_string_lossy()
+                    .starts_with("run-")
+            })
+            .unwrap()
+    }
+
+    /// Returns the writes that reached the lab, as `METHOD path`.
+    pub(crate) fn writes(&self) -> Vec<String> {
+        self.lab
+            .requests()
+            .into_iter()
+            .filter(|request| request.write)
+            .map(|request| format!("{} {}", request.method, request.path))
+            .collect()
+    }
+}
+
+/// Runs the binary with nothing but a home folder.
+pub(crate) fn bare(home: &Path, args: &[&str]) -> Done {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_azir"));
+    command
+        .args(args)
+        .env_clear()
+        .env("AZIR_HOME", home)
+        .stdin(Stdio::null());
+    done(command.output().unwrap())
+}
+
+pub(crate) fn done(output: Output) -> Done {
+    Done {
+        code: output.status.code().unwrap_or(-1),
+        stdout: String::from_utf8_lossy(&output.stdout).into_owned(),
+        stderr: String::from_utf8_lossy(&output.stderr).into_owned(),
+    }
+}
+
+const CONFIG: &str = r#"
+profile = "test"
+[profiles.test]
+bastion = ["10.99.0.0/24"]
+snapshots = { resource_group = "rg-forensic-prod" }
+quarantine = { resource_group = "rg-security-prod", name = "nsg-ir-quarantine" }
+vault = { account = "stforensicirprodweu", container = "ir-evidence" }
+"#;
