@@ -61,15 +61,14 @@ fn broken() -> Response<Body> {
 
 async fn read(tenant: &Tenant, request: Request<Body>) -> Option<Ask> {
     let (parts, body) = request.into_parts();
-    let host = match parts.uri.host() {
-        Some(host) => host.to_owned(),
-        None => {
-            let header = parts.headers.get("host")?.to_str().ok()?;
-            header
-                .rsplit_once(':')
-                .map_or(header, |(host, _)| host)
-                .to_owned()
-        }
+    let host = if let Some(host) = parts.uri.host() {
+        host.to_owned()
+    } else {
+        let header = parts.headers.get("host")?.to_str().ok()?;
+        header
+            .rsplit_once(':')
+            .map_or(header, |(host, _)| host)
+            .to_owned()
     };
     let path = percent_encoding::percent_decode_str(parts.uri.path())
         .decode_utf8_lossy()

@@ -215,7 +215,7 @@ impl Arm<'_> {
                 })?;
                 match member {
                     "roleName" | "type" => {
-                        items.retain(|item| item["properties"][member] == json!(value))
+                        items.retain(|item| item["properties"][member] == json!(value));
                     }
                     _ => {
                         return Err(not_modelled(&format!(

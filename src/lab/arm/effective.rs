@@ -102,7 +102,7 @@ fn flat(rule: &Value, folder: &str) -> Value {
         match flat[ports].as_str() {
             Some("*") => flat[ports] = json!("0-65535"),
             Some(port) if !port.is_empty() && !port.contains('-') => {
-                flat[ports] = json!(format!("{port}-{port}"))
+                flat[ports] = json!(format!("{port}-{port}"));
             }
             _ => {}
         }

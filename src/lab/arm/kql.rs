@@ -27,11 +27,11 @@ enum Stage {
 type Column = (String, Expr);
 
 enum Expr {
-    Call(String, Vec<Expr>),
-    Compare(String, Box<Expr>, Box<Expr>),
+    Call(String, Vec<Self>),
+    Compare(String, Box<Self>, Box<Self>),
     Literal(Value),
-    Logic(bool, Box<Expr>, Box<Expr>),
-    Member(Box<Expr>, Vec<Expr>, String),
+    Logic(bool, Box<Self>, Box<Self>),
+    Member(Box<Self>, Vec<Self>, String),
     Path(Vec<String>),
 }
 

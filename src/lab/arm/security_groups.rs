@@ -210,15 +210,12 @@ impl Arm<'_> {
             .cloned()
             .unwrap_or_default();
         let new = json!({"name": id.name(), "properties": body["properties"]});
-        let status = match rules.iter_mut().find(|rule| named(rule, id.name())) {
-            Some(rule) => {
-                *rule = new;
-                200
-            }
-            None => {
-                rules.push(new);
-                201
-            }
+        let status = if let Some(rule) = rules.iter_mut().find(|rule| named(rule, id.name())) {
+            *rule = new;
+            200
+        } else {
+            rules.push(new);
+            201
         };
         rules_are_good(&rules)?;
         nsg["properties"]["securityRules"] = json!(rules);
