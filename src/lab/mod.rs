@@ -14,6 +14,7 @@ mod latency;
 mod md5;
 mod reply;
 mod roles;
+mod scaled;
 pub mod scenario;
 mod seed;
 mod server;
@@ -24,4 +25,5 @@ mod tls;
 mod wire;
 
 pub use faults::Faults;
+pub use scaled::ScaledClock;
 pub use server::{Lab, LabError, Logged, Options, Ready};

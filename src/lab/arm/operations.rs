@@ -36,8 +36,8 @@ impl Arm<'_> {
     /// Begins an operation; returns its id.
     pub(super) fn begin(&mut self, start: Start<'_>) -> String {
         let id = self.tenant.random.uuid().to_string();
-        let takes = crate::lab::latency::of_operation(start.kind)
-            .mul_f64(self.tenant.options.lro.max(0.0) * (0.8 + 0.4 * self.tenant.random.unit()));
+        let takes =
+            crate::lab::latency::of_operation(start.kind).mul_f64(self.tenant.options.lro.max(0.0));
         let ends_us = match self.fate {
             Fate::Stuck => u64::MAX,
             _ => self
