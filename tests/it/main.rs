@@ -6,11 +6,25 @@
 )]
 
 mod architecture;
+mod azure_lists;
+mod azure_operations;
+mod azure_retry;
+mod azure_server;
+mod azure_trust;
 mod bad_input;
 mod console;
 mod isolate;
 mod journal;
+mod journal_crash;
+mod journal_figures;
+mod journal_forged;
+mod journal_format;
+mod journal_kit;
+mod journal_stamp;
+mod journal_tamper;
+mod journal_writer;
 mod lab;
+mod runbook_format;
 mod support;
 mod vault;
 
