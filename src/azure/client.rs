@@ -1,30 +1,27 @@
 //! The client: every request of azir goes through here, and its observer hears of it first.
 //!
-//! [`Reader`] can only read; [`Client`] can also write. Each attempt is announced, sent, and told; what may be
-//! tried again is, by the rule in `retry`; operations are followed to their end by the rules in `lro`.
+//! [`Reader`] can only read; [`Client`] can also write. What happens to one request is in `exchange`; how its
+//! operation is followed, in `operation`.
 
 use std::ops::Deref;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, Ordering};
 use std::time::Duration;
 
-use base64::Engine as _;
-use bytes::Bytes;
 use chrono::{DateTime, Utc};
 use url::Url;
 
 use super::cloud::{Cloud, STORAGE_SCOPE};
-use super::credentials::{Identity, Token, TokenSource, Tokens, identity};
-use super::error::{self, Error};
+use super::credentials::{Identity, TokenSource, Tokens, identity};
+use super::download::Download;
+use super::error::Error;
+use super::exchange::Wanted;
 use super::http::Http;
-use super::lro::{self, Progress, Watch};
-use super::observe::{Call, ClientNote, Observer, Operation, Outcome, OutcomeKind};
+use super::observe::{ClientNote, Observer};
 use super::origins::Origins;
 use super::pages::Pages;
 use super::request::{Effect, Plane, ReadRequest, RequestParts, Response, WriteRequest};
-use super::retry;
-use super::send::{Attempt, NoAnswer, send};
-use super::throttle::{Key, Throttle};
+use super::throttle::{Key, Priority, Throttle};
 use crate::clock::Clock;
 use crate::random::Random;
 
@@ -42,21 +39,33 @@ pub struct ClientOptions {
     pub random: Arc<dyn Random>,
 }
 
-struct Inner {
-    cloud: Cloud,
-    http: Http,
+/// How requests are made, besides what they are.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct Manner {
+    pub(crate) priority: Priority,
+    /// No attempt, and no poll, begins later than this after the first; absent: the rules' own patience.
+    pub(crate) give_up_after: Option<Duration>,
+}
+
+/// What all handles of one client share.
+pub(crate) struct Inner {
+    pub(crate) cloud: Cloud,
+    pub(crate) http: Http,
     origins: Origins,
-    tokens: Tokens,
-    clock: Arc<dyn Clock>,
-    random: Arc<dyn Random>,
-    throttle: Throttle,
+    pub(crate) tokens: Tokens,
+    pub(crate) clock: Arc<dyn Clock>,
+    pub(crate) random: Arc<dyn Random>,
+    pub(crate) throttle: Throttle,
     /// Milliseconds that this machine's clock is ahead of the cloud's; `i64::MIN` while unknown.
     offset_ms: AtomicI64,
 }
 
 /// The part of the client that reads. A plan has nothing else.
 #[derive(Clone)]
-pub struct Reader(Arc<Inner>);
+pub struct Reader {
+    inner: Arc<Inner>,
+    manner: Manner,
+}
 
 /// The client.
 #[derive(Clone)]
@@ -72,9 +81,6 @@ impl Deref for Client {
     }
 }
 
-/// An operation that has not ended after this long is of unknown outcome.
-const OPERATION_LIMIT: Duration = Duration::from_secs(30 * 60);
-
 impl Client {
     /// Puts a client together; sends nothing.
     pub fn new(options: ClientOptions) -> Self {
@@ -89,7 +95,10 @@ impl Client {
             offset_ms: AtomicI64::new(i64::MIN),
         };
         Self {
-            reader: Reader(Arc::new(inner)),
+            reader: Reader {
+                inner: Arc::new(inner),
+                manner: Manner::default(),
+            },
         }
     }
 
@@ -107,16 +116,34 @@ impl Client {
         request: &WriteRequest,
         observer: &dyn Observer,
     ) -> Result<Response, Error> {
-        let url = self.0.url(&request.parts)?;
-        self.0
-            .exchange(
-                &request.parts,
-                &url,
-                request.effect,
-                request.idempotent,
-                observer,
-            )
-            .await
+        let url = self.inner.url(&request.parts)?;
+        let wanted = Wanted {
+            parts: &request.parts,
+            url: &url,
+            effect: request.effect,
+            idempotent: request.idempotent,
+            manner: self.manner,
+            stream: false,
+            observer,
+        };
+        let (response, _) = self.inner.exchange(&wanted).await?;
+        Ok(response)
+    }
+
+    /// Returns this client with another place in the queue for the request budget.
+    #[must_use]
+    pub fn with_priority(&self, priority: Priority) -> Self {
+        Self {
+            reader: self.reader.with_priority(priority),
+        }
+    }
+
+    /// Returns this client with a limit to its patience: no attempt and no poll begins later than this.
+    #[must_use]
+    pub fn giving_up_after(&self, limit: Duration) -> Self {
+        Self {
+            reader: self.reader.giving_up_after(limit),
+        }
     }
 }
 
@@ -130,10 +157,8 @@ impl Reader {
         request: &ReadRequest,
         observer: &dyn Observer,
     ) -> Result<Response, Error> {
-        let url = self.0.url(&request.0)?;
-        self.0
-            .exchange(&request.0, &url, Effect::Read, true, observer)
-            .await
+        let url = self.inner.url(&request.0)?;
+        self.read_at(&request.0, &url, observer).await
     }
 
     /// Reads a list page by page; `member` names the list in each page.
@@ -149,11 +174,88 @@ impl Reader {
         observer: &dyn Observer,
     ) -> Result<Response, Error> {
         let mut parts = first.clone();
-        parts.method = "GET".to_owned();
+        "GET".clone_into(&mut parts.method);
         parts.body = None;
-        self.0
-            .exchange(&parts, link, Effect::Read, true, observer)
-            .await
+        self.read_at(&parts, link, observer).await
+    }
+
+    /// Reads the page behind a nextLink that wants the first page's body again.
+    pub(crate) async fn repeat_at(
+        &self,
+        first: &RequestParts,
+        link: &Url,
+        observer: &dyn Observer,
+    ) -> Result<Response, Error> {
+        self.read_at(first, link, observer).await
+    }
+
+    async fn read_at(
+        &self,
+        parts: &RequestParts,
+        url: &Url,
+        observer: &dyn Observer,
+    ) -> Result<Response, Error> {
+        let wanted = self.reading(parts, url, false, observer);
+        let (response, _) = self.inner.exchange(&wanted).await?;
+        Ok(response)
+    }
+
+    fn reading<'a>(
+        &self,
+        parts: &'a RequestParts,
+        url: &'a Url,
+        stream: bool,
+        observer: &'a dyn Observer,
+    ) -> Wanted<'a> {
+        Wanted {
+            parts,
+            url,
+            effect: Effect::Read,
+            idempotent: true,
+            manner: self.manner,
+            stream,
+            observer,
+        }
+    }
+
+    /// Begins to read a body of any size, piece by piece and exactly as it is stored.
+    ///
+    /// # Errors
+    /// As [`Reader::read`], until the first piece; then as [`Download::chunk`].
+    pub async fn download(
+        &self,
+        request: &ReadRequest,
+        observer: &dyn Observer,
+    ) -> Result<Download, Error> {
+        let url = self.inner.url(&request.0)?;
+        let wanted = self.reading(&request.0, &url, true, observer);
+        let (head, live) = self.inner.exchange(&wanted).await?;
+        Ok(Download::new(head, live))
+    }
+
+    /// Returns this reader with another place in the queue for the request budget.
+    #[must_use]
+    pub fn with_priority(&self, priority: Priority) -> Self {
+        let mut reader = self.clone();
+        reader.manner.priority = priority;
+        reader
+    }
+
+    /// Returns this reader with a limit to its patience: no attempt and no poll begins later than this.
+    #[must_use]
+    pub fn giving_up_after(&self, limit: Duration) -> Self {
+        let mut reader = self.clone();
+        reader.manner.give_up_after = Some(limit);
+        reader
+    }
+
+    /// Returns whom the token of a plane speaks for, and what it says of roles and scopes.
+    ///
+    /// # Errors
+    /// No token could be had.
+    pub async fn identity_on(&self, plane: Plane) -> Result<Identity, Error> {
+        let token = self.inner.tokens.token(&self.inner.scope(plane)).await?;
+        Ok(identity(&token))
     }
 
     /// Returns who azir is, by its ARM token.
@@ -161,28 +263,27 @@ impl Reader {
     /// # Errors
     /// No token could be had.
     pub async fn identity(&self) -> Result<Identity, Error> {
-        let token = self.0.tokens.token(&self.0.cloud.arm_scope).await?;
-        Ok(identity(&token))
+        self.identity_on(Plane::Arm).await
     }
 
     /// Returns the cloud.
     pub fn cloud(&self) -> &Cloud {
-        &self.0.cloud
+        &self.inner.cloud
     }
 
     /// Returns the cloud's name.
     pub fn cloud_name(&self) -> &str {
-        &self.0.cloud.name
+        &self.inner.cloud.name
     }
 
     /// Returns the credential's name.
     pub fn credential_name(&self) -> &'static str {
-        self.0.tokens.credential_name()
+        self.inner.tokens.credential_name()
     }
 
     /// Returns how many milliseconds this machine's clock is ahead of the cloud's, once anything was answered.
     pub fn clock_offset_ms(&self) -> Option<i64> {
-        let offset = self.0.offset_ms.load(Ordering::Relaxed);
+        let offset = self.inner.offset_ms.load(Ordering::Relaxed);
         (offset != i64::MIN).then_some(offset)
     }
 
@@ -191,7 +292,7 @@ impl Reader {
     /// # Errors
     /// As [`Cloud::blob_endpoint`].
     pub fn blob_endpoint(&self, account: &str) -> Result<String, Error> {
-        self.0.cloud.blob_endpoint(account)
+        self.inner.cloud.blob_endpoint(account)
     }
 
     /// Allows data-plane tokens to an address that ARM itself named.
@@ -199,14 +300,8 @@ impl Reader {
     /// # Errors
     /// An address that is not https, or on this machine while the cloud is not.
     pub fn allow_from_arm(&self, url: &str) -> Result<(), Error> {
-        self.0.origins.learn(url)
+        self.inner.origins.learn(url)
     }
-}
-
-/// What one announced attempt came to, before anybody is told.
-struct Ended {
-    response: Response,
-    operation: Option<Operation>,
 }
 
 impl Inner {
@@ -218,7 +313,7 @@ impl Inner {
         }
     }
 
-    fn scope(&self, plane: Plane) -> String {
+    pub(crate) fn scope(&self, plane: Plane) -> String {
         match plane {
             Plane::Arm => self.cloud.arm_scope.clone(),
             Plane::Graph => self.cloud.graph_scope.clone(),
@@ -233,424 +328,8 @@ impl Inner {
         }
     }
 
-    /// Announces, sends and tells attempts until one is final.
-    async fn exchange(
-        &self,
-        parts: &RequestParts,
-        url: &Url,
-        effect: Effect,
-        idempotent: bool,
-        observer: &dyn Observer,
-    ) -> Result<Response, Error> {
-        self.allowed(parts.plane, url, "a request", observer)
-            .await?;
-        let scope = self.scope(parts.plane);
-        let key = Key::of(parts.plane, &parts.method, url.path());
-        let mut renewed = false;
-        let mut unsettled: Vec<u64> = Vec::new();
-        let mut number = 0;
-        loop {
-            number += 1;
-            self.pause(
-                self.throttle.take(&key),
-                "keeping within the request budget",
-                observer,
-            )
-            .await;
-            let token = self.tokens.token(&scope).await?;
-            let call = self.call(parts, url, effect);
-            let ticket = observer
-                .intent(&call)
-                .await
-                .map_err(|refused| Error::Refused {
-                    message: refused.message,
-                    halted: refused.halted,
-                })?;
-            let began = self.clock.mono_us();
-            let (result, wait) = self
-                .attempt(
-                    parts, url, &call, &token, number, idempotent, &key, observer,
-                )
-                .await;
-            let outcome = self.outcome(&result, effect, began);
-            observer.result(ticket, &outcome).await;
-            let error = match result {
-                Ok(ended) => {
-                    for earlier in unsettled {
-                        observer
-                            .settled(earlier, "the same request, sent again, succeeded")
-                            .await;
-                    }
-                    return Ok(ended.response);
-                }
-                Err(error) => error,
-            };
-            if outcome.kind == OutcomeKind::Unknown {
-                unsettled.push(ticket);
-            }
-            let not_let_in =
-                error.status() == Some(401) || matches!(error, Error::NeedsSignIn { .. });
-            if not_let_in && !renewed {
-                renewed = true;
-                observer
-                    .note(ClientNote::Renewed {
-                        host: url.host_str().unwrap_or_default().to_owned(),
-                    })
-                    .await;
-                self.tokens.forget(&scope, &token).await;
-                continue;
-            }
-            match wait {
-                Some(wait) => {
-                    self.throttle.learn(
-                        &key,
-                        |_| None,
-                        error.status().filter(|status| *status == 429).map(|_| wait),
-                    );
-                    self.pause(
-                        wait,
-                        &format!(
-                            "{} answered {}; trying again",
-                            url.host_str().unwrap_or_default(),
-                            error.code()
-                        ),
-                        observer,
-                    )
-                    .await;
-                }
-                None => return Err(error),
-            }
-        }
-    }
-
-    /// Sends one attempt and follows what it began; says how long to wait if it may be tried again.
-    #[expect(clippy::too_many_arguments, reason = "one attempt has these parts")]
-    async fn attempt(
-        &self,
-        parts: &RequestParts,
-        url: &Url,
-        call: &Call,
-        token: &Token,
-        number: u32,
-        idempotent: bool,
-        key: &Key,
-        observer: &dyn Observer,
-    ) -> (Result<Ended, Error>, Option<Duration>) {
-        let jitter = self.random.unit();
-        let attempt = Attempt {
-            plane: parts.plane,
-            method: &parts.method,
-            url,
-            headers: &parts.headers,
-            body: parts.body.clone(),
-            client_request_id: call.client_request_id,
-            date: self.http_date(),
-        };
-        let response = match send(&self.http, &attempt, token).await {
-            Ok(response) => response,
-            Err(NoAnswer::NotSent(error)) => {
-                return (
-                    Err(error),
-                    retry::wait(retry::Attempt::NotSent, number, idempotent, None, jitter),
-                );
-            }
-            Err(NoAnswer::Lost(error)) => {
-                let wait = retry::wait(retry::Attempt::NoAnswer, number, idempotent, None, jitter);
-                return (Err(lost(error, call.effect, url)), wait);
-            }
-        };
-        self.learn(key, &response);
-        if response.status >= 300 {
-            let error = self.refused(&response);
-            let asked = retry::asked(
-                |name| response.header(name).map(str::to_owned),
-                self.clock.now(),
-            );
-            let wait = match &error {
-                Error::Service { status, code, .. } => retry::wait(
-                    retry::Attempt::Answered {
-                        status: *status,
-                        code,
-                    },
-                    number,
-                    idempotent,
-                    asked,
-                    jitter,
-                ),
-                _ => None,
-            };
-            return (Err(error), wait);
-        }
-        (
-            self.follow(parts, url, response, token, observer).await,
-            None,
-        )
-    }
-
-    /// Returns the error that an answer above 299 stands for.
-    fn refused(&self, response: &Response) -> Error {
-        if (300..400).contains(&response.status) {
-            let location = response
-                .header("location")
-                .and_then(|text| Url::parse(text).ok());
-            return Error::ForeignOrigin {
-                origin: location.map_or_else(
-                    || "another address".to_owned(),
-                    |url| url.origin().ascii_serialization(),
-                ),
-                from: "a redirect",
-            };
-        }
-        if response.status == 401
-            && let Some(claims) = response
-                .headers_named("www-authenticate")
-                .find_map(claims_of)
-        {
-            return Error::NeedsSignIn {
-                host: response.host.clone(),
-                command: format!(
-                    "az login --claims-challenge {}",
-                    base64::engine::general_purpose::STANDARD.encode(claims)
-                ),
-            };
-        }
-        error::service(
-            response.status,
-            &response.body,
-            response.header("x-ms-error-code"),
-            response.request_id(),
-        )
-    }
-
-    /// Follows an operation to its end; anything else is already over.
-    async fn follow(
-        &self,
-        parts: &RequestParts,
-        url: &Url,
-        response: Response,
-        token: &Token,
-        observer: &dyn Observer,
-    ) -> Result<Ended, Error> {
-        let Some(watch) = lro::watch(&parts.method, &response)? else {
-            return Ok(Ended {
-                response,
-                operation: None,
-            });
-        };
-        let address = match &watch {
-            Watch::Status { url, .. } | Watch::Location { url } => url.clone(),
-            Watch::Resource => url.clone(),
-        };
-        self.allowed(parts.plane, &address, "an operation's address", observer)
-            .await?;
-        let mut operation = Operation {
-            host: address.host_str().unwrap_or_default().to_owned(),
-            path: address.path().to_owned(),
-            polls: 0,
-            state: "InProgress".to_owned(),
-        };
-        let last = self
-            .poll(
-                parts,
-                &watch,
-                address,
-                &response,
-                &mut operation,
-                token,
-                observer,
-            )
-            .await?;
-        let result = self
-            .result(parts, url, &watch, response, last, token, observer)
-            .await?;
-        Ok(Ended {
-            response: result,
-            operation: Some(operation),
-        })
-    }
-
-    #[expect(clippy::too_many_arguments, reason = "one operation has these parts")]
-    async fn poll(
-        &self,
-        parts: &RequestParts,
-        watch: &Watch,
-        mut address: Url,
-        first: &Response,
-        operation: &mut Operation,
-        token: &Token,
-        observer: &dyn Observer,
-    ) -> Result<Option<Response>, Error> {
-        let began = self.clock.mono_us();
-        let mut asked = retry::asked(
-            |name| first.header(name).map(str::to_owned),
-            self.clock.now(),
-        );
-        loop {
-            let pause = asked.unwrap_or_else(|| retry::poll_pause(operation.polls));
-            let waited = Duration::from_micros(self.clock.mono_us().saturating_sub(began));
-            if waited + pause > OPERATION_LIMIT {
-                return Err(Error::Unknown {
-                    host: operation.host.clone(),
-                    message: format!(
-                        "its operation has not ended after {} s (last state {})",
-                        waited.as_secs(),
-                        operation.state
-                    ),
-                });
-            }
-            self.clock.sleep(pause).await;
-            operation.polls += 1;
-            let response = self.get(parts, &address, token, observer).await?;
-            asked = retry::asked(
-                |name| response.header(name).map(str::to_owned),
-                self.clock.now(),
-            );
-            match lro::progress(watch, &response) {
-                Progress::Succeeded => {
-                    operation.state = "Succeeded".to_owned();
-                    return Ok(Some(response));
-                }
-                Progress::Failed(error) => {
-                    operation.state = "Failed".to_owned();
-                    return Err(error);
-                }
-                Progress::Gone => {
-                    operation.state = "Gone".to_owned();
-                    return Ok(None);
-                }
-                Progress::Running(state) => operation.state = state,
-            }
-            if let (Watch::Location { .. }, Some(newer)) = (watch, response.header("location"))
-                && let Ok(newer) = Url::parse(newer)
-            {
-                self.allowed(parts.plane, &newer, "a Location header", observer)
-                    .await?;
-                address = newer;
-            }
-        }
-    }
-
-    /// Returns where the result of an ended operation lies (arm.md section 1.6, "Result").
-    #[expect(clippy::too_many_arguments, reason = "one operation has these parts")]
-    async fn result(
-        &self,
-        parts: &RequestParts,
-        url: &Url,
-        watch: &Watch,
-        first: Response,
-        last: Option<Response>,
-        token: &Token,
-        observer: &dyn Observer,
-    ) -> Result<Response, Error> {
-        match (parts.method.as_str(), watch, last) {
-            ("PUT" | "PATCH", ..) => {
-                let mut resource = self.get(parts, url, token, observer).await?;
-                resource.read_back = true;
-                if resource.status >= 400 {
-                    return Err(self.refused(&resource));
-                }
-                Ok(resource)
-            }
-            ("DELETE", ..) | (_, _, None) => Ok(first),
-            (
-                _,
-                Watch::Status {
-                    location: Some(location),
-                    ..
-                },
-                Some(_),
-            ) => {
-                self.allowed(parts.plane, location, "a Location header", observer)
-                    .await?;
-                self.get(parts, location, token, observer).await
-            }
-            (_, _, Some(mut last)) => {
-                if let Some(output) = lro::output(&last.body) {
-                    last.body = Bytes::from(output);
-                }
-                Ok(last)
-            }
-        }
-    }
-
-    /// Gets an address of an operation; trouble on the way is waited out, for polling has no effect.
-    async fn get(
-        &self,
-        parts: &RequestParts,
-        url: &Url,
-        token: &Token,
-        observer: &dyn Observer,
-    ) -> Result<Response, Error> {
-        let key = Key::of(parts.plane, "GET", url.path());
-        let scope = self.scope(parts.plane);
-        let mut token = token.clone();
-        let mut renewed = false;
-        let mut number = 0;
-        loop {
-            number += 1;
-            self.pause(
-                self.throttle.take(&key),
-                "keeping within the request budget",
-                observer,
-            )
-            .await;
-            let attempt = Attempt {
-                plane: parts.plane,
-                method: "GET",
-                url,
-                headers: &[],
-                body: None,
-                client_request_id: self.random.uuid(),
-                date: self.http_date(),
-            };
-            let jitter = self.random.unit();
-            let (error, wait) = match send(&self.http, &attempt, &token).await {
-                Ok(response) => {
-                    self.learn(&key, &response);
-                    if response.status == 401 && !renewed {
-                        renewed = true;
-                        self.tokens.forget(&scope, &token).await;
-                        token = self.tokens.token(&scope).await?;
-                        continue;
-                    }
-                    if !matches!(response.status, 408 | 429 | 500 | 502 | 503 | 504) {
-                        return Ok(response);
-                    }
-                    let asked = retry::asked(
-                        |name| response.header(name).map(str::to_owned),
-                        self.clock.now(),
-                    );
-                    let attempt = retry::Attempt::Answered {
-                        status: response.status,
-                        code: "",
-                    };
-                    (
-                        self.refused(&response),
-                        retry::wait(attempt, number, true, asked, jitter),
-                    )
-                }
-                Err(NoAnswer::NotSent(error) | NoAnswer::Lost(error)) => (
-                    error,
-                    retry::wait(retry::Attempt::NoAnswer, number, true, None, jitter),
-                ),
-            };
-            match wait {
-                Some(wait) => {
-                    self.pause(wait, &format!("polling: {}", error.code()), observer)
-                        .await;
-                }
-                // The write itself was accepted; that its end cannot be seen does not say that it failed.
-                None => {
-                    return Err(Error::Unknown {
-                        host: url.host_str().unwrap_or_default().to_owned(),
-                        message: format!("its operation could not be followed: {error}"),
-                    });
-                }
-            }
-        }
-    }
-
-    async fn allowed(
+    /// Refuses an address to which the plane's token must not go, and tells.
+    pub(crate) async fn allowed(
         &self,
         plane: Plane,
         url: &Url,
@@ -669,74 +348,24 @@ impl Inner {
         checked
     }
 
-    fn call(&self, parts: &RequestParts, url: &Url, effect: Effect) -> Call {
-        Call {
-            client_request_id: self.random.uuid(),
-            effect,
-            plane: parts.plane,
-            method: parts.method.clone(),
-            url: url.clone(),
-            api_version: parts.api_version.clone(),
-            body: parts.body.clone(),
-            precondition: parts
-                .headers
-                .iter()
-                .find(|(name, _)| {
-                    name.eq_ignore_ascii_case("if-match")
-                        || name.eq_ignore_ascii_case("if-none-match")
-                })
-                .map(|(name, value)| format!("{name}: {value}")),
+    /// Waits for a turn on the bucket.
+    pub(crate) async fn admit(&self, key: &Key, priority: Priority, observer: &dyn Observer) {
+        loop {
+            let turn = self.throttle.take(key, priority);
+            if turn.wait.is_zero() {
+                return;
+            }
+            self.pause(turn.wait, "keeping within the request budget", observer)
+                .await;
+            if self.throttle.stands(key, turn) {
+                return;
+            }
         }
     }
 
-    fn outcome(&self, result: &Result<Ended, Error>, effect: Effect, began: u64) -> Outcome {
-        let duration_us = self.clock.mono_us().saturating_sub(began);
-        match result {
-            Ok(Ended {
-                response,
-                operation,
-            }) => Outcome {
-                kind: OutcomeKind::Ok,
-                status: Some(response.status),
-                error_code: None,
-                message: None,
-                request_id: response.request_id(),
-                correlation_request_id: response
-                    .header("x-ms-correlation-request-id")
-                    .map(str::to_owned),
-                server_date: response.header("date").map(str::to_owned),
-                duration_us,
-                operation: operation.clone(),
-                body: response.body.clone(),
-                etag: response.etag(),
-            },
-            Err(error) => Outcome {
-                // What only reads has no effect to be unsure of.
-                kind: if error.is_unknown() && effect != Effect::Read {
-                    OutcomeKind::Unknown
-                } else {
-                    OutcomeKind::Failed
-                },
-                status: error.status(),
-                error_code: Some(error.code().to_owned()),
-                message: Some(error.to_string()),
-                request_id: match error {
-                    Error::Service { request_id, .. } => request_id.clone(),
-                    _ => None,
-                },
-                correlation_request_id: None,
-                server_date: None,
-                duration_us,
-                operation: None,
-                body: Bytes::new(),
-                etag: None,
-            },
-        }
-    }
-
-    fn learn(&self, key: &Key, response: &Response) {
+    pub(crate) fn learn(&self, key: &Key, response: &Response) {
         self.throttle
-            .learn(key, |name| response.header(name).map(str::to_owned), None);
+            .learn(key, |name| response.header(name).map(str::to_owned));
         let date = response
             .header("date")
             .and_then(|text| DateTime::parse_from_rfc2822(text).ok());
@@ -747,7 +376,7 @@ impl Inner {
         }
     }
 
-    async fn pause(&self, wait: Duration, why: &str, observer: &dyn Observer) {
+    pub(crate) async fn pause(&self, wait: Duration, why: &str, observer: &dyn Observer) {
         if wait.is_zero() {
             return;
         }
@@ -762,38 +391,10 @@ impl Inner {
         self.clock.sleep(wait).await;
     }
 
-    fn http_date(&self) -> String {
+    pub(crate) fn http_date(&self) -> String {
         self.clock
             .now()
             .format("%a, %d %b %Y %H:%M:%S GMT")
             .to_string()
     }
-}
-
-/// Says what a lost answer means: of a write that its effect is unknown.
-fn lost(error: Error, effect: Effect, url: &Url) -> Error {
-    if effect == Effect::Read {
-        return error;
-    }
-    Error::Unknown {
-        host: url.host_str().unwrap_or_default().to_owned(),
-        message: error.to_string(),
-    }
-}
-
-/// Returns the claims that a challenge asks for; padding may be missing and the alphabet either (graph-and-data-planes.md 5.5).
-fn claims_of(header: &str) -> Option<Vec<u8>> {
-    if !header.contains("insufficient_claims") {
-        return None;
-    }
-    let start = header.find("claims=\"")? + "claims=\"".len();
-    let text: String = header[start..]
-        .chars()
-        .take_while(|c| *c != '"')
-        .filter(|c| *c != '=')
-        .collect();
-    let text = text.replace('-', "+").replace('_', "/");
-    base64::engine::general_purpose::STANDARD_NO_PAD
-        .decode(text)
-        .ok()
 }

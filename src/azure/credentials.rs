@@ -87,6 +87,14 @@ pub struct Identity {
     pub upn: Option<String>,
     /// When the token ends.
     pub expires: Option<DateTime<Utc>>,
+    /// `app` or `user`, where the token says it.
+    pub kind: Option<String>,
+    /// The application permissions granted (`roles`).
+    pub roles: Vec<String>,
+    /// The delegated permissions granted (`scp`).
+    pub scopes: Vec<String>,
+    /// The directory roles held, by template id (`wids`); not complete where there are many groups.
+    pub directory_roles: Vec<String>,
 }
 
 impl Identity {
@@ -101,7 +109,7 @@ impl Identity {
 
 /// A credential of `azure_identity`.
 pub struct SdkCredential {
-    make: Box<dyn Fn() -> azure_core::Result<Arc<dyn TokenCredential>> + Send + Sync>,
+    make: Box<dyn Fn() -> Result<Arc<dyn TokenCredential>, Error> + Send + Sync>,
     current: Mutex<Arc<dyn TokenCredential>>,
     name: &'static str,
 }
@@ -125,12 +133,19 @@ impl SdkCredential {
             AuthKind::ManagedIdentity => "managed-identity",
             AuthKind::Cli => "azure-cli",
         };
-        let make = Box::new(move || make(kind, &env, &cloud, &http));
-        let current = make().map_err(|error| Error::Auth {
-            scope: "any resource".to_owned(),
-            message: format!("the {name} credential cannot be made: {}", chain(&error)),
-            aadsts: None,
-        })?;
+        let make = Box::new(move || {
+            // The metadata service of a machine cannot be reached through a proxy.
+            let pool = match kind {
+                AuthKind::ManagedIdentity => http.direct()?,
+                _ => http.pool(&cloud.login, false)?,
+            };
+            make(kind, &env, &options(&cloud, pool)).map_err(|error| Error::Auth {
+                scope: "any resource".to_owned(),
+                message: format!("the {name} credential cannot be made: {}", chain(&error)),
+                aadsts: None,
+            })
+        });
+        let current = make()?;
         Ok(Self {
             make,
             current: Mutex::new(current),
@@ -155,8 +170,7 @@ fn offered(env: &AuthEnvironment) -> AuthKind {
 fn make(
     kind: AuthKind,
     env: &AuthEnvironment,
-    cloud: &Cloud,
-    http: &Http,
+    options: &SdkOptions,
 ) -> azure_core::Result<Arc<dyn TokenCredential>> {
     let tenant = env.tenant.clone().unwrap_or_default();
     match kind {
@@ -167,7 +181,7 @@ fn make(
                 .map(|secret| secret.reveal().to_owned())
                 .unwrap_or_default();
             let options = ClientSecretCredentialOptions {
-                client_options: options(cloud, http),
+                client_options: options.clone(),
             };
             let client = env.client_id.clone().unwrap_or_default();
             Ok(ClientSecretCredential::new(
@@ -180,7 +194,7 @@ fn make(
         AuthKind::WorkloadIdentity => Ok(WorkloadIdentityCredential::new(Some(
             WorkloadIdentityCredentialOptions {
                 credential_options: ClientAssertionCredentialOptions {
-                    client_options: options(cloud, http),
+                    client_options: options.clone(),
                 },
                 client_id: env.client_id.clone(),
                 tenant_id: env.tenant.clone(),
@@ -190,7 +204,7 @@ fn make(
         AuthKind::ManagedIdentity => Ok(ManagedIdentityCredential::new(Some(
             ManagedIdentityCredentialOptions {
                 user_assigned_id: env.client_id.clone().map(UserAssignedId::ClientId),
-                client_options: options(cloud, http),
+                client_options: options.clone(),
             },
         ))?),
         AuthKind::Cli => Ok(AzureCliCredential::new(Some(AzureCliCredentialOptions {
@@ -200,7 +214,7 @@ fn make(
     }
 }
 
-fn options(cloud: &Cloud, http: &Http) -> SdkOptions {
+fn options(cloud: &Cloud, pool: reqwest::Client) -> SdkOptions {
     let mut custom = CustomConfiguration::default();
     cloud
         .login
@@ -208,7 +222,7 @@ fn options(cloud: &Cloud, http: &Http) -> SdkOptions {
         .trim_end_matches('/')
         .clone_into(&mut custom.authority_host);
     SdkOptions {
-        transport: Some(Transport::new(Arc::new(http.client.clone()))),
+        transport: Some(Transport::new(Arc::new(pool))),
         cloud: Some(Arc::new(CloudConfiguration::Custom(custom))),
         ..SdkOptions::default()
     }
@@ -293,9 +307,15 @@ impl Tokens {
         {
             return Ok(token.clone());
         }
-        let token = self.source.fetch(scope).await?;
-        *kept = Some(token.clone());
-        Ok(token)
+        match (self.source.fetch(scope).await, kept.as_ref()) {
+            (Ok(token), _) => {
+                *kept = Some(token.clone());
+                Ok(token)
+            }
+            // The old one still opens the door; the sign-in may be back before it ends.
+            (Err(_), Some(old)) if old.expires > self.clock.now() => Ok(old.clone()),
+            (Err(error), _) => Err(error),
+        }
     }
 
     /// Drops the token of `scope` if it is still `used`, so that the next one is new.
@@ -336,12 +356,25 @@ pub(crate) fn identity(token: &Token) -> Identity {
             .iter()
             .find_map(|name| claims.get(*name)?.as_str().map(str::to_owned))
     };
+    let list = |name: &str| {
+        let items = claims.get(name).and_then(Value::as_array);
+        let texts = items.into_iter().flatten().filter_map(Value::as_str);
+        texts.map(str::to_owned).collect::<Vec<_>>()
+    };
     Identity {
         oid: text(&["oid", "sub"]).unwrap_or_default(),
         appid: text(&["appid", "azp"]).unwrap_or_default(),
         tenant: text(&["tid"]).unwrap_or_default(),
         upn: text(&["upn", "preferred_username", "unique_name"]),
         expires: Some(token.expires),
+        kind: text(&["idtyp"]),
+        roles: list("roles"),
+        scopes: text(&["scp"])
+            .unwrap_or_default()
+            .split_whitespace()
+            .map(str::to_owned)
+            .collect(),
+        directory_roles: list("wids"),
     }
 }
 

@@ -138,6 +138,16 @@ impl Error {
         self.code() == "ScopeLocked"
     }
 
+    /// Returns whether the service would not take the request yet, however long azir waited.
+    pub fn is_throttled(&self) -> bool {
+        self.status() == Some(429)
+    }
+
+    /// Returns whether the resource is not as the precondition says it was.
+    pub fn is_precondition(&self) -> bool {
+        self.status() == Some(412)
+    }
+
     /// Returns whether no token could be had or it was not accepted.
     pub fn is_auth(&self) -> bool {
         matches!(self, Self::Auth { .. } | Self::NeedsSignIn { .. }) || self.status() == Some(401)

@@ -1,7 +1,10 @@
-//! The one door: a single connection pool, no redirects, no retries of its own, capped answers.
+//! The one door: connection pools without redirects and without retries of their own.
+//!
+//! Pools differ in two things. Traffic to this machine never goes through a proxy, which could not reach it;
+//! and evidence is hashed as stored, so nothing may be decompressed on its way. Each is built at first use.
 
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
-use std::sync::{Arc, Once};
+use std::sync::{Arc, Once, OnceLock};
 use std::time::Duration;
 
 use reqwest::dns::{Addrs, Name, Resolve, Resolving};
@@ -9,44 +12,83 @@ use serde_json::Value;
 use url::Url;
 
 use super::error::{Error, chain};
+use super::origins::is_loopback;
 
-/// Answers larger than this are refused: no ARM, Graph or blob answer that azir asks for comes near it.
+/// Answers larger than this are refused, unpacked as they are: no ARM, Graph or blob answer that azir keeps in
+/// memory comes near it. Evidence is streamed.
 pub(crate) const MAX_BODY: usize = 256 * 1024 * 1024;
 
-/// The HTTP client of one process.
-#[derive(Clone, Debug)]
-pub struct Http {
-    /// For everything but evidence bytes.
-    pub(crate) client: reqwest::Client,
-    /// For blobs: bytes are hashed as stored, so nothing may be decompressed on the way.
-    pub(crate) exact: reqwest::Client,
+/// An answer whose body stands still for this long is lost.
+const STALLED: Duration = Duration::from_secs(60);
+
+/// The HTTP side of one process.
+#[derive(Clone)]
+pub struct Http(Arc<Shared>);
+
+struct Shared {
+    certificates: Vec<reqwest::Certificate>,
+    /// By whether the host is this machine, then by whether bytes must come as they are.
+    pools: [[OnceLock<reqwest::Client>; 2]; 2],
+}
+
+impl std::fmt::Debug for Http {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Http").finish_non_exhaustive()
+    }
 }
 
 impl Http {
-    /// Builds the client. `ca_bundle` is PEM text whose certificates are trusted besides the system's.
+    /// Takes a CA bundle, PEM text whose certificates are trusted besides the system's. Builds and opens nothing yet.
     ///
     /// # Errors
-    /// A bundle that holds no certificate; a system without any.
+    /// A bundle that holds no certificate.
     pub fn new(ca_bundle: Option<&[u8]>) -> Result<Self, Error> {
         provider();
-        Ok(Self {
-            client: build(ca_bundle, true)?,
-            exact: build(ca_bundle, false)?,
-        })
+        let certificates = match ca_bundle {
+            None => Vec::new(),
+            Some(pem) => reqwest::Certificate::from_pem_bundle(pem)
+                .ok()
+                .filter(|certificates| !certificates.is_empty())
+                .ok_or_else(|| {
+                    Error::Request("the CA bundle holds no PEM certificate".to_owned())
+                })?,
+        };
+        Ok(Self(Arc::new(Shared {
+            certificates,
+            pools: Default::default(),
+        })))
+    }
+
+    /// Returns the pool for `url`; `exact`: the bytes of answers must come as they are stored.
+    ///
+    /// # Errors
+    /// A system without any CA certificate, or with a bundle that cannot be used.
+    pub(crate) fn pool(&self, url: &Url, exact: bool) -> Result<reqwest::Client, Error> {
+        self.pick(is_loopback(url), exact)
+    }
+
+    /// Returns a pool that never goes through a proxy; the metadata service of a machine needs one.
+    pub(crate) fn direct(&self) -> Result<reqwest::Client, Error> {
+        self.pick(true, false)
+    }
+
+    fn pick(&self, direct: bool, exact: bool) -> Result<reqwest::Client, Error> {
+        let slot = &self.0.pools[usize::from(direct)][usize::from(exact)];
+        if let Some(client) = slot.get() {
+            return Ok(client.clone());
+        }
+        let client = build(&self.0.certificates, direct, exact)?;
+        Ok(slot.get_or_init(|| client).clone())
     }
 
     /// Gets JSON without any token; for metadata.
     pub(crate) async fn get_json(&self, url: &Url) -> Result<Value, Error> {
         let host = url.host_str().unwrap_or_default().to_owned();
-        let response =
-            self.client
-                .get(url.clone())
-                .send()
-                .await
-                .map_err(|error| Error::Unreachable {
-                    host: host.clone(),
-                    message: chain(&error.without_url()),
-                })?;
+        let sent = self.pool(url, false)?.get(url.clone()).timeout(STALLED);
+        let response = sent.send().await.map_err(|error| Error::Unreachable {
+            host: host.clone(),
+            message: chain(&error.without_url()),
+        })?;
         let status = response.status().as_u16();
         let body = body(response, &host).await?;
         if status != 200 {
@@ -62,51 +104,68 @@ impl Http {
 /// Reads a body up to the cap.
 pub(crate) async fn body(mut response: reqwest::Response, host: &str) -> Result<Vec<u8>, Error> {
     let mut bytes = Vec::new();
-    loop {
-        match response.chunk().await {
-            Ok(Some(chunk)) if bytes.len() + chunk.len() > MAX_BODY => {
-                return Err(Error::TooLarge {
-                    host: host.to_owned(),
-                    limit: MAX_BODY,
-                });
-            }
-            Ok(Some(chunk)) => bytes.extend_from_slice(&chunk),
-            Ok(None) => return Ok(bytes),
-            Err(error) => {
-                return Err(Error::Malformed {
-                    host: host.to_owned(),
-                    message: chain(&error.without_url()),
-                });
-            }
+    while let Some(chunk) = chunk(&mut response, host).await? {
+        if bytes.len() + chunk.len() > MAX_BODY {
+            return Err(Error::TooLarge {
+                host: host.to_owned(),
+                limit: MAX_BODY,
+            });
         }
+        bytes.extend_from_slice(&chunk);
+    }
+    Ok(bytes)
+}
+
+/// Reads the next piece of a body, or nothing at its end.
+pub(crate) async fn chunk(
+    response: &mut reqwest::Response,
+    host: &str,
+) -> Result<Option<bytes::Bytes>, Error> {
+    let broken = |message: String| Error::Malformed {
+        host: host.to_owned(),
+        message: format!("the answer broke off: {message}"),
+    };
+    match tokio::time::timeout(STALLED, response.chunk()).await {
+        Ok(Ok(chunk)) => Ok(chunk),
+        Ok(Err(error)) => Err(broken(chain(&error.without_url()))),
+        Err(_) => Err(broken(format!("nothing for {} s", STALLED.as_secs()))),
     }
 }
 
-fn build(ca_bundle: Option<&[u8]>, gzip: bool) -> Result<reqwest::Client, Error> {
+fn build(
+    certificates: &[reqwest::Certificate],
+    direct: bool,
+    exact: bool,
+) -> Result<reqwest::Client, Error> {
+    let merged = settings(direct, exact).tls_certs_merge(certificates.to_vec());
+    let built = match merged.build() {
+        // A container may have no CA store at all; what is on this machine needs the bundle alone.
+        Err(_) if direct && !certificates.is_empty() => settings(direct, exact)
+            .tls_certs_only(certificates.to_vec())
+            .build(),
+        other => other,
+    };
+    built.map_err(|error| Error::Request(format!("no TLS client can be made: {}", chain(&error))))
+}
+
+fn settings(direct: bool, exact: bool) -> reqwest::ClientBuilder {
     let mut builder = reqwest::Client::builder()
         // A redirect would carry the token elsewhere.
         .redirect(reqwest::redirect::Policy::none())
         // reqwest retries refused HTTP/2 streams by itself; the journal would miss those attempts.
         .retry(reqwest::retry::never())
         .connect_timeout(Duration::from_secs(10))
-        .read_timeout(Duration::from_secs(60))
         .pool_idle_timeout(Duration::from_secs(90))
         .tcp_nodelay(true)
         .dns_resolver(Arc::new(Resolver))
         .user_agent(concat!("azir/", env!("CARGO_PKG_VERSION")));
-    if !gzip {
+    if direct {
+        builder = builder.no_proxy();
+    }
+    if exact {
         builder = builder.no_gzip();
     }
-    if let Some(pem) = ca_bundle {
-        let certificates = reqwest::Certificate::from_pem_bundle(pem)
-            .ok()
-            .filter(|certificates| !certificates.is_empty())
-            .ok_or_else(|| Error::Request("the CA bundle holds no PEM certificate".to_owned()))?;
-        builder = builder.tls_certs_merge(certificates);
-    }
     builder
-        .build()
-        .map_err(|error| Error::Request(format!("no TLS client can be made: {}", chain(&error))))
 }
 
 /// Installs the TLS provider once a process; a second install would be refused and changes nothing.

@@ -6,7 +6,7 @@ use serde_json::Value;
 use url::Url;
 
 use super::error::{Error, envelope};
-use super::request::Response;
+use super::request::{Plane, Response};
 
 /// How an operation is followed.
 #[derive(Clone, Debug, Eq, PartialEq)]
@@ -17,6 +17,20 @@ pub(crate) enum Watch {
     Location { url: Url },
     /// The resource itself, until its `provisioningState` is final.
     Resource,
+    /// The resource itself, until it is gone.
+    Absence,
+}
+
+impl Watch {
+    /// Returns how to go on when the operation's own address tells nothing any more: only the resource can.
+    /// Of an action (POST) nothing can.
+    pub(crate) fn without_record(method: &str) -> Option<Self> {
+        match method {
+            "PUT" | "PATCH" => Some(Self::Resource),
+            "DELETE" => Some(Self::Absence),
+            _ => None,
+        }
+    }
 }
 
 /// What a poll says.
@@ -28,39 +42,63 @@ pub(crate) enum Progress {
     Succeeded,
     /// Over, and failed.
     Failed(Error),
-    /// The record of the operation is gone; only the resource can tell.
+    /// The record of the operation is gone or closed to us; only the resource can tell.
     Gone,
 }
 
-/// Returns how to follow what `response` to `method` began, or nothing if it is already over.
-pub(crate) fn watch(method: &str, response: &Response) -> Result<Option<Watch>, Error> {
-    let location = url(response, "location")?;
-    if let Some(url) = url(response, "azure-asyncoperation")? {
-        return Ok(Some(Watch::Status { url, location }));
+/// Returns how to follow what `response` to `method` on `url` began, or nothing if it is already over.
+///
+/// Operations are ARM's. Of Graph a 202 with a `Location` is one, whose address answers with a `status`; a 201's
+/// `Location` is the thing made. An address that cannot be read is as good as none.
+pub(crate) fn watch(plane: Plane, method: &str, url: &Url, response: &Response) -> Option<Watch> {
+    let address = |name: &str| response.header(name).and_then(|text| url.join(text).ok());
+    let location = address("location");
+    match plane {
+        Plane::Graph if response.status == 202 => {
+            return location.map(|url| Watch::Status {
+                url,
+                location: None,
+            });
+        }
+        Plane::Arm => {}
+        Plane::Graph | Plane::Vault | Plane::Logs | Plane::Blob => return None,
+    }
+    if let Some(url) = address("azure-asyncoperation") {
+        return Some(Watch::Status { url, location });
     }
     if let (Some(url), 200..=202) = (location, response.status)
         && (response.status == 202 || method != "GET")
     {
-        return Ok(Some(Watch::Location { url }));
+        return Some(Watch::Location { url });
     }
-    let writes_resource = matches!(method, "PUT" | "PATCH");
     let state = serde_json::from_slice::<Value>(&response.body)
         .ok()
         .as_ref()
         .and_then(provisioning_state);
-    Ok(match (writes_resource, response.status, state) {
-        (true, _, Some(state)) if !is_final(&state) => Some(Watch::Resource),
-        (true, 202, None) => Some(Watch::Resource),
+    match (method, response.status, state) {
+        // A final state that is no success is read, and told, by the first poll.
+        ("PUT" | "PATCH", _, Some(state)) if !state.eq_ignore_ascii_case("Succeeded") => {
+            Some(Watch::Resource)
+        }
+        ("PUT" | "PATCH", 202, None) => Some(Watch::Resource),
+        ("DELETE", 202, _) => Some(Watch::Absence),
         _ => None,
-    })
+    }
 }
 
 /// Reads the answer of a poll.
 pub(crate) fn progress(watch: &Watch, response: &Response) -> Progress {
-    if matches!(response.status, 404 | 410) {
-        return Progress::Gone;
+    let missing = matches!(response.status, 404 | 410);
+    match watch {
+        Watch::Absence if missing || response.status == 204 => return Progress::Succeeded,
+        Watch::Absence if response.status < 300 => {
+            return Progress::Running("Deleting".to_owned());
+        }
+        // Polling is authorised at the subscription or group, not at the resource (arm.md section 1.6).
+        _ if missing || matches!(response.status, 401 | 403) => return Progress::Gone,
+        _ => {}
     }
-    if response.status >= 400 {
+    if response.status >= 300 {
         return Progress::Failed(super::error::service(
             response.status,
             &response.body,
@@ -70,10 +108,10 @@ pub(crate) fn progress(watch: &Watch, response: &Response) -> Progress {
     }
     let body = serde_json::from_slice::<Value>(&response.body).unwrap_or(Value::Null);
     match watch {
-        Watch::Location { .. } if response.status == 202 => {
+        Watch::Location { .. } | Watch::Absence if response.status == 202 => {
             Progress::Running("InProgress".to_owned())
         }
-        Watch::Location { .. } => Progress::Succeeded,
+        Watch::Location { .. } | Watch::Absence => Progress::Succeeded,
         Watch::Status { .. } => of_state(
             body.get("status")
                 .and_then(Value::as_str)
@@ -128,19 +166,6 @@ fn is_final(state: &str) -> bool {
         .any(|word| word.eq_ignore_ascii_case(state))
 }
 
-/// Returns the address in a header; one that is no URL is an error, not a reason to stop polling.
-fn url(response: &Response, name: &str) -> Result<Option<Url>, Error> {
-    let Some(text) = response.header(name) else {
-        return Ok(None);
-    };
-    Url::parse(text)
-        .map(Some)
-        .map_err(|error| Error::Malformed {
-            host: response.host.clone(),
-            message: format!("its {name} header is no URL ({error})"),
-        })
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -159,46 +184,62 @@ mod tests {
     }
 
     const AAO: (&str, &str) = ("Azure-AsyncOperation", "https://h/op");
-    const LOC: (&str, &str) = ("Location", "https://h/loc");
+    const LOC: (&str, &str) = ("Location", "/loc");
+
+    fn begun(plane: Plane, method: &str, response: &Response) -> Option<Watch> {
+        watch(plane, method, &Url::parse("https://h/x").unwrap(), response)
+    }
+
+    fn at(address: &str) -> Url {
+        Url::parse(address).unwrap()
+    }
 
     #[test]
     fn the_status_address_comes_before_the_location_at_any_success() {
         for status in [200, 201, 202] {
-            assert!(
-                matches!(
-                    watch("PUT", &response(status, &[LOC, AAO], "{}")),
-                    Ok(Some(Watch::Status { .. }))
-                ),
+            assert_eq!(
+                begun(Plane::Arm, "PUT", &response(status, &[LOC, AAO], "{}")),
+                Some(Watch::Status {
+                    url: at("https://h/op"),
+                    location: Some(at("https://h/loc"))
+                }),
                 "{status}"
             );
         }
+        assert_eq!(
+            begun(Plane::Arm, "DELETE", &response(202, &[LOC], "")),
+            Some(Watch::Location {
+                url: at("https://h/loc")
+            })
+        );
+    }
+
+    #[test]
+    fn without_an_address_the_resource_itself_is_watched() {
+        let in_state = |state: &str| {
+            let body = format!(r#"{{"properties":{{"provisioningState":"{state}"}}}}"#);
+            begun(Plane::Arm, "PUT", &response(200, &[], &body))
+        };
+        assert_eq!(in_state("Updating"), Some(Watch::Resource));
+        assert_eq!(in_state("Failed"), Some(Watch::Resource));
+        assert_eq!(in_state("Succeeded"), None);
+        let accepted = response(202, &[], "");
+        assert_eq!(begun(Plane::Arm, "DELETE", &accepted), Some(Watch::Absence));
+        assert_eq!(begun(Plane::Arm, "PATCH", &accepted), Some(Watch::Resource));
+        assert_eq!(begun(Plane::Arm, "POST", &accepted), None);
+    }
+
+    #[test]
+    fn a_location_of_graph_is_an_operation_only_with_202() {
+        assert_eq!(
+            begun(Plane::Graph, "POST", &response(201, &[LOC], "{}")),
+            None
+        );
         assert!(matches!(
-            watch("DELETE", &response(202, &[LOC], "")),
-            Ok(Some(Watch::Location { .. }))
+            begun(Plane::Graph, "POST", &response(202, &[LOC], "")),
+            Some(Watch::Status { .. })
         ));
-        assert!(matches!(
-            watch(
-                "PUT",
-                &response(
-                    201,
-                    &[],
-                    r#"{"properties":{"provisioningState":"Updating"}}"#
-                )
-            ),
-            Ok(Some(Watch::Resource))
-        ));
-        assert!(matches!(
-            watch(
-                "PUT",
-                &response(
-                    200,
-                    &[],
-                    r#"{"properties":{"provisioningState":"Succeeded"}}"#
-                )
-            ),
-            Ok(None)
-        ));
-        assert!(watch("PUT", &response(202, &[("Location", "not a url")], "")).is_err());
+        assert_eq!(begun(Plane::Blob, "PUT", &response(202, &[LOC], "")), None);
     }
 
     #[test]

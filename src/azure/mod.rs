@@ -2,18 +2,22 @@
 //!
 //! Knows hosts, tokens, retries, throttles, long-running operations and paging of Azure Resource
 //! Manager, Microsoft Graph, Key Vault, Log Analytics and Blob storage. Knows no runbook, no journal
-//! and no particular resource. Start reading at [`client`]; each policy it follows is a file: `retry`,
-//! `throttle`, `lro`, `origins`, `pages`.
+//! and no particular resource. Start reading at [`client`]; each policy it follows is a file: `reads`,
+//! `origins`, `throttle`, `retry`, `lro`, `pages`.
 
 pub mod client;
 pub mod cloud;
 pub mod credentials;
+pub mod download;
 pub mod error;
+mod exchange;
 pub mod http;
 mod lro;
 pub mod observe;
+mod operation;
 mod origins;
 pub mod pages;
+mod reads;
 pub mod request;
 mod retry;
 mod send;
@@ -22,8 +26,10 @@ mod throttle;
 pub use client::{Client, ClientOptions, Reader};
 pub use cloud::Cloud;
 pub use credentials::{AuthEnvironment, AuthKind, Identity, SdkCredential, Token, TokenSource};
+pub use download::Download;
 pub use error::Error;
 pub use http::Http;
 pub use observe::{Call, ClientNote, Observer, Operation, Outcome, OutcomeKind, Refused};
 pub use pages::Pages;
 pub use request::{Effect, Plane, ReadRequest, RequestParts, Response, WriteRequest};
+pub use throttle::Priority;

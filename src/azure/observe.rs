@@ -131,6 +131,13 @@ pub enum ClientNote {
         /// The host that refused it.
         host: String,
     },
+    /// A write took effect, and what it left could not be read back.
+    Unread {
+        /// The host that would not tell.
+        host: String,
+        /// Why.
+        why: String,
+    },
     /// A server named an address outside the cloud; nothing was sent there.
     Foreign {
         /// Its origin.
@@ -146,6 +153,12 @@ impl std::fmt::Display for ClientNote {
             Self::Waiting { why, seconds } => write!(f, "waiting {seconds:.1} s: {why}"),
             Self::Renewed { host } => {
                 write!(f, "{host} refused the token; a new one was asked for")
+            }
+            Self::Unread { host, why } => {
+                write!(
+                    f,
+                    "{host} took the write and did not show its result: {why}"
+                )
             }
             Self::Foreign { origin, from } => write!(
                 f,

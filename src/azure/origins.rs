@@ -53,6 +53,8 @@ impl Origins {
             let learned = self.learned.lock().unwrap_or_else(PoisonError::into_inner);
             key(url).is_some_and(|key| learned.contains(&key))
         };
+        // A suffix that means this machine is worth nothing to a cloud that is elsewhere.
+        let listed = listed && (!is_loopback(url) || is_loopback(&self.cloud.arm));
         if listed || (matches!(plane, Plane::Blob | Plane::Vault) && learned()) {
             Ok(())
         } else {

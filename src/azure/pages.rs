@@ -12,7 +12,7 @@ use url::Url;
 use super::client::Reader;
 use super::error::Error;
 use super::observe::Observer;
-use super::request::{ReadRequest, RequestParts};
+use super::request::{Plane, ReadRequest, RequestParts};
 use crate::digest::Digest;
 
 /// Pages of one list; more than this many means a service that never ends.
@@ -26,6 +26,7 @@ pub struct Pages {
     next: Next,
     seen: HashSet<Digest>,
     read: usize,
+    truncated: bool,
 }
 
 enum Next {
@@ -44,7 +45,13 @@ impl Pages {
             next: Next::First,
             seen: HashSet::new(),
             read: 0,
+            truncated: false,
         }
+    }
+
+    /// Returns whether the service cut the list short and gave no way to the rest: what was read is not all there is.
+    pub fn truncated(&self) -> bool {
+        self.truncated
     }
 
     /// Returns the items of the next page, or nothing at the end.
@@ -62,6 +69,10 @@ impl Pages {
                     .read(&ReadRequest(self.first.clone()), observer)
                     .await?
             }
+            // A query that is posted is posted again to the next page's address (arm.md section 1.7).
+            Next::Link(url) if self.first.method == "POST" && self.first.plane == Plane::Arm => {
+                self.reader.repeat_at(&self.first, url, observer).await?
+            }
             Next::Link(url) => self.reader.read_link(&self.first, url, observer).await?,
             Next::Token(token) => {
                 let parts = with_token(&self.first, token)?;
@@ -69,19 +80,36 @@ impl Pages {
             }
         };
         self.read += 1;
-        let mut body = response.json()?;
+        if response.status == 204 {
+            self.next = Next::End;
+            return Ok(Some(Vec::new()));
+        }
+        let body = response.json()?;
         let malformed = |message: String| Error::Malformed {
             host: response.host.clone(),
             message,
         };
         self.next = self.successor(&body).map_err(malformed)?;
-        match body.get_mut(&self.member).map(Value::take) {
-            Some(Value::Array(items)) => Ok(Some(items)),
+        // The service writes this as a string (arm.md section 12).
+        let cut = |value: &Value| value == "true" || value == &Value::Bool(true);
+        self.truncated |=
+            body.get("resultTruncated").is_some_and(cut) && matches!(self.next, Next::End);
+        match crate::json::member(&body, &self.member) {
+            Some(Value::Array(items)) => Ok(Some(items.clone())),
             _ => Err(malformed(format!(
                 "a page without the list {}",
                 self.member
             ))),
         }
+    }
+
+    /// What is posted to an address that a server chose must be a read there too.
+    fn still_reads(&self, link: &Url) -> Result<(), String> {
+        let mut parts = self.first.clone();
+        link.path().clone_into(&mut parts.path_or_url);
+        ReadRequest::new(parts)
+            .map(drop)
+            .map_err(|error| format!("a nextLink that is no read ({error})"))
     }
 
     fn successor(&mut self, body: &Value) -> Result<Next, String> {
@@ -90,7 +118,10 @@ impl Pages {
                 .and_then(Value::as_str)
                 .filter(|text| !text.is_empty())
         };
-        let link = text("nextLink").or_else(|| text("@odata.nextLink"));
+        let inner = || crate::json::member(body, "properties.nextLink")?.as_str();
+        let link = text("nextLink")
+            .or_else(|| text("@odata.nextLink"))
+            .or_else(|| inner().filter(|text| !text.is_empty()));
         let token = text("$skipToken");
         let Some(successor) = link.or(token) else {
             return Ok(Next::End);
@@ -99,9 +130,12 @@ impl Pages {
             return Err("a list that leads back to a page already read".to_owned());
         }
         match link {
-            Some(link) => Url::parse(link)
-                .map(Next::Link)
-                .map_err(|error| format!("a nextLink that is no URL ({error})")),
+            Some(link) => {
+                let url = Url::parse(link)
+                    .map_err(|error| format!("a nextLink that is no URL ({error})"))?;
+                self.still_reads(&url)?;
+                Ok(Next::Link(url))
+            }
             None => Ok(Next::Token(successor.to_owned())),
         }
     }

@@ -80,38 +80,16 @@ pub struct WriteRequest {
     pub(crate) idempotent: bool,
 }
 
-/// The POSTs that only read: by plane and the end of the path (arm.md sections 2.5 and 5.6; graph-and-data-planes.md 7).
-const READING_POSTS: [(Plane, &str); 8] = [
-    (Plane::Arm, "/effectivenetworksecuritygroups"),
-    (Plane::Arm, "/effectiveroutetable"),
-    (
-        Plane::Arm,
-        "/providers/microsoft.policyinsights/checkpolicyrestrictions",
-    ),
-    (Plane::Arm, "/providers/microsoft.resourcegraph/resources"),
-    (Plane::Graph, "/directoryobjects/getbyids"),
-    (Plane::Graph, "/getmembergroups"),
-    (Plane::Graph, "/security/runhuntingquery"),
-    (Plane::Logs, "/query"),
-];
-
 impl ReadRequest {
     /// Takes parts that read: GET, HEAD, or one of the POSTs known to read.
     ///
     /// # Errors
-    /// Any other method or POST.
+    /// Any other method or POST; an address or header that could turn the request into another one.
     pub fn new(parts: RequestParts) -> Result<Self, Error> {
-        let path = parts
-            .path_or_url
-            .split('?')
-            .next()
-            .unwrap_or_default()
-            .to_ascii_lowercase();
+        sound(&parts)?;
         let reads = match parts.method.as_str() {
             "GET" | "HEAD" => true,
-            "POST" => READING_POSTS
-                .iter()
-                .any(|(plane, end)| *plane == parts.plane && path.ends_with(end)),
+            "POST" => super::reads::is_reading_post(&parts),
             _ => false,
         };
         if reads {
@@ -129,8 +107,9 @@ impl WriteRequest {
     /// Takes parts that write. `idempotent`: sending it twice does no more than sending it once.
     ///
     /// # Errors
-    /// A method that does not write.
+    /// A method that does not write; an address or header that could turn the request into another one.
     pub fn new(parts: RequestParts, effect: Effect, idempotent: bool) -> Result<Self, Error> {
+        sound(&parts)?;
         let writes = matches!(parts.method.as_str(), "PUT" | "PATCH" | "POST" | "DELETE");
         if writes && effect != Effect::Read {
             Ok(Self {
@@ -144,6 +123,49 @@ impl WriteRequest {
                 parts.method, parts.path_or_url
             )))
         }
+    }
+}
+
+/// Headers that are the client's own business, or that make a service carry out another method than the one sent.
+const FORBIDDEN_HEADERS: [&str; 12] = [
+    "authorization",
+    "client-request-id",
+    "connection",
+    "content-length",
+    "cookie",
+    "host",
+    "proxy-authorization",
+    "transfer-encoding",
+    "x-http-method",
+    "x-http-method-override",
+    "x-method-override",
+    "x-ms-client-request-id",
+];
+
+/// Refuses what would send something else than it says: a `#` cuts the path off, `..` walks out of it.
+fn sound(parts: &RequestParts) -> Result<(), Error> {
+    let address = &parts.path_or_url;
+    let refuse = |why: &str| Err(Error::Request(format!("{address:?}: {why}")));
+    let odd = |c: char| c.is_control() || c.is_whitespace() || matches!(c, '#' | '\\');
+    if address.contains(odd) {
+        return refuse("an address holds no '#', backslash, space or control character");
+    }
+    let path = address.split('?').next().unwrap_or_default();
+    let dots = |segment: &str| {
+        let segment = segment.to_ascii_lowercase().replace("%2e", ".");
+        segment == "." || segment == ".."
+    };
+    if path.split('/').any(dots) {
+        return refuse("an address holds no relative segment");
+    }
+    let forbidden = |name: &str| {
+        FORBIDDEN_HEADERS
+            .iter()
+            .any(|known| known.eq_ignore_ascii_case(name.trim()))
+    };
+    match parts.headers.iter().find(|(name, _)| forbidden(name)) {
+        Some((name, _)) => refuse(&format!("the header {name} is not the caller's to set")),
+        None => Ok(()),
     }
 }
 
@@ -297,6 +319,33 @@ mod tests {
             assert!(
                 ReadRequest::new(parts(Plane::Arm, method, path)).is_err(),
                 "{method} {path}"
+            );
+        }
+    }
+
+    #[test]
+    fn a_write_cannot_dress_up_as_a_read() {
+        for path in [
+            "/vm/deallocate#/effectiveRouteTable",
+            "/vm/deallocate?x=/effectiveRouteTable",
+            "/vm/../effectiveRouteTable",
+            "/vm/%2E%2e/effectiveRouteTable",
+            "/vm\\effectiveRouteTable",
+            "/vm/effective RouteTable",
+        ] {
+            assert!(
+                ReadRequest::new(parts(Plane::Arm, "POST", path)).is_err(),
+                "{path}"
+            );
+        }
+        for name in ["X-HTTP-Method-Override", "Authorization", "host"] {
+            let mut parts = parts(Plane::Graph, "GET", "/v1.0/users");
+            parts.headers = vec![(name.to_owned(), "DELETE".to_owned())];
+            assert!(ReadRequest::new(parts.clone()).is_err(), "{name}");
+            parts.method = "POST".to_owned();
+            assert!(
+                WriteRequest::new(parts, Effect::Update, true).is_err(),
+                "{name}"
             );
         }
     }

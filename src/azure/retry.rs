@@ -22,6 +22,8 @@ pub(crate) enum Attempt<'a> {
 
 /// Attempts at one request; each is in the journal.
 pub(crate) const MAX_ATTEMPTS: u32 = 8;
+/// Attempts of which the service says that they came too early: patience, not hope, so there are more of them.
+const MAX_THROTTLED: u32 = 40;
 /// Attempts while nothing was ever sent: a host that is not there will not be there in a minute.
 const MAX_CONNECTS: u32 = 3;
 /// The longest wait that a service can ask of azir; a longer one is a failure told to the responder.
@@ -45,7 +47,11 @@ pub(crate) fn wait(
     asked: Option<Duration>,
     jitter: f64,
 ) -> Option<Duration> {
-    if number >= MAX_ATTEMPTS {
+    let most = match attempt {
+        Attempt::Answered { status: 429, .. } => MAX_THROTTLED,
+        _ => MAX_ATTEMPTS,
+    };
+    if number >= most {
         return None;
     }
     let doubling = |first: f64, most: f64| {
@@ -55,10 +61,10 @@ pub(crate) fn wait(
     let wait = match attempt {
         Attempt::NotSent if number < MAX_CONNECTS => doubling(0.5, 4.0),
         Attempt::NoAnswer if idempotent => doubling(0.5, 10.0),
-        Attempt::Answered { status: 429, .. } => asked.unwrap_or_else(|| doubling(5.0, 300.0)),
-        Attempt::Answered { code, .. } if BUSY.contains(&code) => {
-            asked.unwrap_or_else(|| doubling(2.0, 30.0))
+        Attempt::Answered { code, .. } if is_busy(code) => {
+            asked.unwrap_or_else(|| doubling(5.0, 30.0))
         }
+        Attempt::Answered { status: 429, .. } => asked.unwrap_or_else(|| doubling(5.0, 300.0)),
         Attempt::Answered { status: 503, .. } if idempotent || asked.is_some() => {
             asked.unwrap_or_else(|| doubling(1.0, 30.0))
         }
@@ -69,6 +75,17 @@ pub(crate) fn wait(
         _ => return None,
     };
     (wait <= MAX_WAIT).then_some(wait)
+}
+
+/// Returns whether a code says that the resource is busy, which is nothing to hold other requests for.
+pub(crate) fn is_busy(code: &str) -> bool {
+    BUSY.contains(&code)
+}
+
+/// Returns whether a write that was answered with `status` may have been carried out all the same. What `asked` to
+/// come again later was not taken on.
+pub(crate) fn may_have_happened(status: u16, asked: bool) -> bool {
+    matches!(status, 408 | 500 | 502 | 504) || (status == 503 && !asked)
 }
 
 /// Reads how long the service asks to wait: milliseconds where given, seconds, or an HTTP date.

@@ -3,12 +3,13 @@
 use std::time::Duration;
 
 use bytes::Bytes;
+use reqwest::header::{HeaderMap, HeaderName, HeaderValue};
 use url::Url;
 use uuid::Uuid;
 
 use super::credentials::Token;
 use super::error::{Error, chain};
-use super::http::{Http, MAX_BODY};
+use super::http::{Http, body};
 use super::request::{Plane, Response};
 
 /// Why an attempt has no answer.
@@ -29,61 +30,77 @@ pub(crate) struct Attempt<'a> {
     pub(crate) client_request_id: Uuid,
     /// The time as an HTTP date, for planes that want it.
     pub(crate) date: String,
+    /// Whether the body of a success is left on the connection, to be read piece by piece.
+    pub(crate) stream: bool,
 }
+
+/// An answer; the connection too, where the body was left on it.
+pub(crate) type Answered = (Response, Option<reqwest::Response>);
 
 /// The version of the Blob service's protocol: covers every call here and is known to the vendor's emulator
 /// (graph-and-data-planes.md section 8).
 const BLOB_VERSION: &str = "2021-12-02";
 
-/// Sends an attempt and reads the whole answer.
+/// How long a service may think. Log Analytics may be asked to take ten minutes (graph-and-data-planes.md section 7).
+const THINKING: Duration = Duration::from_secs(120);
+const QUERYING: Duration = Duration::from_secs(630);
+/// The slowest line that evidence is sent over, in bytes a second.
+const SLOWEST: u64 = 64 * 1024;
+
+/// Sends an attempt and reads the answer.
 pub(crate) async fn send(
     http: &Http,
     attempt: &Attempt<'_>,
     token: &Token,
-) -> Result<Response, NoAnswer> {
+) -> Result<Answered, NoAnswer> {
     let host = attempt.url.host_str().unwrap_or_default().to_owned();
-    let request = build(http, attempt, token).map_err(NoAnswer::NotSent)?;
-    let sent = if attempt.plane == Plane::Blob {
-        http.exact.execute(request).await
-    } else {
-        http.client.execute(request).await
-    };
-    let mut response = sent.map_err(|error| no_answer(&host, error))?;
-    let status = response.status().as_u16();
-    let headers = response
-        .headers()
-        .iter()
-        .map(|(name, value)| {
-            (
-                name.as_str().to_owned(),
-                String::from_utf8_lossy(value.as_bytes()).into_owned(),
-            )
-        })
-        .collect();
-    let mut body = Vec::new();
-    loop {
-        match response.chunk().await {
-            Ok(Some(chunk)) if body.len() + chunk.len() > MAX_BODY => {
-                return Err(NoAnswer::Lost(Error::TooLarge {
-                    host,
-                    limit: MAX_BODY,
-                }));
-            }
-            Ok(Some(chunk)) => body.extend_from_slice(&chunk),
-            Ok(None) => break,
-            Err(error) => {
-                let message = format!("the answer broke off: {}", chain(&error.without_url()));
-                return Err(NoAnswer::Lost(Error::Malformed { host, message }));
-            }
+    let exact = attempt.stream || attempt.plane == Plane::Blob;
+    let pool = http.pool(attempt.url, exact).map_err(NoAnswer::NotSent)?;
+    let request = build(attempt, token).map_err(NoAnswer::NotSent)?;
+    let patience = patience(attempt);
+    let sent = match tokio::time::timeout(patience, pool.execute(request)).await {
+        Ok(sent) => sent.map_err(|error| no_answer(&host, error))?,
+        Err(_) => {
+            return Err(NoAnswer::Lost(Error::Unreachable {
+                host,
+                message: format!("no answer within {} s", patience.as_secs()),
+            }));
         }
-    }
-    Ok(Response {
-        status,
-        headers,
-        body: body.into(),
+    };
+    let mut response = Response {
+        status: sent.status().as_u16(),
+        headers: headers(sent.headers()),
+        body: Bytes::new(),
         host,
         read_back: false,
-    })
+    };
+    if attempt.stream && (200..300).contains(&response.status) {
+        return Ok((response, Some(sent)));
+    }
+    response.body = body(sent, &response.host)
+        .await
+        .map_err(NoAnswer::Lost)?
+        .into();
+    Ok((response, None))
+}
+
+fn patience(attempt: &Attempt<'_>) -> Duration {
+    let length = attempt.body.as_ref().map_or(0, |body| body.len() as u64);
+    let thinking = match attempt.plane {
+        Plane::Logs => QUERYING,
+        Plane::Arm if attempt.url.path().ends_with("/query") => QUERYING,
+        _ => THINKING,
+    };
+    thinking + Duration::from_secs(length / SLOWEST)
+}
+
+fn headers(map: &HeaderMap) -> Vec<(String, String)> {
+    map.iter()
+        .map(|(name, value)| {
+            let text = String::from_utf8_lossy(value.as_bytes()).into_owned();
+            (name.as_str().to_owned(), text)
+        })
+        .collect()
 }
 
 fn no_answer(host: &str, error: reqwest::Error) -> NoAnswer {
@@ -97,47 +114,66 @@ fn no_answer(host: &str, error: reqwest::Error) -> NoAnswer {
     }
 }
 
-fn build(http: &Http, attempt: &Attempt<'_>, token: &Token) -> Result<reqwest::Request, Error> {
-    let refuse = |what: &str| Error::Request(format!("{what} cannot be sent in a header"));
-    let method =
-        reqwest::Method::from_bytes(attempt.method.as_bytes()).map_err(|_| refuse("the method"))?;
-    let mut bearer =
-        reqwest::header::HeaderValue::from_str(&format!("Bearer {}", token.value.reveal()))
-            .map_err(|_| refuse("the token"))?;
-    bearer.set_sensitive(true);
-    let id = attempt.client_request_id.to_string();
-    let mut request = http
-        .client
-        .request(method, attempt.url.clone())
-        .header("authorization", bearer)
-        .timeout(Duration::from_secs(120));
-    request = match attempt.plane {
-        Plane::Graph => request.header("client-request-id", &id),
-        Plane::Blob => request
-            .header("x-ms-client-request-id", &id)
-            .header("x-ms-version", BLOB_VERSION)
-            .header("x-ms-date", &attempt.date),
-        _ => request
-            .header("accept", "application/json")
-            .header("x-ms-client-request-id", &id)
-            .header("x-ms-return-client-request-id", "true"),
-    };
+fn build(attempt: &Attempt<'_>, token: &Token) -> Result<reqwest::Request, Error> {
+    let method = reqwest::Method::from_bytes(attempt.method.as_bytes())
+        .map_err(|_| Error::Request("the method cannot be sent".to_owned()))?;
+    let mut map = own_headers(attempt)?;
     for (name, value) in attempt.headers {
-        request = request.header(name, value);
+        // Said by the caller, it takes the place of our own: a header sent twice is read differently by each service.
+        set(&mut map, name, value)?;
+    }
+    let mut bearer = header(&format!("Bearer {}", token.value.reveal()), "the token")?;
+    bearer.set_sensitive(true);
+    map.insert(reqwest::header::AUTHORIZATION, bearer);
+    let mut request = reqwest::Request::new(method, attempt.url.clone());
+    *request.headers_mut() = map;
+    *request.body_mut() = attempt.body.clone().map(Into::into);
+    Ok(request)
+}
+
+fn own_headers(attempt: &Attempt<'_>) -> Result<HeaderMap, Error> {
+    let mut map = HeaderMap::new();
+    let id = attempt.client_request_id.to_string();
+    let own: &[(&str, &str)] = match attempt.plane {
+        Plane::Graph => &[
+            ("accept", "application/json"),
+            ("client-request-id", &id),
+            ("return-client-request-id", "true"),
+        ],
+        Plane::Blob => &[
+            ("x-ms-client-request-id", &id),
+            ("x-ms-date", &attempt.date),
+            ("x-ms-version", BLOB_VERSION),
+        ],
+        Plane::Arm | Plane::Vault | Plane::Logs => &[
+            ("accept", "application/json"),
+            ("x-ms-client-request-id", &id),
+            ("x-ms-return-client-request-id", "true"),
+        ],
+    };
+    for (name, value) in own {
+        set(&mut map, name, value)?;
     }
     match &attempt.body {
-        Some(body) => {
-            if attempt.plane != Plane::Blob {
-                request = request.header("content-type", "application/json");
-            }
-            request = request.body(body.clone());
+        Some(_) if attempt.plane != Plane::Blob => {
+            set(&mut map, "content-type", "application/json")?;
         }
         None if matches!(attempt.method, "POST" | "PUT" | "PATCH") => {
-            request = request.header("content-length", "0");
+            set(&mut map, "content-length", "0")?;
         }
-        None => {}
+        _ => {}
     }
-    request
-        .build()
-        .map_err(|error| Error::Request(chain(&error.without_url())))
+    Ok(map)
+}
+
+fn set(map: &mut HeaderMap, name: &str, value: &str) -> Result<(), Error> {
+    let key = HeaderName::from_bytes(name.as_bytes())
+        .map_err(|_| Error::Request(format!("{name:?} is no header name")))?;
+    map.insert(key, header(value, name)?);
+    Ok(())
+}
+
+fn header(value: &str, what: &str) -> Result<HeaderValue, Error> {
+    HeaderValue::from_str(value)
+        .map_err(|_| Error::Request(format!("{what} cannot be sent in a header")))
 }

@@ -1,7 +1,8 @@
 //! A shared budget per plane, subscription and kind of request, so that many targets do not throttle each other.
 //!
-//! The figures are ARM's token buckets (arm.md section 1.5); what the service says of the rest of a bucket is
-//! believed before our own count. A Retry-After holds everybody who draws on the same bucket.
+//! The figures are the documented buckets (arm.md section 1.5; graph-and-data-planes.md section 4); what the service
+//! says of the rest of a bucket is believed before our own count. A Retry-After holds everybody who draws on the same
+//! bucket. What contains may draw ahead on a bucket; what collects takes what is left over.
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -10,12 +11,33 @@ use std::time::Duration;
 use super::request::Plane;
 use crate::clock::Clock;
 
-/// Bucket size and refill a second of ARM: reads, writes, deletes.
-const ARM_BUCKETS: [(Kind, f64, f64); 3] = [
-    (Kind::Reads, 250.0, 25.0),
-    (Kind::Writes, 200.0, 10.0),
-    (Kind::Deletes, 200.0, 10.0),
+/// Plane, kind, size of the bucket, refill a second. What is not listed has no limit but the service's own word.
+const BUCKETS: [(Plane, Kind, f64, f64); 9] = [
+    (Plane::Arm, Kind::Reads, 250.0, 25.0),
+    (Plane::Arm, Kind::Writes, 200.0, 10.0),
+    (Plane::Arm, Kind::Deletes, 200.0, 10.0),
+    // 5,000 units in ten seconds (a tenant of middle size), at two units a read.
+    (Plane::Graph, Kind::Reads, 2_500.0, 250.0),
+    (Plane::Graph, Kind::Writes, 3_000.0, 20.0),
+    (Plane::Graph, Kind::Deletes, 3_000.0, 20.0),
+    (Plane::Graph, Kind::Reports, 5.0, 0.5),
+    // One a second for all apps of a tenant, and no Retry-After when it is exceeded.
+    (Plane::Graph, Kind::Protection, 1.0, 1.0),
+    (Plane::Logs, Kind::Writes, 200.0, 200.0 / 30.0),
 ];
+
+/// What share of a bucket collecting leaves for containment.
+const KEPT_BACK: f64 = 0.2;
+
+/// Who goes first where the budget is short.
+#[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
+pub enum Priority {
+    /// Cutting, and what cutting needs to know.
+    #[default]
+    Contain,
+    /// Evidence and inventories: yields to containment.
+    Collect,
+}
 
 /// The kind of request, as the limits count them: POST counts as a write, whatever it does.
 #[derive(Clone, Copy, Debug, Eq, Hash, PartialEq)]
@@ -23,10 +45,24 @@ pub(crate) enum Kind {
     Reads,
     Writes,
     Deletes,
+    /// Sign-in and audit logs of Graph.
+    Reports,
+    /// Identity Protection and conditional access of Graph.
+    Protection,
 }
 
 impl Kind {
-    pub(crate) fn of(method: &str) -> Self {
+    fn of(plane: Plane, method: &str, path: &str) -> Self {
+        let path = path.to_ascii_lowercase();
+        if plane == Plane::Graph && (path.contains("/auditlogs/") || path.contains("/reports/")) {
+            return Self::Reports;
+        }
+        if plane == Plane::Graph
+            && (path.contains("/identityprotection/")
+                || path.contains("/identity/conditionalaccess/"))
+        {
+            return Self::Protection;
+        }
         match method {
             "GET" | "HEAD" => Self::Reads,
             "DELETE" => Self::Deletes,
@@ -34,11 +70,12 @@ impl Kind {
         }
     }
 
+    /// Returns the word of ARM's headers.
     fn word(self) -> &'static str {
         match self {
-            Self::Reads => "reads",
             Self::Writes => "writes",
             Self::Deletes => "deletes",
+            Self::Reads | Self::Reports | Self::Protection => "reads",
         }
     }
 }
@@ -64,7 +101,7 @@ impl Key {
         Self {
             plane,
             scope: subscription.unwrap_or_else(|| "tenant".to_owned()),
-            kind: Kind::of(method),
+            kind: Kind::of(plane, method, path),
         }
     }
 }
@@ -75,6 +112,17 @@ struct Bucket {
     refill: f64,
     counted_us: u64,
     held_until_us: u64,
+    /// Counts the holds: a turn promised before one is promised no more.
+    holds: u64,
+}
+
+/// When a request may be sent.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub(crate) struct Turn {
+    /// How long to wait first.
+    pub(crate) wait: Duration,
+    /// The holds known when a place was taken; absent: no place was taken, ask again after the wait.
+    promised: Option<u64>,
 }
 
 /// The buckets of one process.
@@ -91,46 +139,69 @@ impl Throttle {
         }
     }
 
-    /// Takes one request's worth of `key`'s budget and returns how long to wait before sending it.
-    pub(crate) fn take(&self, key: &Key) -> Duration {
+    /// Asks for a turn on `key`'s bucket. Containment takes a place in the queue; collecting waits for spare room.
+    pub(crate) fn take(&self, key: &Key, priority: Priority) -> Turn {
         let now = self.clock.mono_us();
         let mut buckets = self.lock();
         let bucket = bucket(&mut buckets, key, now);
         bucket.refill_until(now);
+        let needed = match priority {
+            Priority::Contain => 1.0,
+            Priority::Collect => (bucket.size * KEPT_BACK).max(1.0),
+        };
+        let owed = ((needed - bucket.left) / bucket.refill).max(0.0);
+        let held = Duration::from_micros(bucket.held_until_us.saturating_sub(now));
+        let wait = held + Duration::from_secs_f64(if owed.is_finite() { owed } else { 0.0 });
+        if priority == Priority::Collect && !wait.is_zero() {
+            return Turn {
+                wait,
+                promised: None,
+            };
+        }
         // Below zero is what is already promised to those who wait.
         bucket.left -= 1.0;
-        let owed = if bucket.left < 0.0 {
-            -bucket.left / bucket.refill
-        } else {
-            0.0
-        };
-        let held = Duration::from_micros(bucket.held_until_us.saturating_sub(now));
-        held.max(Duration::from_secs_f64(owed))
+        Turn {
+            wait,
+            promised: Some(bucket.holds),
+        }
     }
 
-    /// Learns from an answer: what is left, and for how long everybody is told to wait.
-    pub(crate) fn learn(
-        &self,
-        key: &Key,
-        header: impl Fn(&str) -> Option<String>,
-        hold: Option<Duration>,
-    ) {
+    /// Returns whether a turn that was waited for still stands: nobody was told to hold in the meantime.
+    pub(crate) fn stands(&self, key: &Key, turn: Turn) -> bool {
+        let now = self.clock.mono_us();
+        let mut buckets = self.lock();
+        turn.promised == Some(bucket(&mut buckets, key, now).holds)
+    }
+
+    /// Holds everybody on `key`'s bucket for as long as the service asked.
+    pub(crate) fn hold(&self, key: &Key, hold: Duration) {
         let now = self.clock.mono_us();
         let mut buckets = self.lock();
         let bucket = bucket(&mut buckets, key, now);
-        if let Some(hold) = hold {
-            let until = now + u64::try_from(hold.as_micros()).unwrap_or(u64::MAX);
-            bucket.held_until_us = bucket.held_until_us.max(until);
-        }
+        bucket.refill_until(now);
+        let until = now.saturating_add(u64::try_from(hold.as_micros()).unwrap_or(u64::MAX));
+        bucket.held_until_us = bucket.held_until_us.max(until);
+        bucket.holds += 1;
+        // All places are void and asked for anew, so that the end of the hold is no burst.
+        bucket.left = bucket.left.clamp(0.0, 1.0);
+        bucket.counted_us = bucket.held_until_us;
+    }
+
+    /// Learns from an answer how much is left.
+    pub(crate) fn learn(&self, key: &Key, header: impl Fn(&str) -> Option<String>) {
         let scope = if key.scope == "tenant" {
             "tenant"
         } else {
             "subscription"
         };
         let name = format!("x-ms-ratelimit-remaining-{scope}-{}", key.kind.word());
-        if let Some(left) = header(&name).and_then(|text| text.trim().parse::<f64>().ok()) {
+        let left = header(&name).and_then(|text| text.trim().parse::<u32>().ok());
+        if let Some(left) = left {
+            let now = self.clock.mono_us();
+            let mut buckets = self.lock();
+            let bucket = bucket(&mut buckets, key, now);
             bucket.refill_until(now);
-            bucket.left = bucket.left.min(left);
+            bucket.left = bucket.left.min(f64::from(left));
         }
     }
 
@@ -141,7 +212,10 @@ impl Throttle {
 
 impl Bucket {
     fn refill_until(&mut self, now: u64) {
-        let passed = Duration::from_micros(now.saturating_sub(self.counted_us)).as_secs_f64();
+        if now <= self.counted_us {
+            return;
+        }
+        let passed = Duration::from_micros(now - self.counted_us).as_secs_f64();
         self.left = (self.left + passed * self.refill).min(self.size);
         self.counted_us = now;
     }
@@ -149,17 +223,19 @@ impl Bucket {
 
 fn bucket<'a>(buckets: &'a mut HashMap<Key, Bucket>, key: &Key, now: u64) -> &'a mut Bucket {
     buckets.entry(key.clone()).or_insert_with(|| {
-        let (size, refill) = ARM_BUCKETS
+        let (size, refill) = BUCKETS
             .iter()
-            .find(|(kind, ..)| *kind == key.kind && key.plane == Plane::Arm)
-            // Other planes publish no bucket; only what they answer holds azir back.
-            .map_or((f64::INFINITY, 1.0), |(_, size, refill)| (*size, *refill));
+            .find(|(plane, kind, ..)| *plane == key.plane && *kind == key.kind)
+            .map_or((f64::MAX, f64::MAX), |(_, _, size, refill)| {
+                (*size, *refill)
+            });
         Bucket {
             left: size,
             size,
             refill,
             counted_us: now,
             held_until_us: 0,
+            holds: 0,
         }
     })
 }
@@ -169,44 +245,90 @@ mod tests {
     use super::*;
     use crate::clock::ManualClock;
 
-    fn clock() -> Arc<ManualClock> {
-        Arc::new(ManualClock::at(chrono::DateTime::UNIX_EPOCH))
+    fn throttle() -> (Arc<ManualClock>, Throttle) {
+        let clock = Arc::new(ManualClock::at(chrono::DateTime::UNIX_EPOCH));
+        (clock.clone(), Throttle::new(clock))
+    }
+
+    fn wait(throttle: &Throttle, key: &Key) -> Duration {
+        throttle.take(key, Priority::Contain).wait
     }
 
     #[test]
     fn beyond_the_bucket_requests_are_spaced_at_the_refill() {
-        let clock = clock();
-        let throttle = Throttle::new(clock.clone());
+        let (clock, throttle) = throttle();
         let key = Key::of(Plane::Arm, "PUT", "/subscriptions/S/x");
         for _ in 0..200 {
-            assert_eq!(throttle.take(&key), Duration::ZERO);
+            assert_eq!(wait(&throttle, &key), Duration::ZERO);
         }
-        assert_eq!(throttle.take(&key), Duration::from_millis(100));
-        assert_eq!(throttle.take(&key), Duration::from_millis(200));
-        assert_eq!(
-            throttle.take(&Key::of(Plane::Arm, "PUT", "/subscriptions/other/x")),
-            Duration::ZERO
-        );
+        assert_eq!(wait(&throttle, &key), Duration::from_millis(100));
+        assert_eq!(wait(&throttle, &key), Duration::from_millis(200));
+        let other = Key::of(Plane::Arm, "PUT", "/subscriptions/other/x");
+        assert_eq!(wait(&throttle, &other), Duration::ZERO);
         clock.advance(Duration::from_secs(1));
-        assert_eq!(throttle.take(&key), Duration::ZERO);
+        assert_eq!(wait(&throttle, &key), Duration::ZERO);
     }
 
     #[test]
-    fn what_the_service_says_holds_everybody_on_the_bucket() {
-        let clock = clock();
-        let throttle = Throttle::new(clock.clone());
+    fn what_the_service_says_of_the_rest_is_believed() {
+        let (_, throttle) = throttle();
         let key = Key::of(Plane::Arm, "GET", "/subscriptions/S/x");
-        throttle.learn(
-            &key,
-            |name| (name == "x-ms-ratelimit-remaining-subscription-reads").then(|| "1".to_owned()),
-            None,
+        throttle.learn(&key, |name| {
+            (name == "x-ms-ratelimit-remaining-subscription-reads").then(|| "1".to_owned())
+        });
+        assert_eq!(wait(&throttle, &key), Duration::ZERO);
+        assert_eq!(wait(&throttle, &key), Duration::from_millis(40));
+    }
+
+    #[test]
+    fn a_hold_voids_places_and_its_end_is_no_burst() {
+        let (clock, throttle) = throttle();
+        let key = Key::of(Plane::Arm, "GET", "/subscriptions/S/x");
+        let early = throttle.take(&key, Priority::Contain);
+        assert!(throttle.stands(&key, early));
+        throttle.hold(&key, Duration::from_secs(9));
+        assert!(!throttle.stands(&key, early));
+        let same = Key::of(Plane::Arm, "GET", "/SUBSCRIPTIONS/s/y");
+        assert_eq!(wait(&throttle, &same), Duration::from_secs(9));
+        assert_eq!(wait(&throttle, &same), Duration::from_millis(9_040));
+        assert_eq!(wait(&throttle, &same), Duration::from_millis(9_080));
+        clock.advance(Duration::from_secs(60));
+        assert_eq!(wait(&throttle, &same), Duration::ZERO);
+    }
+
+    #[test]
+    fn collecting_leaves_room_for_containment() {
+        let (clock, throttle) = throttle();
+        let key = Key::of(Plane::Arm, "GET", "/subscriptions/S/x");
+        let mut taken = 0;
+        while throttle.take(&key, Priority::Collect).wait.is_zero() {
+            taken += 1;
+        }
+        assert_eq!(taken, 201);
+        for _ in 0..49 {
+            assert_eq!(wait(&throttle, &key), Duration::ZERO);
+        }
+        let turn = throttle.take(&key, Priority::Collect);
+        assert!(turn.wait >= Duration::from_secs(1), "{turn:?}");
+        clock.advance(turn.wait);
+        assert!(
+            !throttle.stands(&key, turn),
+            "it has no place and must ask again"
         );
-        assert_eq!(throttle.take(&key), Duration::ZERO);
-        assert_eq!(throttle.take(&key), Duration::from_millis(40));
-        throttle.learn(&key, |_| None, Some(Duration::from_secs(9)));
-        assert_eq!(
-            throttle.take(&Key::of(Plane::Arm, "GET", "/SUBSCRIPTIONS/s/y")),
-            Duration::from_secs(9)
-        );
+        assert!(throttle.take(&key, Priority::Collect).wait.is_zero());
+    }
+
+    #[test]
+    fn graph_reports_have_a_small_bucket_and_blobs_none() {
+        let (_, throttle) = throttle();
+        let reports = Key::of(Plane::Graph, "GET", "/v1.0/auditLogs/signIns");
+        for _ in 0..5 {
+            assert_eq!(wait(&throttle, &reports), Duration::ZERO);
+        }
+        assert_eq!(wait(&throttle, &reports), Duration::from_secs(2));
+        let blobs = Key::of(Plane::Blob, "PUT", "/c/b");
+        for _ in 0..10_000 {
+            assert_eq!(wait(&throttle, &blobs), Duration::ZERO);
+        }
     }
 }

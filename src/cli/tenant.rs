@@ -7,7 +7,7 @@ use clap::ArgMatches;
 use super::out;
 use super::refusal::Refusal;
 use crate::clock::SystemClock;
-use crate::lab::{Faults, Lab, Options, scenario::Scenario};
+use crate::lab::{Faults, Lab, Options, ScaledClock, scenario::Scenario};
 use crate::random::{Random, SeededRandom, SystemRandom};
 
 /// Serves until SIGTERM or ctrl-C.
@@ -52,17 +52,26 @@ pub(super) fn serve(own: &ArgMatches) -> Result<u8, Refusal> {
         page: own.get_one::<usize>("page").copied(),
         faults,
         folder: std::env::temp_dir().join(format!("azir-lab-{}", std::process::id())),
-        clock: Arc::new(SystemClock),
+        clock: Arc::new(ScaledClock::new(
+            Arc::new(SystemClock),
+            own.get_one::<f64>("clock-scale").copied().unwrap_or(1.0),
+        )),
         random,
     };
     let folder = options.folder.clone();
     let lab = Lab::start(options)
         .map_err(|error| Refusal::failed("lab", error.to_string(), "azir lab serve --port 0"))?;
-    out::result(&serde_json::to_string(lab.ready()).unwrap_or_default());
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .build();
-    let waited = runtime.map(|runtime| runtime.block_on(stopped()));
+    // Whoever reads the line may send the signal at once, so the signal is listened for before.
+    let waited = runtime.map(|runtime| {
+        runtime.block_on(async {
+            let stop = stopped();
+            out::result(&serde_json::to_string(lab.ready()).unwrap_or_default());
+            stop.await;
+        });
+    });
     drop(lab);
     // Only the certificate was in it, and that went with the lab.
     let _ = std::fs::remove_dir(folder);
@@ -71,18 +80,20 @@ pub(super) fn serve(own: &ArgMatches) -> Result<u8, Refusal> {
         .map_err(|error| Refusal::failed("lab", error.to_string(), "azir lab serve"))
 }
 
-async fn stopped() {
+/// Listens for SIGTERM and ctrl-C from now on; the future ends with the first of them.
+fn stopped() -> impl Future<Output = ()> {
     #[cfg(unix)]
-    {
-        use tokio::signal::unix::{SignalKind, signal};
-        if let Ok(mut terminate) = signal(SignalKind::terminate()) {
+    let terminate = tokio::signal::unix::signal(tokio::signal::unix::SignalKind::terminate());
+    async move {
+        #[cfg(unix)]
+        if let Ok(mut terminate) = terminate {
             tokio::select! {
                 _ = terminate.recv() => {}
                 _ = tokio::signal::ctrl_c() => {}
             }
             return;
         }
+        // Without a signal to wait for, the terminal's is all there is.
+        let _ = tokio::signal::ctrl_c().await;
     }
-    // Without a signal to wait for, the terminal's is all there is.
-    let _ = tokio::signal::ctrl_c().await;
 }

@@ -1,10 +1,14 @@
-//! Checkpoints: what the log is at a moment, signed by the session's key before it gets its name.
+//! Checkpoints as the writer leaves them: what the log is at a moment, signed by the session's key before it gets its name.
+//!
+//! Signatures of persons, time stamps and copies elsewhere come beside a checkpoint later, by whoever asks
+//! [`unsigned`](super::reader::unsigned) which ones still lack them; the writer never waits for any of that.
 
 use std::path::{Path, PathBuf};
 
 use base64::Engine as _;
 
 use super::disk::Disk;
+use super::format::checkpoint_name;
 use super::sign::SessionKey;
 use super::writer::{Head, JournalError, disk};
 use crate::digest::Digest;
@@ -14,18 +18,28 @@ pub(crate) struct Checkpoints {
     folder: PathBuf,
     key: SessionKey,
     origin: String,
+    session: String,
     number: u64,
     size: u64,
 }
 
 impl Checkpoints {
-    pub(crate) fn new(run_dir: &Path, key: SessionKey, origin: String) -> Self {
+    /// Goes on after checkpoint `number`, which covers `size` entries.
+    pub(crate) fn after(
+        run_dir: &Path,
+        key: SessionKey,
+        origin: String,
+        session: String,
+        number: u64,
+        size: u64,
+    ) -> Self {
         Self {
             folder: run_dir.join("cp"),
             key,
             origin,
-            number: 0,
-            size: 0,
+            session,
+            number,
+            size,
         }
     }
 
@@ -58,10 +72,12 @@ impl Checkpoints {
         // The signature is named first: a checkpoint without one would be an error, one without its checkpoint is not.
         self.name(
             on,
-            &format!("{number:06}.session.sig"),
+            &checkpoint_name(number, "session.sig"),
             self.key.sign(text.as_bytes()).as_bytes(),
         )?;
-        self.name(on, &format!("{number:06}.cp"), text.as_bytes())?;
+        on.sync_folder(&self.folder)
+            .map_err(disk("sync", &self.folder))?;
+        self.name(on, &checkpoint_name(number, "cp"), text.as_bytes())?;
         on.sync_folder(&self.folder)
             .map_err(disk("sync", &self.folder))?;
         self.number = number;
@@ -69,9 +85,26 @@ impl Checkpoints {
         Ok(())
     }
 
+    /// Puts aside a signature that an earlier session left without its checkpoint: its number is needed now.
+    pub(crate) fn put_aside_lone_signature(&self, on: &dyn Disk) -> Result<(), JournalError> {
+        let lone = self
+            .folder
+            .join(checkpoint_name(self.number + 1, "session.sig"));
+        if !lone.exists() {
+            return Ok(());
+        }
+        let aside = self
+            .folder
+            .join(format!("tmp-{}-lone.session.sig", self.session));
+        on.link(&lone, &aside).map_err(disk("name", &aside))?;
+        on.remove(&lone).map_err(disk("remove", &lone))?;
+        on.sync_folder(&self.folder)
+            .map_err(disk("sync", &self.folder))
+    }
+
     fn name(&self, on: &dyn Disk, name: &str, bytes: &[u8]) -> Result<(), JournalError> {
         let path = self.folder.join(name);
-        let unnamed = self.folder.join(format!("tmp-{name}"));
+        let unnamed = self.folder.join(format!("tmp-{}-{name}", self.session));
         let mut file = on.create(&unnamed).map_err(disk("make", &unnamed))?;
         file.write(bytes)
             .and_then(|()| file.sync())

@@ -2,7 +2,7 @@
 
 use serde_json::{Map, Value, json};
 
-use super::format::{MAX_DEPTH, MAX_LINE};
+use super::format::{FRAME_START, MAX_DEPTH, MAX_LINE};
 use crate::digest::Digest;
 
 /// Who speaks in a line.
@@ -56,6 +56,22 @@ pub enum BadEntry {
     /// Nested too deeply.
     #[error("a journal line is nested more than {MAX_DEPTH} deep")]
     Depth,
+    /// A name that cannot be a person's (FORMAT.md, "signers").
+    #[error(
+        "{0:?} cannot name a person: no white space, control characters, quotes, commas, * or ?, and it does not begin with # or !"
+    )]
+    Person(String),
+    /// It cannot follow what the journal has about its intent.
+    #[error("a journal line cannot say this of intent {intent}: {why}")]
+    Order {
+        /// The intent's line.
+        intent: u64,
+        /// Which rule it breaks.
+        why: &'static str,
+    },
+    /// Its type is not of the form `[a-z][a-z0-9_]*(\.[a-z][a-z0-9_]*)*`.
+    #[error("a journal line cannot have the type {0:?}")]
+    Kind(String),
     /// Too long; such values go to evidence.
     #[error("a journal line of {0} bytes is too long")]
     Long(usize),
@@ -63,10 +79,16 @@ pub enum BadEntry {
 
 /// Returns the bytes of a line, LF included, and its hash.
 pub(crate) fn line(entry: &Entry, place: Place<'_>) -> Result<(Vec<u8>, Digest), BadEntry> {
+    if !entry.kind.split('.').all(is_key) {
+        return Err(BadEntry::Kind(entry.kind.to_owned()));
+    }
     let data = Value::Object(entry.data.clone());
     allowed(&data, 1)?;
     let actor = match &entry.actor {
         Actor::Human { upn, name, oid } => {
+            if !is_person(upn) {
+                return Err(BadEntry::Person(upn.chars().take(80).collect()));
+            }
             let mut person = Map::from_iter([("upn".to_owned(), json!(upn))]);
             person.extend(name.iter().map(|name| ("name".to_owned(), json!(name))));
             person.extend(oid.iter().map(|oid| ("oid".to_owned(), json!(oid))));
@@ -97,6 +119,23 @@ pub(crate) fn line(entry: &Entry, place: Place<'_>) -> Result<(Vec<u8>, Digest),
     }
 }
 
+/// Returns whether a name can stand in a signers file, and so can be a person's.
+pub(crate) fn is_person(upn: &str) -> bool {
+    !upn.is_empty()
+        && !upn.starts_with(['#', '!'])
+        && !upn
+            .chars()
+            .any(|c| c.is_whitespace() || c.is_control() || matches!(c, '"' | ',' | '*' | '?'))
+}
+
+/// Returns the chain value of a whole line, LF included, if its hash is right.
+pub(crate) fn chain_of(line: &[u8]) -> Option<Digest> {
+    let (named, rest) = line.strip_prefix(FRAME_START)?.split_at_checked(64)?;
+    let body = [b"{", rest.strip_prefix(b"\",")?.strip_suffix(b"\n")?].concat();
+    let named: Digest = std::str::from_utf8(named).ok()?.parse().ok()?;
+    (named == Digest::of(&body)).then_some(named)
+}
+
 fn allowed(value: &Value, depth: usize) -> Result<(), BadEntry> {
     match value {
         Value::Object(members) => {
@@ -122,4 +161,89 @@ fn is_key(name: &str) -> bool {
         && name
             .bytes()
             .all(|byte| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'_')
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn place() -> Place<'static> {
+        Place {
+            seq: 0,
+            prev: super::super::format::ZERO_CHAIN,
+            session: "00000000-0000-4000-8000-000000000001",
+            time: "2026-01-02T03:04:05.000006Z".to_owned(),
+            mono_us: 7,
+            nonce: "0".repeat(32),
+        }
+    }
+
+    fn form(data: Value) -> Result<(Vec<u8>, Digest), BadEntry> {
+        let Value::Object(data) = data else {
+            panic!("an object")
+        };
+        line(
+            &Entry {
+                kind: "note",
+                actor: Actor::Azir,
+                data,
+            },
+            place(),
+        )
+    }
+
+    #[test]
+    fn a_line_carries_its_own_chain_value() {
+        let (line, hash) = form(json!({"b": 1, "a": "x"})).unwrap();
+        assert_eq!(chain_of(&line), Some(hash));
+        assert_eq!(chain_of(&line[..line.len() - 1]), None);
+        assert!(
+            String::from_utf8(line)
+                .unwrap()
+                .contains("\"data\":{\"a\":\"x\",\"b\":1}")
+        );
+    }
+
+    #[test]
+    fn what_the_format_does_not_allow_is_refused() {
+        assert!(matches!(
+            form(json!({"a": {"B": 1}})),
+            Err(BadEntry::Key(_))
+        ));
+        assert!(matches!(form(json!({"a": 1.5})), Err(BadEntry::Number(_))));
+        assert!(matches!(
+            form(json!({"a": 1_u64 << 53})),
+            Err(BadEntry::Number(_))
+        ));
+        assert!(matches!(
+            form(json!({"a": "x".repeat(MAX_LINE)})),
+            Err(BadEntry::Long(_))
+        ));
+        let deep = (0..31).fold(json!([]), |inner, _| json!([inner]));
+        assert_eq!(form(json!({"a": [deep]})).unwrap_err(), BadEntry::Depth);
+        let just = (0..30).fold(json!([]), |inner, _| json!([inner]));
+        assert!(form(json!({"a": just})).is_ok());
+        let human = Actor::Human {
+            upn: "a b".to_owned(),
+            name: None,
+            oid: None,
+        };
+        let entry = Entry {
+            kind: "note",
+            actor: human,
+            data: Map::new(),
+        };
+        assert!(matches!(line(&entry, place()), Err(BadEntry::Person(_))));
+        assert!(matches!(
+            line(
+                &Entry {
+                    kind: "No.te",
+                    actor: Actor::Azir,
+                    data: Map::new()
+                },
+                place()
+            ),
+            Err(BadEntry::Kind(_))
+        ));
+    }
 }

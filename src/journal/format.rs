@@ -19,3 +19,8 @@ pub const ZERO_CHAIN: &str = "00000000000000000000000000000000000000000000000000
 pub fn segment_name(number: u64) -> String {
     format!("seg-{number:06}.jsonl")
 }
+
+/// Returns the name of a file in `cp`: the checkpoint itself (`cp`) or what stands beside it (`session.sig`, `tsr`, ...).
+pub fn checkpoint_name(number: u64, ending: &str) -> String {
+    format!("{number:06}.{ending}")
+}

@@ -6,9 +6,14 @@
 mod checkpoint;
 pub mod disk;
 pub mod entry;
+pub mod export;
 pub mod format;
+mod intents;
+mod lock;
+mod log;
 pub mod reader;
 pub mod redact;
+mod resume;
 mod sign;
 pub mod status;
 mod tree;
@@ -18,6 +23,6 @@ pub mod writer;
 #[doc = include_str!("FORMAT.md")]
 pub mod spec {}
 
-pub use entry::{Actor, Entry};
+pub use entry::{Actor, BadEntry, Entry};
 pub use reader::{Line, Log, head, read};
-pub use writer::{Head, JournalError, RunStart, Writer, WriterDeps};
+pub use writer::{Head, JournalError, RunStart, SessionOpen, Writer, WriterDeps};

@@ -1,12 +1,17 @@
 //! Reading a log for what it says; whether it is true is the verifier's question.
+//!
+//! Line by line, so that a million entries need no more memory than one. What follows the last whole line of a
+//! segment is left out: a crash cut it off.
 
 use std::fs::File;
 use std::io::{BufRead, BufReader};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use serde_json::{Map, Value};
 
+use super::entry::chain_of;
 use super::format;
+pub use super::lock::{holder, is_held};
 use super::writer::{Head, JournalError};
 use crate::digest::Digest;
 
@@ -32,36 +37,29 @@ pub struct Line {
 /// A log.
 #[derive(Clone, Debug)]
 pub struct Log {
-    /// Its lines in order; what follows the last whole line of a segment is left out.
+    /// Its lines in order.
     pub lines: Vec<Line>,
     /// Where it ends.
     pub head: Head,
 }
 
-/// Reads a run folder's log.
+/// Reads a run folder's log whole.
 ///
 /// # Errors
 /// No segment, or one that cannot be read.
 pub fn read(run_dir: &Path) -> Result<Log, JournalError> {
+    let mut reader = Lines::open(run_dir)?;
     let mut lines = Vec::new();
-    let mut head = Head {
-        entries: 0,
-        chain: Digest([0; 32]),
-    };
-    each(run_dir, |line, _, hash| {
-        head = Head {
-            entries: head.entries + 1,
-            chain: hash,
-        };
+    while let Some(line) = reader.next_line()? {
         lines.push(line);
-    })?;
-    if lines.is_empty() {
-        return Err(JournalError::Unreadable {
-            path: run_dir.to_path_buf(),
-            message: "its first line is missing".to_owned(),
-        });
     }
-    Ok(Log { lines, head })
+    if lines.is_empty() {
+        return Err(unreadable(run_dir, "its first line is missing".to_owned()));
+    }
+    Ok(Log {
+        lines,
+        head: reader.head,
+    })
 }
 
 /// Returns where a log ends.
@@ -69,82 +67,175 @@ pub fn read(run_dir: &Path) -> Result<Log, JournalError> {
 /// # Errors
 /// As [`read`].
 pub fn head(run_dir: &Path) -> Result<Head, JournalError> {
-    let mut head = Head {
-        entries: 0,
-        chain: Digest([0; 32]),
-    };
-    each(run_dir, |_, _, hash| {
-        head = Head {
-            entries: head.entries + 1,
-            chain: hash,
-        }
-    })?;
-    Ok(head)
+    let mut reader = Lines::open(run_dir)?;
+    while reader.next_text()?.is_some() {}
+    Ok(reader.head)
 }
 
-/// Calls `visit` with each line, its bytes as written, and its hash.
+/// Calls `visit` with each line, its bytes as written without their LF, and its chain value.
 ///
 /// # Errors
 /// As [`read`].
 pub fn each(run_dir: &Path, mut visit: impl FnMut(Line, &str, Digest)) -> Result<(), JournalError> {
-    let unreadable = |message: String| JournalError::Unreadable {
-        path: run_dir.to_path_buf(),
-        message,
-    };
-    let mut number = 1;
+    let mut reader = Lines::open(run_dir)?;
     loop {
-        let path = run_dir.join(format::segment_name(number));
-        let file = match File::open(&path) {
-            Ok(file) => file,
-            Err(_) if number > 1 => return Ok(()),
-            Err(error) => return Err(unreadable(error.to_string())),
+        let (line, text) = match reader.next_text()? {
+            Some(text) => (parse(text), text.to_owned()),
+            None => return Ok(()),
         };
-        let mut reader = BufReader::new(file);
-        let mut bytes = Vec::new();
-        loop {
-            bytes.clear();
-            let read = reader
-                .read_until(b'\n', &mut bytes)
-                .map_err(|error| unreadable(error.to_string()))?;
-            let Some((line, text, hash)) = parse(&bytes).filter(|_| read > 0) else {
-                break;
-            };
-            visit(line, text, hash);
-        }
-        number += 1;
+        let line = line.ok_or_else(|| reader.foreign())?;
+        visit(line, &text, reader.head.chain);
     }
 }
 
-/// Reads one line; anything that is not one ends the segment.
-fn parse(bytes: &[u8]) -> Option<(Line, &str, Digest)> {
-    let text = std::str::from_utf8(bytes.strip_suffix(b"\n")?).ok()?;
-    let value: Value = serde_json::from_str(text).ok()?;
-    let word = |name: &str| Some(value.get(name)?.as_str()?.to_owned());
-    let hash = value.get("_hash")?.as_str()?.parse().ok()?;
-    let line = Line {
-        seq: value.get("seq")?.as_u64()?,
-        time: word("time")?,
-        mono_us: value.get("mono_us")?.as_u64()?,
-        actor: value.get("actor")?.clone(),
-        session: word("session")?,
-        kind: word("type")?,
-        data: value.get("data")?.as_object()?.clone(),
-    };
-    Some((line, text, hash))
+/// The lines of a run, one after the other.
+#[derive(Debug)]
+pub struct Lines {
+    run_dir: PathBuf,
+    segment: u64,
+    file: BufReader<File>,
+    bytes: Vec<u8>,
+    head: Head,
 }
 
-/// Returns who holds a run's lock, as its file says.
-pub fn holder(run_dir: &Path) -> String {
-    std::fs::read_to_string(run_dir.join("lock"))
-        .ok()
-        .filter(|text| !text.is_empty())
-        .unwrap_or_else(|| "another process".to_owned())
+impl Lines {
+    /// Opens a run's log.
+    ///
+    /// # Errors
+    /// No segment, or one that cannot be read.
+    pub fn open(run_dir: &Path) -> Result<Self, JournalError> {
+        let file = File::open(run_dir.join(format::segment_name(1)))
+            .map_err(|error| unreadable(run_dir, error.to_string()))?;
+        let head = Head {
+            entries: 0,
+            chain: Digest([0; 32]),
+        };
+        Ok(Self {
+            run_dir: run_dir.to_path_buf(),
+            segment: 1,
+            file: BufReader::new(file),
+            bytes: Vec::new(),
+            head,
+        })
+    }
+
+    /// Returns where the lines read so far end.
+    pub fn head(&self) -> Head {
+        self.head
+    }
+
+    /// Returns the next line as it was written, without its LF.
+    ///
+    /// # Errors
+    /// A segment that cannot be read.
+    pub fn next_text(&mut self) -> Result<Option<&str>, JournalError> {
+        loop {
+            self.bytes.clear();
+            let read = self.file.read_until(b'\n', &mut self.bytes);
+            read.map_err(|error| unreadable(&self.run_dir, error.to_string()))?;
+            if let Some(chain) =
+                chain_of(&self.bytes).filter(|_| std::str::from_utf8(&self.bytes).is_ok())
+            {
+                self.head = Head {
+                    entries: self.head.entries + 1,
+                    chain,
+                };
+                break;
+            }
+            self.segment += 1;
+            match File::open(self.run_dir.join(format::segment_name(self.segment))) {
+                Ok(file) => self.file = BufReader::new(file),
+                Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(None),
+                Err(error) => return Err(unreadable(&self.run_dir, error.to_string())),
+            }
+        }
+        let line = self.bytes.strip_suffix(b"\n").unwrap_or(&self.bytes);
+        Ok(std::str::from_utf8(line).ok())
+    }
+
+    /// Returns the next line.
+    ///
+    /// # Errors
+    /// A segment that cannot be read, or a line that is none although its hash is right.
+    pub fn next_line(&mut self) -> Result<Option<Line>, JournalError> {
+        let Some(text) = self.next_text()? else {
+            return Ok(None);
+        };
+        match parse(text) {
+            Some(line) => Ok(Some(line)),
+            None => Err(self.foreign()),
+        }
+    }
+
+    fn foreign(&self) -> JournalError {
+        unreadable(
+            &self.run_dir,
+            format!(
+                "line {} has a right hash and is not of this format",
+                self.head.entries
+            ),
+        )
+    }
 }
 
-/// Returns whether a writer holds the run.
-pub fn is_held(run_dir: &Path) -> bool {
-    let Ok(file) = File::open(run_dir.join("lock")) else {
-        return false;
+fn unreadable(run_dir: &Path, message: String) -> JournalError {
+    JournalError::Unreadable {
+        path: run_dir.to_path_buf(),
+        message,
+    }
+}
+
+fn parse(text: &str) -> Option<Line> {
+    let Value::Object(mut members) = serde_json::from_str(text).ok()? else {
+        return None;
     };
-    matches!(file.try_lock(), Err(std::fs::TryLockError::WouldBlock))
+    let mut take = |name: &str| members.remove(name);
+    let word = |value: Value| match value {
+        Value::String(text) => Some(text),
+        _ => None,
+    };
+    Some(Line {
+        seq: take("seq")?.as_u64()?,
+        time: word(take("time")?)?,
+        mono_us: take("mono_us")?.as_u64()?,
+        actor: take("actor")?,
+        session: word(take("session")?)?,
+        kind: word(take("type")?)?,
+        data: match take("data")? {
+            Value::Object(data) => data,
+            _ => return None,
+        },
+    })
+}
+
+/// A checkpoint that lacks a signature beside it.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct Unsigned {
+    /// Its number.
+    pub number: u64,
+    /// Its bytes: what is to be signed.
+    pub text: Vec<u8>,
+}
+
+/// Returns the checkpoints of a run that lack what `ending` names (`human.sig`, `second.sig`, `tsr`, ...), in order.
+///
+/// # Errors
+/// A checkpoint that cannot be read.
+pub fn unsigned(run_dir: &Path, ending: &str) -> Result<Vec<Unsigned>, JournalError> {
+    let folder = run_dir.join("cp");
+    let mut unsigned = Vec::new();
+    for number in 1.. {
+        let text = match std::fs::read(folder.join(format::checkpoint_name(number, "cp"))) {
+            Ok(text) => text,
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => break,
+            Err(error) => return Err(unreadable(run_dir, error.to_string())),
+        };
+        if !folder
+            .join(format::checkpoint_name(number, ending))
+            .exists()
+        {
+            unsigned.push(Unsigned { number, text });
+        }
+    }
+    Ok(unsigned)
 }

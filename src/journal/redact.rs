@@ -14,46 +14,60 @@ const NAMES: &[&str] = &[
     "accountkey",
     "adminpassword",
     "administratorloginpassword",
+    "apikey",
     "assertion",
     "authorization",
+    "client_assertion",
     "client_secret",
     "clientsecret",
-    "connectionstring",
     "cookie",
     "customdata",
     "id_token",
+    "key1",
+    "key2",
     "masterkey",
+    "newpassword",
     "password",
-    "primaryconnectionstring",
+    "privatekey",
     "primarykey",
     "primarymasterkey",
     "primaryreadonlymasterkey",
     "protectedsettings",
     "publishingpassword",
     "refresh_token",
-    "secondaryconnectionstring",
     "secondarykey",
     "secondarymasterkey",
     "secondaryreadonlymasterkey",
+    "sastoken",
+    "secret",
+    "secretkey",
     "secrettext",
     "securitydataaccesssas",
     "securitymetadataaccesssas",
     "set-cookie",
     "sharedaccesskey",
+    "temporaryaccesspass",
     "userdata",
 ];
-/// What precedes a secret inside a text.
+/// Endings of such names, in lower case.
+const ENDINGS: &[&str] = &["accesskey", "connectionstring"];
+/// What precedes a secret inside a text, in lower case.
 const MARKS: &[&str] = &[
     "sig=",
-    "AccountKey=",
-    "SharedAccessKey=",
-    "Password=",
-    "Pwd=",
-    "Bearer ",
+    "sig%3d",
+    "accountkey=",
+    "sharedaccesskey=",
+    "sharedsecret=",
+    "password=",
+    "pwd=",
+    "bearer ",
     "client_secret=",
+    "client_assertion=",
     "refresh_token=",
     "access_token=",
 ];
+/// The shortest run of token characters after `eyJ` that is taken for a token.
+const TOKEN: usize = 40;
 
 /// Replaces the secrets in a JSON value by commitments with `salt`; returns how many.
 pub fn redact(value: &mut Value, salt: &[u8; 32]) -> u32 {
@@ -64,9 +78,15 @@ pub fn redact(value: &mut Value, salt: &[u8; 32]) -> u32 {
             let mut count = 0;
             for (name, member) in members.iter_mut() {
                 let lower = name.to_ascii_lowercase();
-                let secret = NAMES.contains(&lower.as_str()) || (is_key && lower == "value");
-                let holds = matches!(member, Value::String(text) if !text.is_empty())
-                    || matches!(member, Value::Object(_) if lower == "protectedsettings");
+                let secret = NAMES.contains(&lower.as_str())
+                    || ENDINGS.iter().any(|ending| lower.ends_with(ending))
+                    || (is_key && lower == "value");
+                let holds = match member {
+                    Value::String(text) => !text.is_empty(),
+                    Value::Array(items) => items.iter().any(Value::is_string),
+                    Value::Object(inner) => lower == "protectedsettings" && !is_commitment(inner),
+                    _ => false,
+                };
                 if secret && holds {
                     *member = commitment(member, salt);
                     count += 1;
@@ -82,6 +102,11 @@ pub fn redact(value: &mut Value, salt: &[u8; 32]) -> u32 {
     }
 }
 
+/// Returns whether an object is all that is left of a secret.
+fn is_commitment(members: &serde_json::Map<String, Value>) -> bool {
+    members.len() == 1 && members.contains_key("$redacted")
+}
+
 fn commitment(value: &Value, salt: &[u8; 32]) -> Value {
     let text = value
         .as_str()
@@ -94,7 +119,7 @@ fn commitment(value: &Value, salt: &[u8; 32]) -> Value {
 }
 
 fn redact_string(text: &mut String, salt: &[u8; 32]) -> u32 {
-    if text.starts_with(['{', '['])
+    if text.trim_start().starts_with(['{', '['])
         && let Ok(mut inner) = serde_json::from_str::<Value>(text)
     {
         let count = redact(&mut inner, salt);
@@ -109,59 +134,68 @@ fn redact_string(text: &mut String, salt: &[u8; 32]) -> u32 {
     u32::from(changed)
 }
 
-/// Returns a text with what looks like a secret replaced by `***`.
+/// Returns a text with what looks like a secret replaced by `***`: what follows a mark as `sig=`, tokens, private keys.
 pub fn redact_text(text: &str) -> String {
-    let mut out = text.to_owned();
+    // ASCII lower case keeps every byte where it is.
+    let lower = text.to_ascii_lowercase();
+    let mut secrets = Vec::new();
     for mark in MARKS {
-        let mut from = 0;
-        while let Some(found) = find_ignoring_case(&out[from..], mark) {
-            let start = from + found + mark.len();
-            let len = out[start..]
-                .find(|c: char| c.is_whitespace() || matches!(c, '&' | ';' | '"' | '\'' | ','))
-                .unwrap_or(out.len() - start);
-            if len > 0 {
-                out.replace_range(start..start + len, "***");
-            }
-            from = (start + 3).min(out.len());
-            while !out.is_char_boundary(from) {
-                from += 1;
-            }
+        for (at, _) in lower.match_indices(mark) {
+            let start = at + mark.len();
+            let ends = |c: char| {
+                c.is_whitespace() || matches!(c, '&' | ';' | '"' | '\'' | ',' | '<' | '\\')
+            };
+            secrets.push(
+                start
+                    ..text[start..]
+                        .find(ends)
+                        .map_or(text.len(), |len| start + len),
+            );
         }
     }
-    out = without(
-        &out,
-        "eyJ",
-        |c| c.is_ascii_alphanumeric() || matches!(c, '.' | '-' | '_'),
-        40,
-    );
-    if let (Some(start), Some(end)) = (out.find("-----BEGIN "), out.rfind("-----END "))
-        && start < end
-        && out[start..end].contains("PRIVATE KEY")
-    {
-        out.replace_range(start..end, "***");
+    for (start, _) in text.match_indices("eyJ") {
+        let part = |c: char| c.is_ascii_alphanumeric() || matches!(c, '.' | '-' | '_');
+        let len = text[start..]
+            .find(|c| !part(c))
+            .unwrap_or(text.len() - start);
+        if len >= TOKEN {
+            secrets.push(start..start + len);
+        }
     }
+    for (start, _) in text.match_indices("-----BEGIN ") {
+        let label = &text[start
+            ..text[start..]
+                .find('\n')
+                .map_or(text.len(), |len| start + len)];
+        if label.contains("PRIVATE KEY") {
+            // A key whose end is cut off is a key all the same.
+            let end = text[start..]
+                .find("-----END ")
+                .map_or(text.len(), |len| start + len);
+            secrets.push(start..end);
+        }
+    }
+    without(text, secrets)
+}
+
+/// Returns `text` with `***` for each of these ranges, which may overlap.
+fn without(text: &str, mut secrets: Vec<std::ops::Range<usize>>) -> String {
+    secrets.retain(|range| !range.is_empty());
+    secrets.sort_by_key(|range| range.start);
+    let mut out = String::with_capacity(text.len());
+    let mut at = 0;
+    for range in secrets {
+        if range.end <= at {
+            continue;
+        }
+        if range.start >= at {
+            out.push_str(&text[at..range.start]);
+            out.push_str("***");
+        }
+        at = range.end;
+    }
+    out.push_str(&text[at..]);
     out
-}
-
-fn find_ignoring_case(text: &str, mark: &str) -> Option<usize> {
-    text.to_ascii_lowercase().find(&mark.to_ascii_lowercase())
-}
-
-/// Replaces runs of `of` that begin with `start` and are at least `least` long: tokens.
-fn without(text: &str, start: &str, of: impl Fn(char) -> bool, least: usize) -> String {
-    let mut out = String::new();
-    let mut rest = text;
-    while let Some(at) = rest.find(start) {
-        let len = rest[at..].find(|c| !of(c)).unwrap_or(rest.len() - at);
-        out.push_str(&rest[..at]);
-        out.push_str(if len >= least {
-            "***"
-        } else {
-            &rest[at..at + len]
-        });
-        rest = &rest[at + len..];
-    }
-    out + rest
 }
 
 /// Query parameters that are kept: they say what was asked, and hold no capability.
@@ -224,6 +258,46 @@ mod tests {
         assert_eq!(
             clean_url(&url),
             "https://h/p?api-version=1&$filter=a eq 'b'"
+        );
+    }
+
+    #[test]
+    fn every_secret_of_a_text_goes_and_the_rest_stays() {
+        let key = "-----BEGIN RSA PRIVATE KEY-----\nCANARY\n-----END RSA PRIVATE KEY-----";
+        let text = format!(
+            "a {key} b {key} https://x/?SIG=CANARY&se=1 AccountKey=CANARY;EndpointSuffix=y bearer CANARY\nPWD=CANARY c"
+        );
+        let clean = redact_text(&text);
+        assert!(!clean.contains("CANARY"), "{clean}");
+        for kept in ["a ", " b ", "&se=1", "EndpointSuffix=y", " c"] {
+            assert!(clean.contains(kept), "{kept:?}: {clean}");
+        }
+        let cut = redact_text("-----BEGIN PRIVATE KEY-----\nCANARY");
+        assert!(!cut.contains("CANARY"));
+        let public = "-----BEGIN CERTIFICATE-----\nMIIB\n-----END CERTIFICATE-----";
+        assert_eq!(redact_text(public), public);
+    }
+
+    #[test]
+    fn names_that_hold_secrets_lose_them_and_no_others() {
+        let mut value = json!({
+            "properties": {
+                "adminPassword": "CANARY", "storageAccountAccessKey": "CANARY", "primaryConnectionString": "CANARY",
+                "protectedSettings": {"script": "CANARY"}, "cookie": ["CANARY"], "password": null, "secret": {"id": "/kept"},
+                "keyName": "kept", "apiKey": "CANARY", "name": "kept",
+            }
+        });
+        assert_eq!(redact(&mut value, &SALT), 6);
+        let text = value.to_string();
+        assert!(
+            !text.contains("CANARY") && text.matches("kept").count() == 3,
+            "{text}"
+        );
+        let once = value.clone();
+        assert_eq!(
+            (redact(&mut value, &SALT), value),
+            (0, once),
+            "what is redacted is left as it is"
         );
     }
 

@@ -59,6 +59,75 @@ impl Status {
     }
 }
 
+/// What an action acts on: the place of a status.
+#[derive(Clone, Debug, Eq, Ord, PartialEq, PartialOrd)]
+pub struct Place {
+    /// Which target of the run, from 0.
+    pub target_index: u64,
+    /// The step's id.
+    pub step: String,
+    /// The item of the step, empty where it has one only.
+    pub item: String,
+}
+
+/// Returns how far each item of each step has come by its last attempt; steps opened with items have them as pending.
+///
+/// Reads are left out: they change nothing that could stand somewhere.
+pub fn statuses<'a>(lines: impl IntoIterator<Item = &'a Line>) -> BTreeMap<Place, Status> {
+    let mut statuses: BTreeMap<Place, Status> = BTreeMap::new();
+    let mut places: BTreeMap<u64, Place> = BTreeMap::new();
+    for line in lines {
+        let text = |name: &str| {
+            line.data
+                .get(name)
+                .and_then(Value::as_str)
+                .unwrap_or_default()
+        };
+        let place = |item: &str| Place {
+            target_index: line
+                .data
+                .get("target_index")
+                .and_then(Value::as_u64)
+                .unwrap_or(0),
+            step: text("step").to_owned(),
+            item: item.to_owned(),
+        };
+        if line.kind == "step" && text("state") == "started" {
+            let items = line.data.get("items").and_then(Value::as_array);
+            for item in items.into_iter().flatten().filter_map(Value::as_str) {
+                statuses.entry(place(item)).or_default();
+            }
+        }
+        if line.kind == "action.intent" && text("effect") != "read" {
+            let place = place(text("item"));
+            let status = statuses.entry(place.clone()).or_default();
+            *status = status.after(Event::Started).unwrap_or(*status);
+            places.insert(line.seq, place);
+        }
+        let intent = line.data.get("intent").and_then(Value::as_u64);
+        let known = intent
+            .and_then(|seq| places.get(&seq))
+            .and_then(|place| statuses.get_mut(place));
+        if let (Some(event), Some(status)) =
+            (answer(&line.kind, text("outcome"), text("found")), known)
+        {
+            // An illegal event is the verifier's finding; here the earlier status stands.
+            *status = status.after(event).unwrap_or(*status);
+        }
+    }
+    statuses
+}
+
+/// Returns what a line says came of an attempt, if it is an answer.
+fn answer(kind: &str, outcome: &str, found: &str) -> Option<Event> {
+    Some(match (kind, outcome, found) {
+        ("action.result", "ok", _) | ("action.reconcile", _, "yes") => Event::Succeeded,
+        ("action.result", "failed", _) | ("action.reconcile", _, "no") => Event::Refused,
+        ("action.result" | "action.reconcile", ..) => Event::Lost,
+        _ => return None,
+    })
+}
+
 /// An intent whose outcome is not known.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub struct OpenIntent {
@@ -93,28 +162,21 @@ pub fn open_intents<'a>(lines: impl IntoIterator<Item = &'a Line>) -> Vec<OpenIn
             }
             value.and_then(Value::as_str).unwrap_or_default().to_owned()
         };
-        let event = match (
-            line.kind.as_str(),
-            text("outcome").as_str(),
-            text("found").as_str(),
-        ) {
-            ("action.intent", ..) => {
-                let intent = OpenIntent {
-                    seq: line.seq,
-                    step: text("step"),
-                    item: text("item"),
-                    method: text("api.method"),
-                    target: text("target"),
-                    effect: text("effect"),
-                    client_request_id: text("client_request_id"),
-                };
-                open.insert(line.seq, (intent, Status::Unknown));
-                continue;
-            }
-            ("action.result", "ok", _) | ("action.reconcile", _, "yes") => Event::Succeeded,
-            ("action.result", "failed", _) | ("action.reconcile", _, "no") => Event::Refused,
-            ("action.result" | "action.reconcile", ..) => Event::Lost,
-            _ => continue,
+        if line.kind == "action.intent" {
+            let intent = OpenIntent {
+                seq: line.seq,
+                step: text("step"),
+                item: text("item"),
+                method: text("api.method"),
+                target: text("target"),
+                effect: text("effect"),
+                client_request_id: text("client_request_id"),
+            };
+            open.insert(line.seq, (intent, Status::Unknown));
+            continue;
+        }
+        let Some(event) = answer(&line.kind, &text("outcome"), &text("found")) else {
+            continue;
         };
         let Some(seq) = line.data.get("intent").and_then(Value::as_u64) else {
             continue;
@@ -133,6 +195,7 @@ pub fn open_intents<'a>(lines: impl IntoIterator<Item = &'a Line>) -> Vec<OpenIn
 #[cfg(test)]
 mod tests {
     use super::*;
+    use serde_json::json;
 
     #[test]
     fn an_action_goes_from_intent_to_result_and_never_back() {
@@ -142,5 +205,81 @@ mod tests {
         assert_eq!(status.after(Event::Succeeded), Ok(Status::Done));
         assert!(Status::Done.after(Event::Succeeded).is_err());
         assert!(Status::Pending.after(Event::Refused).is_err());
+    }
+
+    fn line(seq: u64, kind: &str, data: Value) -> Line {
+        Line {
+            seq,
+            time: String::new(),
+            mono_us: 0,
+            actor: Value::Null,
+            session: String::new(),
+            kind: kind.to_owned(),
+            data: data.as_object().cloned().unwrap_or_default(),
+        }
+    }
+
+    #[test]
+    fn each_item_stands_where_its_last_attempt_left_it() {
+        let intent = |seq, item: &str| {
+            line(
+                seq,
+                "action.intent",
+                json!({"step": "cut", "target_index": 1, "item": item, "effect": "update"}),
+            )
+        };
+        let lines = [
+            line(
+                1,
+                "step",
+                json!({"step": "cut", "target_index": 1, "state": "started", "items": ["a", "b", "c", "d"]}),
+            ),
+            intent(2, "a"),
+            line(3, "action.result", json!({"intent": 2, "outcome": "ok"})),
+            intent(4, "b"),
+            intent(5, "c"),
+            line(
+                6,
+                "action.result",
+                json!({"intent": 5, "outcome": "failed"}),
+            ),
+            line(
+                7,
+                "action.result",
+                json!({"intent": 4, "outcome": "unknown"}),
+            ),
+            line(
+                8,
+                "action.intent",
+                json!({"step": "look", "effect": "read"}),
+            ),
+        ];
+        let found: Vec<(String, Status)> = statuses(&lines)
+            .into_iter()
+            .map(|(place, status)| (place.item, status))
+            .collect();
+        let expected = [
+            ("a", Status::Done),
+            ("b", Status::Unknown),
+            ("c", Status::Failed),
+            ("d", Status::Pending),
+        ];
+        assert_eq!(
+            found,
+            expected.map(|(item, status)| (item.to_owned(), status))
+        );
+        assert_eq!(
+            open_intents(&lines)
+                .iter()
+                .map(|intent| intent.seq)
+                .collect::<Vec<_>>(),
+            [4, 8]
+        );
+        let settled = line(9, "action.reconcile", json!({"intent": 4, "found": "yes"}));
+        let after: Vec<&Line> = lines.iter().chain([&settled]).collect();
+        assert_eq!(
+            statuses(after.iter().copied()).values().nth(1),
+            Some(&Status::Done)
+        );
     }
 }

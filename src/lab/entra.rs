@@ -1,17 +1,18 @@
-//! Entra: the token endpoint, its errors, and what a token says.
+//! Entra: the token endpoint and its errors, discovery documents, and what a token says
+//! (graph-and-data-planes.md section 5).
 
 use base64::Engine as _;
 use chrono::{DateTime, Utc};
 use serde_json::{Value, json};
 use sha2::{Digest as _, Sha256};
 
-use super::reply::{Ask, Reply};
-use super::scenario::Caller;
+use super::reply::{Ask, Reply, arm_error, not_modelled};
+use super::scenario::{Caller, guid};
 
 const B64: base64::engine::general_purpose::GeneralPurpose =
     base64::engine::general_purpose::URL_SAFE_NO_PAD;
 
-/// How long a token lives.
+/// How long a token lives, in seconds.
 const LIFETIME: i64 = 3_600;
 
 /// Who signs in here.
@@ -27,11 +28,33 @@ pub(super) struct Entra {
 pub(super) struct Claims {
     pub(super) oid: String,
     pub(super) appid: String,
+    /// Application permissions on Graph.
+    pub(super) roles: Vec<String>,
+    /// All of it, for the activity log.
+    pub(super) all: Value,
 }
 
 impl Entra {
+    /// Answers what needs no token: the token endpoints and the discovery documents. `None`: not Entra's.
+    pub(super) fn answer(&self, ask: &Ask, now: DateTime<Utc>) -> Option<Reply> {
+        let path = ask.path.to_ascii_lowercase();
+        match ask.method.as_str() {
+            "POST" if path.ends_with("/oauth2/v2.0/token") || path.ends_with("/oauth2/token") => {
+                Some(self.token(ask, now))
+            }
+            "GET" if path == "/common/discovery/instance" => Some(instance(ask)),
+            "GET" if path.ends_with("/.well-known/openid-configuration") => {
+                Some(self.discovery(ask))
+            }
+            _ if path.contains("/oauth2/") => {
+                Some(not_modelled(&format!("{} {}", ask.method, ask.path)))
+            }
+            _ => None,
+        }
+    }
+
     /// Answers `POST /{tenant}/oauth2/v2.0/token` with client credentials.
-    pub(super) fn token(&self, ask: &Ask, now: DateTime<Utc>) -> Reply {
+    fn token(&self, ask: &Ask, now: DateTime<Utc>) -> Reply {
         let form: Vec<(String, String)> = url::form_urlencoded::parse(&ask.body)
             .into_owned()
             .collect();
@@ -42,53 +65,47 @@ impl Entra {
         };
         let tenant = ask.segments().first().copied().unwrap_or_default();
         if !tenant.eq_ignore_ascii_case(&self.tenant) {
-            return error(
-                400,
-                "invalid_request",
-                "AADSTS90002",
-                &format!("Tenant '{tenant}' not found."),
-                now,
+            let message = format!(
+                "Tenant '{tenant}' not found. Check to make sure you have the correct tenant ID and are signing into the correct cloud."
             );
+            return error(400, "invalid_request", 90_002, &message, now);
         }
         if field("grant_type") != "client_credentials" {
-            return error(
-                400,
-                "unsupported_grant_type",
-                "AADSTS70003",
-                "The app requested an unsupported grant type.",
-                now,
+            let message = format!(
+                "The app requested an unsupported grant type '{}'. The lab models client_credentials.",
+                field("grant_type")
             );
+            return error(400, "unsupported_grant_type", 70_003, &message, now);
         }
+        let client = field("client_id");
         let Some(caller) = self
             .callers
             .iter()
-            .find(|caller| caller.client_id.eq_ignore_ascii_case(field("client_id")))
+            .find(|caller| caller.client_id.eq_ignore_ascii_case(client))
         else {
-            return error(
-                400,
-                "unauthorized_client",
-                "AADSTS700016",
-                "Application with this identifier was not found in the directory.",
-                now,
+            let message = format!(
+                "Application with identifier '{client}' was not found in the directory '{tenant}'."
             );
+            return error(400, "unauthorized_client", 700_016, &message, now);
         };
         if field("client_secret") != caller.client_secret {
-            return error(
-                401,
-                "invalid_client",
-                "AADSTS7000215",
-                "Invalid client secret provided.",
-                now,
+            let message = format!(
+                "Invalid client secret provided. Ensure the secret being sent in the request is the client secret value, not the client secret ID, for a secret added to app '{client}'."
             );
+            return error(401, "invalid_client", 7_000_215, &message, now);
         }
-        let Some(audience) = field("scope").strip_suffix("/.default") else {
-            return error(
-                400,
-                "invalid_scope",
-                "AADSTS1002012",
-                "The provided value for scope is not valid.",
-                now,
+        let audience = match field("scope") {
+            "" => Some(field("resource")).filter(|resource| !resource.is_empty()),
+            scope => scope
+                .strip_suffix("/.default")
+                .filter(|resource| !resource.is_empty()),
+        };
+        let Some(audience) = audience else {
+            let message = format!(
+                "The provided request must include a 'scope' input parameter. The scope '{}' is not valid.",
+                field("scope")
             );
+            return error(400, "invalid_scope", 70_011, &message, now);
         };
         let token = self.sign(audience, caller, now);
         Reply::json(
@@ -106,6 +123,8 @@ impl Entra {
             "nbf": now.timestamp(),
             "exp": now.timestamp() + LIFETIME,
             "appid": caller.client_id,
+            "appidacr": "1",
+            "app_displayname": caller.name,
             "oid": caller.object_id,
             "sub": caller.object_id,
             "tid": self.tenant,
@@ -125,7 +144,7 @@ impl Entra {
         hasher.finalize().into()
     }
 
-    /// Reads a bearer token for one of these audiences; the error is the reply's message.
+    /// Reads a bearer token for one of these audiences; the error is the reply's code and message.
     pub(super) fn check(
         &self,
         ask: &Ask,
@@ -154,18 +173,19 @@ impl Entra {
         if B64.decode(signature).ok() != Some(self.mac(signed).to_vec()) {
             return Err(invalid("its signature does not fit"));
         }
-        let claims: Value = signed
+        let all: Value = signed
             .split_once('.')
             .and_then(|(_, claims)| B64.decode(claims).ok())
             .and_then(|claims| serde_json::from_slice(&claims).ok())
             .ok_or_else(|| invalid("its claims cannot be read"))?;
-        if claims["exp"].as_i64().unwrap_or(0) <= now.timestamp() {
-            return Err((
-                "ExpiredAuthenticationToken",
-                "The access token expiry UTC time is earlier than current UTC time.".to_owned(),
-            ));
+        if all["exp"].as_i64().unwrap_or(0) <= now.timestamp() {
+            let message = format!(
+                "The access token expiry UTC time is earlier than current UTC time '{}'.",
+                now.format("%-m/%-d/%Y %-I:%M:%S %p")
+            );
+            return Err(("ExpiredAuthenticationToken", message));
         }
-        let audience = claims["aud"]
+        let audience = all["aud"]
             .as_str()
             .unwrap_or_default()
             .trim_end_matches('/');
@@ -173,52 +193,120 @@ impl Entra {
             .iter()
             .any(|known| known.trim_end_matches('/').eq_ignore_ascii_case(audience))
         {
-            return Err((
-                "InvalidAuthenticationTokenAudience",
-                format!(
-                    "The access token has been obtained for wrong audience or resource '{audience}'."
-                ),
-            ));
+            let message = format!(
+                "The access token has been obtained for wrong audience or resource '{audience}'. It should exactly match with one of the allowed audiences '{}'.",
+                audiences.join("','")
+            );
+            return Err(("InvalidAuthenticationToken", message));
         }
-        let text = |name: &str| claims[name].as_str().unwrap_or_default().to_owned();
+        let text = |name: &str| all[name].as_str().unwrap_or_default().to_owned();
+        let roles = all["roles"]
+            .as_array()
+            .into_iter()
+            .flatten()
+            .filter_map(Value::as_str)
+            .map(str::to_owned)
+            .collect();
         Ok(Claims {
             oid: text("oid"),
             appid: text("appid"),
+            roles,
+            all,
         })
+    }
+
+    fn discovery(&self, ask: &Ask) -> Reply {
+        let tenant = ask.segments().first().copied().unwrap_or_default();
+        if !tenant.eq_ignore_ascii_case(&self.tenant) {
+            return Reply::json(
+                400,
+                &json!({"error": "invalid_tenant", "error_description": format!("AADSTS90002: Tenant '{tenant}' not found.")}),
+            );
+        }
+        let base = format!("{}/{}", ask.origin, self.tenant);
+        Reply::json(
+            200,
+            &json!({
+                "issuer": format!("{base}/v2.0"),
+                "token_endpoint": format!("{base}/oauth2/v2.0/token"),
+                "authorization_endpoint": format!("{base}/oauth2/v2.0/authorize"),
+                "device_authorization_endpoint": format!("{base}/oauth2/v2.0/devicecode"),
+                "jwks_uri": format!("{base}/discovery/v2.0/keys"),
+                "token_endpoint_auth_methods_supported": ["client_secret_post"],
+                "response_types_supported": ["code"],
+                "subject_types_supported": ["pairwise"],
+                "id_token_signing_alg_values_supported": ["RS256"],
+                "tenant_region_scope": "EU",
+                "cloud_instance_name": ask.host,
+            }),
+        )
     }
 }
 
-fn error(status: u16, error: &str, code: &str, message: &str, now: DateTime<Utc>) -> Reply {
-    let number: u64 = code.trim_start_matches("AADSTS").parse().unwrap_or(0);
+fn error(status: u16, error: &str, code: u64, message: &str, now: DateTime<Utc>) -> Reply {
+    let time = now.format("%Y-%m-%d %H:%M:%SZ").to_string();
+    let (trace, correlation) = (
+        guid(&format!("trace {time} {code}")),
+        guid(&format!("correlation {time} {code}")),
+    );
     Reply::json(
         status,
         &json!({
             "error": error,
-            "error_description": format!("{code}: {message} Timestamp: {}", now.format("%Y-%m-%d %H:%M:%SZ")),
-            "error_codes": [number],
-            "timestamp": now.format("%Y-%m-%d %H:%M:%SZ").to_string(),
+            "error_description": format!("AADSTS{code}: {message} Trace ID: {trace} Correlation ID: {correlation} Timestamp: {time}"),
+            "error_codes": [code],
+            "timestamp": time,
+            "trace_id": trace,
+            "correlation_id": correlation,
+            "error_uri": format!("https://login.microsoftonline.com/error?code={code}"),
         }),
     )
 }
 
-/// Answers `/metadata/endpoints`: one cloud for the newer version, a list for the older.
+/// Answers the authority check that some clients make before they trust a login host.
+fn instance(ask: &Ask) -> Reply {
+    let host = ask.origin.trim_start_matches("https://");
+    let tenant = ask
+        .query("authorization_endpoint")
+        .and_then(|at| at.split('/').nth(3))
+        .unwrap_or("common");
+    Reply::json(
+        200,
+        &json!({
+            "tenant_discovery_endpoint": format!("{}/{tenant}/v2.0/.well-known/openid-configuration", ask.origin),
+            "api-version": "1.1",
+            "metadata": [{"preferred_network": host, "preferred_cache": host, "aliases": [host]}],
+        }),
+    )
+}
+
+/// Answers `/metadata/endpoints`: one cloud for the newer versions and the oldest, a list for those between.
 pub(super) fn metadata(ask: &Ask, port: u16) -> Reply {
+    let graph = format!("https://graph.localhost:{port}");
     let cloud = json!({
         "name": "lab",
         "portal": ask.origin,
+        "portalEndpoint": ask.origin,
+        "galleryEndpoint": ask.origin,
+        "graphEndpoint": graph,
         "authentication": {"loginEndpoint": format!("{}/", ask.origin), "audiences": [ask.origin], "tenant": "common", "identityProvider": "AAD"},
         "resourceManager": ask.origin,
-        "microsoftGraphResourceId": format!("https://graph.localhost:{port}"),
-        "graph": format!("https://graph.localhost:{port}"),
+        "microsoftGraphResourceId": graph,
+        "graph": graph,
         "suffixes": {"storage": format!("localhost:{port}"), "keyVaultDns": format!("vault.localhost:{port}"), "sqlServerHostname": format!("database.localhost:{port}")},
     });
     match ask.query("api-version") {
-        Some("2022-09-01") => Reply::json(200, &cloud),
-        Some("2019-05-01" | "2018-05-01" | "2020-06-01") => Reply::json(200, &json!([cloud])),
-        _ => super::reply::arm_error(
+        Some("2022-09-01" | "2020-06-01" | "2015-01-01") => Reply::json(200, &cloud),
+        Some("2019-05-01" | "2018-05-01") => Reply::json(200, &json!([cloud])),
+        Some(other) => arm_error(
             400,
             "InvalidApiVersionParameter",
-            "The api-version is invalid.",
+            &format!("The api-version '{other}' is invalid."),
+        ),
+        None => arm_error(
+            400,
+            "MissingApiVersionParameter",
+            "The api-version query parameter (?api-version=) is required for all requests.",
         ),
     }
 }

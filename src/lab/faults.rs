@@ -16,7 +16,7 @@ pub struct Faults {
 pub struct Rule {
     /// The method; absent: any.
     pub method: Option<String>,
-    /// A text that the path must hold, whatever its case; absent: any path.
+    /// A text that the path must hold, whatever its case, `*` standing for any text; absent: any path.
     pub path: Option<String>,
     /// From which match on it applies, counted from 1; absent: the first.
     pub nth: Option<u64>,
@@ -51,6 +51,8 @@ pub enum Fault {
     Delay,
     /// Half of the body is missing.
     Truncate,
+    /// The body is no JSON, though it says so.
+    Malformed,
     /// A page of something in between.
     Html,
     /// A list leads elsewhere.
@@ -87,16 +89,28 @@ impl Faults {
                 && rule
                     .path
                     .as_ref()
-                    .is_none_or(|wanted| path.contains(&wanted.to_ascii_lowercase()));
+                    .is_none_or(|wanted| holds(&path, &wanted.to_ascii_lowercase()));
             if !fits {
                 continue;
             }
             rule.seen += 1;
             let first = rule.nth.unwrap_or(1);
-            if (first..first + rule.times.unwrap_or(1)).contains(&rule.seen) {
+            if (first..first.saturating_add(rule.times.unwrap_or(1))).contains(&rule.seen) {
                 return Some(rule.clone());
             }
         }
         None
     }
+}
+
+/// Returns whether a text holds the parts of a pattern in order.
+fn holds(text: &str, pattern: &str) -> bool {
+    let mut left = text;
+    pattern.split('*').all(|part| match left.find(part) {
+        Some(at) => {
+            left = &left[at + part.len()..];
+            true
+        }
+        None => false,
+    })
 }

@@ -1,170 +1,81 @@
-//! Who may do what: role assignments, role definitions and locks, as the front door applies them.
+//! Who may do what: role assignments and locks, as the front door applies them.
 
 use serde_json::{Value, json};
 
 use super::entra::Claims;
 use super::reply::{Ask, Reply, arm_error};
+use super::roles::{self, Rights};
 use super::store::Store;
 
-/// Built-in roles: id, name, actions, not-actions, data actions (arm.md section 6.1).
-pub(super) const ROLES: &[(&str, &str, &[&str], &[&str], &[&str])] = &[
-    (
-        "8e3af657-a8ff-443c-a75c-2fe8c4bcb635",
-        "Owner",
-        &["*"],
-        &[],
-        &[],
-    ),
-    (
-        "b24988ac-6180-42a0-ab88-20f7382dd24c",
-        "Contributor",
-        &["*"],
-        &[
-            "Microsoft.Authorization/*/Delete",
-            "Microsoft.Authorization/*/Write",
-            "Microsoft.Authorization/elevateAccess/Action",
-        ],
-        &[],
-    ),
-    (
-        "acdd72a7-3385-48ef-bd42-f606fba81ae7",
-        "Reader",
-        &["*/read"],
-        &[],
-        &[],
-    ),
-    (
-        "18d7d88d-d35e-4fb5-a5c3-7773c20a72d9",
-        "User Access Administrator",
-        &["*/read", "Microsoft.Authorization/*"],
-        &[],
-        &[],
-    ),
-    (
-        "4d97b98b-1d4f-4787-a291-c67834d212e7",
-        "Network Contributor",
-        &[
-            "Microsoft.Authorization/*/read",
-            "Microsoft.Network/*",
-            "Microsoft.Resources/subscriptions/resourceGroups/read",
-        ],
-        &[],
-        &[],
-    ),
-    (
-        "4a9ae827-6dc8-4573-8ac7-8239d42aa03f",
-        "Tag Contributor",
-        &[
-            "Microsoft.Resources/tags/*",
-            "Microsoft.Resources/subscriptions/resourceGroups/read",
-        ],
-        &[],
-        &[],
-    ),
-    (
-        "7efff54f-a5b4-42b5-a1c5-5411624893ce",
-        "Disk Snapshot Contributor",
-        &[
-            "Microsoft.Compute/snapshots/*",
-            "Microsoft.Compute/disks/beginGetAccess/action",
-            "Microsoft.Resources/subscriptions/resourceGroups/read",
-        ],
-        &[],
-        &[],
-    ),
-    (
-        "ba92f5b4-2d11-453d-a403-e96b0029c9fe",
-        "Storage Blob Data Contributor",
-        &["Microsoft.Storage/storageAccounts/blobServices/containers/read"],
-        &[],
-        &["read", "write"],
-    ),
-    (
-        "2a2b9908-6ea1-4ae2-8e65-a410df84e7d1",
-        "Storage Blob Data Reader",
-        &["Microsoft.Storage/storageAccounts/blobServices/containers/read"],
-        &[],
-        &["read"],
-    ),
-];
+/// What a caller may do, and where: read once for a request, asked as often as needed.
+pub(super) struct Grants(Vec<(String, Rights)>);
 
-/// Returns the role ids that a principal has at or above a scope.
-fn roles<'a>(
-    store: &'a Store,
-    principal: &'a str,
-    scope: &'a str,
-) -> impl Iterator<
-    Item = &'static (
-        &'static str,
-        &'static str,
-        &'static [&'static str],
-        &'static [&'static str],
-        &'static [&'static str],
-    ),
-> + 'a {
-    let scope = format!("{}/", scope.to_ascii_lowercase());
-    store
-        .all()
-        .filter(|(_, value)| value["type"] == json!("Microsoft.Authorization/roleAssignments"))
-        .filter_map(move |(_, value)| {
-            let properties = &value["properties"];
-            let at = format!(
-                "{}/",
-                properties["scope"]
-                    .as_str()?
-                    .to_ascii_lowercase()
-                    .trim_end_matches('/')
-            );
-            if properties["principalId"].as_str() != Some(principal) || !scope.starts_with(&at) {
-                return None;
-            }
-            let id = properties["roleDefinitionId"]
-                .as_str()?
-                .rsplit('/')
-                .next()?;
-            ROLES.iter().find(|role| role.0.eq_ignore_ascii_case(id))
-        })
-}
+impl Grants {
+    /// Returns the grants of a caller.
+    pub(super) fn of(store: &Store, claims: &Claims) -> Self {
+        let mine = store
+            .of_type("", ASSIGNMENT)
+            .map(|value| &value["properties"])
+            .filter(|properties| {
+                properties["principalId"]
+                    .as_str()
+                    .is_some_and(|id| id.eq_ignore_ascii_case(&claims.oid))
+            });
+        let grants = mine.filter_map(|properties| {
+            let scope = below(properties["scope"].as_str()?);
+            Some((
+                scope,
+                roles::rights(store, properties["roleDefinitionId"].as_str()?)?,
+            ))
+        });
+        Self(grants.collect())
+    }
 
-/// Returns whether a caller may do an action at a scope.
-pub(super) fn may(store: &Store, claims: &Claims, action: &str, scope: &str) -> bool {
-    roles(store, &claims.oid, scope).any(|(_, _, actions, not, _)| {
-        actions.iter().any(|pattern| matches(pattern, action))
-            && !not.iter().any(|pattern| matches(pattern, action))
-    })
-}
+    fn at<'a>(&'a self, scope: &str) -> impl Iterator<Item = &'a Rights> + use<'a> {
+        let scope = below(scope);
+        self.0
+            .iter()
+            .filter(move |(at, _)| scope.starts_with(at))
+            .map(|(_, rights)| rights)
+    }
 
-/// Returns whether a caller may use blobs: the data roles are looked for anywhere.
-pub(super) fn may_use_blobs(store: &Store, claims: &Claims, method: &str) -> bool {
-    let wanted = if matches!(method, "GET" | "HEAD") {
-        "read"
-    } else {
-        "write"
-    };
-    store
-        .all()
-        .filter(|(_, value)| {
-            value["type"] == json!("Microsoft.Authorization/roleAssignments")
-                && value["properties"]["principalId"] == json!(claims.oid)
-        })
-        .filter_map(|(_, value)| {
-            value["properties"]["roleDefinitionId"]
-                .as_str()?
-                .rsplit('/')
-                .next()
-        })
-        .filter_map(|id| ROLES.iter().find(|role| role.0 == id))
-        .any(|role| role.4.contains(&wanted))
+    /// Returns whether an action is allowed at a scope.
+    pub(super) fn allow(&self, action: &str, scope: &str) -> bool {
+        self.at(scope).any(|rights| rights.allows(action))
+    }
+
+    /// Returns whether an action on data is allowed at a scope.
+    pub(super) fn allow_data(&self, action: &str, scope: &str) -> bool {
+        self.at(scope).any(|rights| rights.allows_data(action))
+    }
+
+    /// Returns whether there is any grant at or above a scope, which is what following an operation takes.
+    pub(super) fn reach(&self, scope: &str) -> bool {
+        self.at(scope).next().is_some()
+    }
+
+    /// Returns whether there is a grant at, above or below a scope: it is not known to others.
+    pub(super) fn touch(&self, scope: &str) -> bool {
+        let scope = below(scope);
+        self.0
+            .iter()
+            .any(|(at, _)| scope.starts_with(at) || at.starts_with(&scope))
+    }
+
+    /// Returns the permissions that hold at a scope, as the permissions API shows them.
+    pub(super) fn permissions(&self, scope: &str) -> Vec<Value> {
+        self.at(scope).map(Rights::to_json).collect()
+    }
 }
 
 /// Refuses what the caller may not do, in the service's words.
 pub(super) fn authorize(
-    store: &Store,
+    grants: &Grants,
     claims: &Claims,
     action: &str,
     scope: &str,
 ) -> Result<(), Reply> {
-    if may(store, claims, action, scope) {
+    if grants.allow(action, scope) {
         return Ok(());
     }
     let message = format!(
@@ -176,14 +87,12 @@ pub(super) fn authorize(
 
 /// Refuses a write that needs a right on another resource, which the caller lacks.
 pub(super) fn linked(
-    store: &Store,
+    grants: &Grants,
     claims: &Claims,
-    action: &str,
-    scope: &str,
-    needed: &str,
-    on: &str,
+    (action, scope): (&str, &str),
+    (needed, on): (&str, &str),
 ) -> Result<(), Reply> {
-    if may(store, claims, needed, on) {
+    if grants.allow(needed, on) {
         return Ok(());
     }
     let message = format!(
@@ -193,29 +102,22 @@ pub(super) fn linked(
     Err(arm_error(403, "LinkedAuthorizationFailed", &message))
 }
 
-/// Refuses what a lock at or above the resource forbids; `ReadOnly` also forbids actions (arm.md section 6.7).
-pub(super) fn unlocked(store: &Store, ask: &Ask, id: &str) -> Result<(), Reply> {
-    if matches!(ask.method.as_str(), "GET" | "HEAD") {
+/// Refuses what a lock at or above the resource forbids; `ReadOnly` also forbids actions, and a lock below a
+/// group forbids deleting the group (arm.md section 6.7).
+pub(super) fn unlocked(store: &Store, ask: &Ask, id: &str, kind: &str) -> Result<(), Reply> {
+    // Whoever may manage locks may remove the one that is in the way.
+    if matches!(ask.method.as_str(), "GET" | "HEAD") || kind.eq_ignore_ascii_case(LOCK) {
         return Ok(());
     }
     let deleting = ask.method == "DELETE";
-    let below = format!("{}/", id.to_ascii_lowercase());
-    for (lock, value) in store
-        .all()
-        .filter(|(_, value)| value["type"] == json!("Microsoft.Authorization/locks"))
-    {
-        let scope = lock
-            .split("/providers/microsoft.authorization/locks/")
-            .next()
-            .unwrap_or_default();
-        let applies = below.starts_with(&format!("{scope}/"));
-        let forbids = value["properties"]["level"] == json!("ReadOnly") || deleting;
+    let here = below(id);
+    for lock in store.of_type("", LOCK) {
+        let locked = scope_of(lock["id"].as_str().unwrap_or_default(), LOCK);
+        let at = below(locked);
+        let applies = here.starts_with(&at) || (deleting && at.starts_with(&here));
+        let forbids = deleting || lock["properties"]["level"] == json!("ReadOnly");
         if applies && forbids {
             let what = if deleting { "delete" } else { "write" };
-            let locked = value["id"]
-                .as_str()
-                .and_then(|id| id.split("/providers/Microsoft.Authorization/locks/").next())
-                .unwrap_or(scope);
             let message = format!(
                 "The scope '{id}' cannot perform {what} operation because following scope(s) are locked: '{locked}'. Please remove the lock and try again."
             );
@@ -225,35 +127,20 @@ pub(super) fn unlocked(store: &Store, ask: &Ask, id: &str) -> Result<(), Reply> 
     Ok(())
 }
 
-fn matches(pattern: &str, action: &str) -> bool {
-    let (pattern, action) = (pattern.to_lowercase(), action.to_lowercase());
-    let parts: Vec<&str> = pattern.split('*').collect();
-    let (Some(first), Some(last)) = (parts.first(), parts.last()) else {
-        return false;
-    };
-    if parts.len() == 1 {
-        return pattern == action;
-    }
-    let Some(mut rest) = action.strip_prefix(first) else {
-        return false;
-    };
-    for part in &parts[1..parts.len() - 1] {
-        match rest.find(part) {
-            Some(at) => rest = &rest[at + part.len()..],
-            None => return false,
-        }
-    }
-    rest.ends_with(last)
+/// Returns what an extension resource extends: of a lock or an assignment, its scope.
+pub(super) fn scope_of<'a>(id: &'a str, kind: &str) -> &'a str {
+    let mark = format!("/providers/{kind}/").to_ascii_lowercase();
+    id.to_ascii_lowercase()
+        .rfind(&mark)
+        .map_or("", |at| &id[..at])
 }
 
-/// Returns a role definition as ARM shows it.
-pub(super) fn definition(
-    subscription: &str,
-    role: &(&str, &str, &[&str], &[&str], &[&str]),
-) -> Value {
-    json!({
-        "id": format!("/subscriptions/{subscription}/providers/Microsoft.Authorization/roleDefinitions/{}", role.0),
-        "name": role.0, "type": "Microsoft.Authorization/roleDefinitions",
-        "properties": {"roleName": role.1, "type": "BuiltInRole", "assignableScopes": ["/"], "permissions": [{"actions": role.2, "notActions": role.3, "dataActions": [], "notDataActions": []}]},
-    })
+/// Returns a scope as a prefix of everything in it.
+pub(super) fn below(scope: &str) -> String {
+    format!("{}/", scope.to_ascii_lowercase().trim_end_matches('/'))
 }
+
+/// The type of role assignments.
+pub(super) const ASSIGNMENT: &str = "Microsoft.Authorization/roleAssignments";
+/// The type of locks.
+pub(super) const LOCK: &str = "Microsoft.Authorization/locks";

@@ -9,16 +9,35 @@
 //!   - {name: vm-1, group: rg-app, location: westeurope, nics: [{name: nic-1}], disks: [{name: os}, {name: data}]}
 //! resources: [{id: /subscriptions/.../networkSecurityGroups/nsg-1, location: westeurope, properties: {...}}]
 //! events: [{group: rg-app, count: 230}]
+//! many: {vms: 1000, group: rg-app, location: westeurope}
+//! roles: [{name: Snapshots only, actions: [Microsoft.Compute/snapshots/*]}]
+//! memberships: {<object id>: [group-name]}
+//! app_roles: {<object id>: [Mail.Read]}
 //! ```
+//!
+//! Ids that are not written follow from names, so they are the same in every lab. A key that is not known is refused,
+//! with the line it stands in.
+
+use std::collections::BTreeMap;
 
 use serde::Deserialize;
-use serde_json::{Map, Value, json};
+use serde_json::{Map, Value};
 
-use super::store::Store;
+use super::roles;
 use crate::digest::Digest;
 
-/// The scenarios that azir brings along.
-pub const BUILT_IN: &[(&str, &str)] = &[("default", include_str!("scenarios/default.yaml"))];
+/// The scenarios that azir brings along: the default one, and parts of it with only these machines.
+pub const BUILT_IN: &[(&str, &[&str])] = &[
+    ("ambiguous", &["vm-twin-01"]),
+    ("default", &[]),
+    ("ephemeral", &["vm-ephemeral-01"]),
+    ("hard", &["vm-hard-01", "vm-other-01"]),
+    ("locked", &["vm-locked-01"]),
+    ("simple", &["vm-app-01"]),
+    ("stopped", &["vm-stopped-01"]),
+];
+
+const DEFAULT: &str = include_str!("scenarios/default.yaml");
 
 /// A tenant.
 #[derive(Clone, Debug, Deserialize)]
@@ -45,9 +64,15 @@ pub struct Scenario {
     /// Events of the activity log.
     #[serde(default)]
     pub events: Vec<Events>,
+    /// Roles of the tenant's own, known in every subscription.
+    #[serde(default)]
+    pub roles: Vec<CustomRole>,
     /// Groups of service principals in the directory, by object id.
     #[serde(default)]
-    pub memberships: std::collections::BTreeMap<String, Vec<String>>,
+    pub memberships: BTreeMap<String, Vec<String>>,
+    /// Application permissions of service principals, by object id.
+    #[serde(default)]
+    pub app_roles: BTreeMap<String, Vec<String>>,
 }
 
 /// A subscription.
@@ -88,6 +113,23 @@ pub struct Grant {
     pub role: String,
     /// The scope.
     pub scope: String,
+}
+
+/// A role of the tenant's own.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct CustomRole {
+    /// Its name.
+    pub name: String,
+    /// What it allows.
+    #[serde(default)]
+    pub actions: Vec<String>,
+    /// What it leaves out.
+    #[serde(default)]
+    pub not_actions: Vec<String>,
+    /// What it allows on data.
+    #[serde(default)]
+    pub data_actions: Vec<String>,
 }
 
 /// A resource group.
@@ -193,298 +235,122 @@ impl Scenario {
     /// # Errors
     /// An unknown name; where and why the YAML cannot be read.
     pub fn load(name_or_yaml: &str) -> Result<Self, String> {
-        let text = match BUILT_IN.iter().find(|(name, _)| *name == name_or_yaml) {
-            Some((_, text)) => text,
-            None if !name_or_yaml.contains('\n') => {
-                let names: Vec<&str> = BUILT_IN.iter().map(|(name, _)| *name).collect();
-                return Err(format!(
-                    "there is no scenario {name_or_yaml}; there are {}",
-                    names.join(", ")
-                ));
+        if let Some((_, machines)) = BUILT_IN.iter().find(|(name, _)| *name == name_or_yaml) {
+            let mut scenario = Self::parse(DEFAULT)?;
+            if !machines.is_empty() {
+                scenario
+                    .machines
+                    .retain(|machine| machines.contains(&machine.name.as_str()));
             }
-            None => name_or_yaml,
-        };
+            return Ok(scenario);
+        }
+        if name_or_yaml.contains('\n') {
+            return Self::parse(name_or_yaml);
+        }
+        let names: Vec<&str> = BUILT_IN.iter().map(|(name, _)| *name).collect();
+        Err(format!(
+            "there is no scenario {name_or_yaml}; there are {}",
+            names.join(", ")
+        ))
+    }
+
+    fn parse(text: &str) -> Result<Self, String> {
         let scenario: Self = serde_saphyr::from_str(text).map_err(|error| error.to_string())?;
         if scenario.subscriptions.is_empty() || scenario.callers.is_empty() {
             return Err("a scenario needs a subscription and a caller".to_owned());
         }
+        scenario.groups_are_there()?;
+        scenario.roles_are_known()?;
         Ok(scenario)
     }
 
-    /// Puts everything into the store.
-    pub(super) fn seed(&self, store: &mut Store, now: chrono::DateTime<chrono::Utc>) {
-        for subscription in &self.subscriptions {
-            let id = format!("/subscriptions/{}", subscription.id);
-            store.seed(&id, json!({"id": id, "subscriptionId": subscription.id, "displayName": subscription.name, "tenantId": self.tenant, "state": "Enabled", "type": "Microsoft.Resources/subscriptions"}));
-        }
+    fn groups_are_there(&self) -> Result<(), String> {
+        let known = |subscription: &str| {
+            self.subscriptions
+                .iter()
+                .any(|one| one.id.eq_ignore_ascii_case(subscription))
+        };
         for group in &self.groups {
-            self.seed_group(store, group);
-        }
-        for caller in &self.callers {
-            for grant in &caller.roles {
-                seed_grant(store, &caller.object_id, grant);
+            let subscription = self.subscription(group.subscription.as_deref());
+            if !known(subscription) {
+                return Err(format!(
+                    "group {} lies in subscription {subscription}, which the scenario does not have",
+                    group.name
+                ));
             }
         }
+        let there = |name: &str, subscription: &str| {
+            let mut groups = self.groups.iter();
+            groups.any(|group| {
+                group.name.eq_ignore_ascii_case(name)
+                    && self
+                        .subscription(group.subscription.as_deref())
+                        .eq_ignore_ascii_case(subscription)
+            })
+        };
         for machine in &self.machines {
-            self.seed_machine(store, machine);
-        }
-        for resource in &self.resources {
-            seed_resource(store, resource);
-        }
-        if let Some(many) = &self.many {
-            for number in 1..=many.vms {
-                self.seed_machine(store, &numbered(many, number));
+            let subscription = self.subscription(machine.subscription.as_deref());
+            let of_parts = machine
+                .disks
+                .iter()
+                .filter_map(|disk| disk.group.as_ref())
+                .chain(machine.nics.iter().filter_map(|nic| nic.group.as_ref()));
+            for group in of_parts.chain([&machine.group]) {
+                if !there(group, subscription) {
+                    return Err(format!(
+                        "machine {} needs group {group} in subscription {subscription}, which the scenario does not have",
+                        machine.name
+                    ));
+                }
             }
         }
-        for events in &self.events {
-            self.seed_events(store, events, now);
+        match &self.many {
+            Some(many) if !there(&many.group, self.subscription(None)) => Err(format!(
+                "many machines need group {}, which the scenario does not have",
+                many.group
+            )),
+            _ => Ok(()),
         }
     }
 
-    fn subscription<'a>(&'a self, given: Option<&'a str>) -> &'a str {
+    fn roles_are_known(&self) -> Result<(), String> {
+        let grants = self.callers.iter().flat_map(|caller| &caller.roles);
+        match grants
+            .into_iter()
+            .find(|grant| self.role_id(&grant.role).is_none())
+        {
+            Some(grant) => Err(format!(
+                "there is no role {:?}, neither built in nor under roles",
+                grant.role
+            )),
+            None => Ok(()),
+        }
+    }
+
+    /// Returns the id of a role by its name.
+    pub(super) fn role_id(&self, name: &str) -> Option<String> {
+        let own = self
+            .roles
+            .iter()
+            .find(|role| role.name == name)
+            .map(|role| guid(&format!("role {}", role.name)));
+        own.or_else(|| roles::id_of(name).map(str::to_owned))
+    }
+
+    /// Returns the object ids of the groups that a principal is in.
+    pub(super) fn groups_of(&self, principal: &str) -> Vec<String> {
+        self.memberships
+            .get(principal)
+            .into_iter()
+            .flatten()
+            .map(|name| guid(name))
+            .collect()
+    }
+
+    /// Returns a subscription that was given, or the usual one.
+    pub(super) fn subscription<'a>(&'a self, given: Option<&'a str>) -> &'a str {
         given.unwrap_or(&self.subscriptions[0].id)
     }
-
-    fn seed_group(&self, store: &mut Store, group: &Group) {
-        let id = format!(
-            "/subscriptions/{}/resourceGroups/{}",
-            self.subscription(group.subscription.as_deref()),
-            group.name
-        );
-        store.seed(&id, json!({"id": id, "name": group.name, "type": "Microsoft.Resources/resourceGroups", "location": group.location, "properties": {"provisioningState": "Succeeded"}}));
-        if let Some(level) = &group.lock {
-            let lock = format!("{id}/providers/Microsoft.Authorization/locks/freeze");
-            store.seed(&lock, json!({"id": lock, "name": "freeze", "type": "Microsoft.Authorization/locks", "properties": {"level": level}}));
-        }
-    }
-
-    fn seed_machine(&self, store: &mut Store, machine: &Machine) {
-        let subscription = self.subscription(machine.subscription.as_deref());
-        let in_group =
-            |group: &str| format!("/subscriptions/{subscription}/resourceGroups/{group}/providers");
-        let id = format!(
-            "{}/Microsoft.Compute/virtualMachines/{}",
-            in_group(&machine.group),
-            machine.name
-        );
-        let default_disks = [
-            format!("{}_OsDisk", machine.name),
-            format!("{}_data1", machine.name),
-        ]
-        .map(|name| Disk {
-            name,
-            group: None,
-            sku: None,
-            ephemeral: false,
-        });
-        let disks = if machine.disks.is_empty() {
-            default_disks.to_vec()
-        } else {
-            machine.disks.clone()
-        };
-        let mut storage = json!({"dataDisks": []});
-        for (index, disk) in disks.iter().enumerate() {
-            let disk_id = format!(
-                "{}/Microsoft.Compute/disks/{}",
-                in_group(disk.group.as_deref().unwrap_or(&machine.group)),
-                disk.name
-            );
-            let mut entry = json!({"name": disk.name, "createOption": if index == 0 { "FromImage" } else { "Attach" }, "managedDisk": {"id": disk_id, "storageAccountType": disk.sku.as_deref().unwrap_or("Premium_LRS")}});
-            if disk.ephemeral {
-                entry["diffDiskSettings"] = json!({"option": "Local"});
-            } else {
-                seed_disk(store, &disk_id, disk, &machine.location, &id);
-            }
-            if index == 0 {
-                entry["osType"] = json!("Linux");
-                storage["osDisk"] = entry;
-            } else if let Some(list) = storage["dataDisks"].as_array_mut() {
-                entry["lun"] = json!(index - 1);
-                list.push(entry);
-            }
-        }
-        let nics = if machine.nics.is_empty() {
-            vec![Nic {
-                name: format!("{}-nic", machine.name),
-                group: None,
-                nsg: None,
-                public_ip: None,
-                configurations: None,
-            }]
-        } else {
-            machine.nics.clone()
-        };
-        let subnet = seed_network(store, &in_group(&machine.group), &machine.location);
-        let mut references = Vec::new();
-        for (index, nic) in nics.iter().enumerate() {
-            let nic_id = format!(
-                "{}/Microsoft.Network/networkInterfaces/{}",
-                in_group(nic.group.as_deref().unwrap_or(&machine.group)),
-                nic.name
-            );
-            seed_nic(store, &nic_id, nic, machine, &subnet, &id, index == 0);
-            references.push(json!({"id": nic_id, "properties": {"primary": index == 0}}));
-        }
-        let power = machine.power.as_deref().unwrap_or("running");
-        let mut vm = json!({
-            "id": id, "name": machine.name, "type": "Microsoft.Compute/virtualMachines", "location": machine.location, "tags": machine.tags,
-            "properties": {
-                "vmId": guid(&id), "provisioningState": "Succeeded", "hardwareProfile": {"vmSize": "Standard_B2ms"},
-                "storageProfile": storage, "networkProfile": {"networkInterfaces": references},
-                "osProfile": {"computerName": machine.name, "adminUsername": "azureuser"}, "timeCreated": "2026-01-12T04:06:07.3525011+00:00",
-            },
-            "etag": "\"1\"", "__power": power,
-        });
-        if let Some(identity) = self.identity(machine) {
-            vm["identity"] = identity;
-        }
-        store.seed(&id, vm);
-    }
-
-    fn identity(&self, machine: &Machine) -> Option<Value> {
-        let users: Map<String, Value> = machine.user_identities.iter().map(|id| (id.clone(), json!({"principalId": guid(&id.to_lowercase()), "clientId": guid(&format!("client {}", id.to_lowercase()))}))).collect();
-        let kind = match (&machine.system_identity, users.is_empty()) {
-            (None, true) => return None,
-            (Some(_), true) => "SystemAssigned",
-            (None, false) => "UserAssigned",
-            (Some(_), false) => "SystemAssigned, UserAssigned",
-        };
-        let mut identity = json!({"type": kind});
-        if let Some(principal) = &machine.system_identity {
-            identity["principalId"] = json!(principal);
-            identity["tenantId"] = json!(self.tenant);
-        }
-        if !users.is_empty() {
-            identity["userAssignedIdentities"] = Value::Object(users);
-        }
-        Some(identity)
-    }
-
-    fn seed_events(&self, store: &mut Store, events: &Events, now: chrono::DateTime<chrono::Utc>) {
-        let subscription = self.subscription(None);
-        for number in 0..events.count {
-            // Spread over the last 20 hours, well before what azir does.
-            let time = now - chrono::Duration::seconds(3_600 + (number as i64) * 300);
-            let resource = format!(
-                "/subscriptions/{subscription}/resourceGroups/{}/providers/Microsoft.Compute/virtualMachines/vm-app-01",
-                events.group
-            );
-            store.events.push(json!({
-                "eventDataId": guid(&format!("{} event {number}", events.group)), "id": format!("{resource}/events/{number}"),
-                "eventTimestamp": time.format("%Y-%m-%dT%H:%M:%S%.6f0Z").to_string(), "submissionTimestamp": time.format("%Y-%m-%dT%H:%M:%S%.6f0Z").to_string(),
-                "caller": "mallory@contoso.com", "category": {"value": "Administrative"}, "level": "Informational",
-                "operationName": {"value": "Microsoft.Compute/virtualMachines/write", "localizedValue": "Create or Update Virtual Machine"},
-                "resourceGroupName": events.group, "resourceId": resource, "status": {"value": "Succeeded"}, "subscriptionId": subscription, "tenantId": self.tenant,
-            }));
-        }
-        store.events.sort_by(|a, b| {
-            a["eventTimestamp"]
-                .as_str()
-                .cmp(&b["eventTimestamp"].as_str())
-        });
-    }
-}
-
-fn numbered(many: &Many, number: usize) -> Machine {
-    let name = format!("vm-{number:04}");
-    Machine {
-        group: many.group.clone(),
-        location: many.location.clone(),
-        subscription: None,
-        power: None,
-        disks: Vec::new(),
-        nics: Vec::new(),
-        system_identity: Some(guid(&name)),
-        user_identities: Vec::new(),
-        tags: Map::new(),
-        name,
-    }
-}
-
-fn seed_disk(store: &mut Store, id: &str, disk: &Disk, location: &str, owner: &str) {
-    let sku = disk.sku.as_deref().unwrap_or("Premium_LRS");
-    store.seed(id, json!({
-        "id": id, "name": disk.name, "type": "Microsoft.Compute/disks", "location": location, "sku": {"name": sku}, "managedBy": owner,
-        "properties": {"provisioningState": "Succeeded", "uniqueId": guid(id), "diskSizeGB": 32, "diskSizeBytes": 34_359_738_368_u64, "diskState": "Attached", "networkAccessPolicy": "AllowAll", "creationData": {"createOption": "FromImage"}},
-    }));
-}
-
-/// Makes the network of a group once; returns its subnet.
-fn seed_network(store: &mut Store, providers: &str, location: &str) -> String {
-    let network = format!("{providers}/Microsoft.Network/virtualNetworks/vnet-{location}");
-    let subnet = format!("{network}/subnets/default");
-    if store.get(&subnet).is_none() {
-        store.seed(&network, json!({"id": network, "name": format!("vnet-{location}"), "type": "Microsoft.Network/virtualNetworks", "location": location, "properties": {"provisioningState": "Succeeded"}}));
-        store.seed(&subnet, json!({"id": subnet, "name": "default", "type": "Microsoft.Network/virtualNetworks/subnets", "properties": {"addressPrefix": "10.0.0.0/24", "provisioningState": "Succeeded"}}));
-    }
-    subnet
-}
-
-fn seed_nic(
-    store: &mut Store,
-    id: &str,
-    nic: &Nic,
-    machine: &Machine,
-    subnet: &str,
-    owner: &str,
-    primary: bool,
-) {
-    let configurations: Vec<Value> = (0..nic.configurations.unwrap_or(1))
-        .map(|index| {
-            let mut properties = json!({"provisioningState": "Succeeded", "privateIPAddress": format!("10.0.0.{}", 4 + index), "privateIPAllocationMethod": "Dynamic", "privateIPAddressVersion": "IPv4", "primary": index == 0, "subnet": {"id": subnet}});
-            if let (Some(address), 0) = (&nic.public_ip, index) {
-                properties["publicIPAddress"] = json!({"id": address});
-            }
-            json!({"name": format!("ipconfig{}", index + 1), "id": format!("{id}/ipConfigurations/ipconfig{}", index + 1), "etag": "W/\"1\"", "type": "Microsoft.Network/networkInterfaces/ipConfigurations", "properties": properties})
-        })
-        .collect();
-    let mut body = json!({
-        "id": id, "name": nic.name, "type": "Microsoft.Network/networkInterfaces", "location": machine.location, "kind": "Regular", "etag": "W/\"1\"",
-        "properties": {"provisioningState": "Succeeded", "resourceGuid": guid(id), "ipConfigurations": configurations, "dnsSettings": {"dnsServers": [], "appliedDnsServers": []}, "macAddress": "00-0D-3A-00-00-01", "primary": primary, "enableAcceleratedNetworking": false, "enableIPForwarding": false, "virtualMachine": {"id": owner}, "nicType": "Standard"},
-    });
-    if let Some(nsg) = &nic.nsg {
-        body["properties"]["networkSecurityGroup"] = json!({"id": nsg});
-    }
-    store.seed(id, body);
-}
-
-fn seed_grant(store: &mut Store, principal: &str, grant: &Grant) {
-    let name = guid(&format!("{principal} {} {}", grant.role, grant.scope));
-    let id = format!(
-        "{}/providers/Microsoft.Authorization/roleAssignments/{name}",
-        grant.scope.trim_end_matches('/')
-    );
-    let subscription = grant.scope.split('/').nth(2).unwrap_or_default();
-    let definition = super::arm::role_id(&grant.role);
-    store.seed(&id, json!({
-        "id": id, "name": name, "type": "Microsoft.Authorization/roleAssignments",
-        "properties": {"roleDefinitionId": format!("/subscriptions/{subscription}/providers/Microsoft.Authorization/roleDefinitions/{definition}"), "principalId": principal, "principalType": "ServicePrincipal", "scope": grant.scope, "condition": null, "conditionVersion": null, "description": null},
-    }));
-}
-
-/// Puts a resource that is written as ARM shows it; name and type follow from its id.
-fn seed_resource(store: &mut Store, resource: &Map<String, Value>) {
-    let id = resource
-        .get("id")
-        .and_then(Value::as_str)
-        .unwrap_or_default()
-        .to_owned();
-    let mut value = Value::Object(resource.clone());
-    if let Ok(parsed) = id.parse::<crate::ids::ArmId>() {
-        value["name"] = json!(parsed.name());
-        value["type"] = json!(parsed.resource_type());
-    }
-    if value.get("properties").is_none() {
-        value["properties"] = json!({});
-    }
-    if value["type"]
-        .as_str()
-        .is_some_and(|kind| kind.starts_with("Microsoft.Network/"))
-    {
-        value["etag"] = json!("W/\"1\"");
-        value["properties"]["provisioningState"] = json!("Succeeded");
-    }
-    store.seed(&id, value);
 }
 
 /// Returns a UUID that is always the same for the same text.
@@ -494,4 +360,52 @@ pub(super) fn guid(text: &str) -> String {
     uuid::Builder::from_random_bytes(bytes)
         .into_uuid()
         .to_string()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_built_in_scenario_is_read() {
+        for (name, machines) in BUILT_IN {
+            let scenario = Scenario::load(name).unwrap();
+            assert!(!scenario.machines.is_empty(), "{name}");
+            assert!(
+                machines.is_empty()
+                    || scenario
+                        .machines
+                        .iter()
+                        .all(|machine| machines.contains(&machine.name.as_str()))
+            );
+        }
+        let unknown = Scenario::load("easy").unwrap_err();
+        assert!(unknown.contains("ambiguous, default"), "{unknown}");
+    }
+
+    #[test]
+    fn a_scenario_with_a_mistake_is_refused_with_what_and_where() {
+        let good = "tenant: t\nsubscriptions: [{id: s, name: s}]\ncallers: [{name: c, client_id: i, client_secret: x, object_id: o}]\n";
+        assert!(Scenario::load(good).is_ok());
+        for (more, said) in [
+            ("machinez: []\n", "line 4"),
+            (
+                "groups: [{name: g, location: l, subscription: other}]\n",
+                "other",
+            ),
+            (
+                "machines: [{name: vm, group: nowhere, location: l}]\n",
+                "nowhere",
+            ),
+            ("many: {vms: 3, group: nowhere, location: l}\n", "nowhere"),
+        ] {
+            let error = Scenario::load(&format!("{good}{more}")).unwrap_err();
+            assert!(error.contains(said), "{more}: {error}");
+        }
+        let bad = good.replace(
+            "object_id: o",
+            "object_id: o, roles: [{role: King, scope: /}]",
+        );
+        assert!(Scenario::load(&bad).unwrap_err().contains("King"));
+    }
 }

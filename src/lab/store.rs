@@ -1,42 +1,48 @@
 //! The tenant's state: resources by id, blobs, the activity log, operations; each change on disk before its reply.
+//!
+//! A state file is JSON lines, replayed over the scenario at the next start. Its first line says when the tenant
+//! was made, so that the seeded past stays where it was.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::fs::{File, OpenOptions};
 use std::io::Write;
 use std::path::Path;
 
+use chrono::{DateTime, Utc};
+use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value, json};
+
+use super::blob::Blob;
 
 /// Everything that the tenant knows.
 #[derive(Default)]
 pub(super) struct Store {
-    /// Resources by lower-case id, each as its GET shows it.
+    /// Resources by lower-case id, each as its GET shows it, and members that begin with `__` besides.
     resources: BTreeMap<String, Value>,
+    /// The keys of `resources` by lower-case type.
+    kinds: HashMap<String, BTreeSet<String>>,
     /// Blobs by `account/container/name`.
     pub(super) blobs: BTreeMap<String, Blob>,
-    /// The activity log, oldest first.
+    /// The activity log, in the order of arrival.
     pub(super) events: Vec<Value>,
-    /// Operations by id.
-    pub(super) operations: BTreeMap<String, Operation>,
+    operations: HashMap<String, Operation>,
+    /// Operations that have not ended.
+    open: BTreeSet<String>,
     journal: Option<File>,
     /// Grows with each change; etags come from it.
     pub(super) version: u64,
 }
 
-/// A blob.
-#[derive(Clone, Debug, Default)]
-pub(super) struct Blob {
-    pub(super) bytes: Vec<u8>,
-    pub(super) append: bool,
-    pub(super) etag: u64,
-}
-
 /// A long-running operation.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Default, Deserialize, Serialize)]
 pub(super) struct Operation {
-    /// Microseconds at which it ends.
+    /// Microseconds of the lab's clock at which it ends.
     pub(super) ends_us: u64,
-    /// The resource whose `provisioningState` becomes final then.
+    /// When it began, as the status body says it.
+    pub(super) started: String,
+    /// The type that it works on, which decides what its status looks like.
+    pub(super) kind: String,
+    /// The resource whose `provisioningState` becomes final at the end.
     pub(super) resource: Option<String>,
     /// What the status body carries at the end.
     pub(super) output: Option<Value>,
@@ -44,23 +50,76 @@ pub(super) struct Operation {
     pub(super) result: Option<Value>,
     /// Why it fails, instead of ending well.
     pub(super) failure: Option<(String, String)>,
+    /// Everything under this id is gone at the end.
+    pub(super) removes: Option<String>,
+}
+
+/// What an earlier lab left in its state file.
+#[derive(Default)]
+pub(super) struct Kept {
+    changes: Vec<Value>,
+    /// When the tenant was made.
+    pub(super) made: Option<DateTime<Utc>>,
+}
+
+impl Kept {
+    /// Reads a state file; one that is not there is empty. A line cut off by a crash was never replied to and is
+    /// removed, because the next one would be appended to it.
+    pub(super) fn read(path: &Path) -> std::io::Result<Self> {
+        let text = match std::fs::read(path) {
+            Ok(text) => text,
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => {
+                return Ok(Self::default());
+            }
+            Err(error) => return Err(error),
+        };
+        let whole = text
+            .iter()
+            .rposition(|byte| *byte == b'\n')
+            .map_or(0, |at| at + 1);
+        if whole < text.len() {
+            OpenOptions::new()
+                .write(true)
+                .open(path)?
+                .set_len(whole as u64)?;
+        }
+        let mut changes: Vec<Value> = Vec::new();
+        for (number, line) in text[..whole].split(|byte| *byte == b'\n').enumerate() {
+            if line.is_empty() {
+                continue;
+            }
+            let change = serde_json::from_slice(line).map_err(|error| {
+                let message = format!("line {} is no change of a lab: {error}", number + 1);
+                std::io::Error::new(std::io::ErrorKind::InvalidData, message)
+            })?;
+            changes.push(change);
+        }
+        let made = changes
+            .iter()
+            .find(|change| change["what"] == "made")
+            .and_then(|change| change["at"].as_str()?.parse().ok());
+        Ok(Self { changes, made })
+    }
 }
 
 impl Store {
-    /// Opens the journal of changes and takes in what it holds.
-    pub(super) fn keep_in(&mut self, path: &Path) -> std::io::Result<()> {
+    /// Replays what an earlier lab left, and appends to it from now on.
+    pub(super) fn keep_in(
+        &mut self,
+        path: &Path,
+        kept: &Kept,
+        now: DateTime<Utc>,
+    ) -> std::io::Result<()> {
         if let Some(folder) = path.parent() {
             std::fs::create_dir_all(folder)?;
         }
-        if let Ok(text) = std::fs::read_to_string(path) {
-            for line in text.lines() {
-                // A line cut off by a crash was never replied to.
-                if let Ok(change) = serde_json::from_str::<Value>(line) {
-                    self.apply(&change);
-                }
-            }
+        for change in &kept.changes {
+            self.apply(change);
         }
         self.journal = Some(OpenOptions::new().create(true).append(true).open(path)?);
+        if kept.made.is_none() {
+            self.log(&json!({"what": "made", "at": now}));
+        }
         Ok(())
     }
 
@@ -70,42 +129,81 @@ impl Store {
         match change["what"].as_str() {
             Some("put") => {
                 let mut value = change["value"].clone();
-                // Whatever was under way when the lab stopped has ended meanwhile.
-                if value.pointer("/properties/provisioningState") == Some(&json!("Updating")) {
-                    value["properties"]["provisioningState"] = json!("Succeeded");
-                }
-                self.resources.insert(key, value);
+                ended(&mut value);
+                self.insert(key, value);
             }
             Some("delete") => {
-                self.resources.remove(&key);
+                self.remove(&key);
             }
             Some("event") => self.events.push(change["value"].clone()),
+            Some("operation") => self.restore(key, &change["value"]),
             Some("blob") => {
-                let bytes = change["value"]
+                if let Ok(blob) = serde_json::from_value(change["value"].clone()) {
+                    self.blobs.insert(key, blob);
+                }
+            }
+            Some("append") => {
+                let more = change["value"]
                     .as_str()
-                    .and_then(|text| hex::decode(text).ok())
-                    .unwrap_or_default();
-                self.blobs.insert(
-                    key,
-                    Blob {
-                        bytes,
-                        append: change["append"] == json!(true),
-                        etag: self.version,
-                    },
-                );
+                    .and_then(|text| hex::decode(text).ok());
+                if let (Some(blob), Some(more)) = (self.blobs.get_mut(&key), more) {
+                    blob.extend(&more, self.version);
+                }
+            }
+            Some("unblob") => {
+                self.blobs.remove(&key);
             }
             _ => {}
         }
+    }
+
+    /// Takes in an operation of an earlier lab, which has ended meanwhile.
+    fn restore(&mut self, key: String, value: &Value) {
+        let Ok(mut operation) = serde_json::from_value::<Operation>(value.clone()) else {
+            return;
+        };
+        operation.ends_us = 0;
+        if let (Some(id), Some(_)) = (&operation.resource, &operation.failure)
+            && let Some(resource) = self.resources.get_mut(&id.to_ascii_lowercase())
+        {
+            resource["properties"]["provisioningState"] = json!("Failed");
+        }
+        if let Some(scope) = operation.removes.clone() {
+            self.remove_below(&scope);
+        }
+        self.operations.insert(key, operation);
     }
 
     fn log(&mut self, change: &Value) {
         if let Some(file) = &mut self.journal {
             // The reply says that the effect is there, so it is on its way to disk before. A lab whose disk is full
             // goes on in memory: it is a rehearsal.
-            let _ = writeln!(file, "{change}").and_then(|()| file.flush());
+            let _ = file.write_all(format!("{change}\n").as_bytes());
         }
     }
 
+    fn insert(&mut self, key: String, value: Value) {
+        let kind = value["type"]
+            .as_str()
+            .unwrap_or_default()
+            .to_ascii_lowercase();
+        self.kinds.entry(kind).or_default().insert(key.clone());
+        self.resources.insert(key, value);
+    }
+
+    fn remove(&mut self, key: &str) -> Option<Value> {
+        let old = self.resources.remove(key)?;
+        let kind = old["type"]
+            .as_str()
+            .unwrap_or_default()
+            .to_ascii_lowercase();
+        if let Some(keys) = self.kinds.get_mut(&kind) {
+            keys.remove(key);
+        }
+        Some(old)
+    }
+
+    /// Returns the resource with this id, whatever its case.
     pub(super) fn get(&self, id: &str) -> Option<&Value> {
         self.resources.get(&id.to_ascii_lowercase())
     }
@@ -115,93 +213,154 @@ impl Store {
         self.version += 1;
         let key = id.to_ascii_lowercase();
         self.log(&json!({"what": "put", "key": key, "value": value, "version": self.version}));
-        self.resources.insert(key, value);
+        self.insert(key, value);
         self.version
     }
 
     /// Puts a resource of the seed, which is not a change.
     pub(super) fn seed(&mut self, id: &str, value: Value) {
-        self.resources.insert(id.to_ascii_lowercase(), value);
+        self.insert(id.to_ascii_lowercase(), value);
     }
 
+    /// Removes a resource, and returns it.
     pub(super) fn delete(&mut self, id: &str) -> Option<Value> {
         let key = id.to_ascii_lowercase();
-        let old = self.resources.remove(&key)?;
+        let old = self.remove(&key)?;
         self.version += 1;
         self.log(&json!({"what": "delete", "key": key, "version": self.version}));
         Some(old)
     }
 
+    /// Removes a resource and everything below it.
+    fn remove_below(&mut self, id: &str) {
+        let key = id.to_ascii_lowercase();
+        let below = format!("{key}/");
+        let gone: Vec<String> = self
+            .resources
+            .range(below.clone()..)
+            .map(|(id, _)| id.clone())
+            .take_while(|id| id.starts_with(&below))
+            .collect();
+        for id in gone.iter().chain([&key]) {
+            self.delete(id);
+        }
+    }
+
+    /// Adds to the activity log.
     pub(super) fn event(&mut self, event: Value) {
         self.log(&json!({"what": "event", "value": event, "version": self.version}));
         self.events.push(event);
     }
 
-    pub(super) fn put_blob(&mut self, key: &str, bytes: Vec<u8>, append: bool) -> u64 {
+    /// Puts a blob in the place of whatever was there; returns its etag.
+    pub(super) fn put_blob(&mut self, key: &str, mut blob: Blob) -> u64 {
         self.version += 1;
-        self.log(&json!({"what": "blob", "key": key, "value": hex::encode(&bytes), "append": append, "version": self.version}));
-        self.blobs.insert(
-            key.to_owned(),
-            Blob {
-                bytes,
-                append,
-                etag: self.version,
-            },
-        );
+        blob.etag = self.version;
+        self.log(&json!({"what": "blob", "key": key, "value": blob, "version": self.version}));
+        self.blobs.insert(key.to_owned(), blob);
         self.version
     }
 
-    /// Returns resources whose id begins with `scope` and whose type is `kind`, by id.
+    /// Appends to a blob; returns its etag.
+    pub(super) fn append_blob(&mut self, key: &str, bytes: &[u8]) -> u64 {
+        self.version += 1;
+        self.log(&json!({"what": "append", "key": key, "value": hex::encode(bytes), "version": self.version}));
+        if let Some(blob) = self.blobs.get_mut(key) {
+            blob.extend(bytes, self.version);
+        }
+        self.version
+    }
+
+    /// Removes a blob.
+    pub(super) fn delete_blob(&mut self, key: &str) {
+        self.version += 1;
+        self.log(&json!({"what": "unblob", "key": key, "version": self.version}));
+        self.blobs.remove(key);
+    }
+
+    /// Returns resources below `scope` whose type is `kind`, by id.
     pub(super) fn of_type<'a>(
         &'a self,
         scope: &str,
-        kind: &'a str,
-    ) -> impl Iterator<Item = &'a Value> {
+        kind: &str,
+    ) -> impl Iterator<Item = &'a Value> + use<'a> {
         let scope = format!("{}/", scope.to_ascii_lowercase().trim_end_matches('/'));
-        self.resources
-            .range(scope.clone()..)
-            .take_while(move |(id, _)| id.starts_with(&scope))
-            .map(|(_, value)| value)
-            .filter(move |value| {
-                value["type"]
-                    .as_str()
-                    .is_some_and(|found| found.eq_ignore_ascii_case(kind))
+        self.kinds
+            .get(&kind.to_ascii_lowercase())
+            .into_iter()
+            .flat_map({
+                let from = scope.clone();
+                move |keys| keys.range(from.clone()..)
             })
+            .take_while(move |key| key.starts_with(&scope))
+            .filter_map(|key| self.resources.get(key))
     }
 
+    /// Returns every resource with its lower-case id, by id.
     pub(super) fn all(&self) -> impl Iterator<Item = (&String, &Value)> {
         self.resources.iter()
     }
 
+    /// Begins an operation.
+    pub(super) fn begin(&mut self, id: &str, operation: Operation) {
+        self.log(
+            &json!({"what": "operation", "key": id, "value": operation, "version": self.version}),
+        );
+        self.open.insert(id.to_owned());
+        self.operations.insert(id.to_owned(), operation);
+    }
+
+    /// Returns an operation.
+    pub(super) fn operation(&self, id: &str) -> Option<&Operation> {
+        self.operations.get(id)
+    }
+
     /// Ends the operations whose time has come.
     pub(super) fn settle(&mut self, now_us: u64) {
-        let ended: Vec<String> = self
-            .operations
-            .values()
-            .filter(|operation| operation.ends_us <= now_us)
-            .filter_map(|operation| operation.resource.clone())
-            .collect();
+        let due = |id: &&String| {
+            self.operations
+                .get(*id)
+                .is_some_and(|operation| operation.ends_us <= now_us)
+        };
+        let ended: Vec<String> = self.open.iter().filter(due).cloned().collect();
         for id in ended {
-            let key = id.to_ascii_lowercase();
-            let Some(value) = self.resources.get(&key) else {
+            self.open.remove(&id);
+            let Some(operation) = self.operations.get(&id).cloned() else {
                 continue;
             };
-            if value.pointer("/properties/provisioningState") == Some(&json!("Updating")) {
-                let mut value = value.clone();
-                value["properties"]["provisioningState"] = json!("Succeeded");
-                self.put(&id, value);
+            if let Some(scope) = operation.removes.filter(|_| operation.failure.is_none()) {
+                self.remove_below(&scope);
+            } else if let Some(resource) = operation.resource {
+                self.finish(&resource, operation.failure.is_some());
             }
         }
     }
 
-    /// Returns whether an operation on this resource is under way.
-    pub(super) fn busy(&self, id: &str, now_us: u64) -> bool {
-        self.operations.values().any(|operation| {
-            operation.ends_us > now_us
-                && operation
-                    .resource
-                    .as_deref()
-                    .is_some_and(|known| known.eq_ignore_ascii_case(id))
+    /// Makes a resource's state final, unless another operation works on it still.
+    fn finish(&mut self, id: &str, failed: bool) {
+        let Some(value) = self.get(id).filter(|_| !self.busy(id)) else {
+            return;
+        };
+        let state = value
+            .pointer("/properties/provisioningState")
+            .and_then(Value::as_str);
+        if !matches!(state, Some("Updating" | "Deleting")) {
+            return;
+        }
+        let mut value = value.clone();
+        value["properties"]["provisioningState"] =
+            json!(if failed { "Failed" } else { "Succeeded" });
+        self.put(id, value);
+    }
+
+    /// Returns whether an operation on this resource is under way, of those not settled yet.
+    pub(super) fn busy(&self, id: &str) -> bool {
+        let mut open = self.open.iter().filter_map(|id| self.operations.get(id));
+        open.any(|operation| {
+            operation
+                .resource
+                .as_deref()
+                .is_some_and(|known| known.eq_ignore_ascii_case(id))
         })
     }
 
@@ -218,5 +377,18 @@ impl Store {
             .map(|(key, blob)| (key.clone(), json!(blob.bytes.len())))
             .collect();
         json!({"resources": resources, "blobs": blobs, "events": self.events.len()})
+    }
+}
+
+/// Makes final what was under way when a lab stopped: it has ended meanwhile.
+fn ended(value: &mut Value) {
+    if value.pointer("/properties/provisioningState") == Some(&json!("Updating")) {
+        value["properties"]["provisioningState"] = json!("Succeeded");
+    }
+    let copied = value
+        .as_object_mut()
+        .and_then(|members| members.shift_remove("__copied_from_us"));
+    if copied.is_some() {
+        value["properties"]["completionPercent"] = json!(100);
     }
 }

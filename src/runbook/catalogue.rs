@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use super::model::Runbook;
-use super::parse::parse;
+use super::parse::{is_name, parse};
 use super::problem::Problem;
 
 include!(concat!(env!("OUT_DIR"), "/shipped.rs"));
@@ -85,6 +85,12 @@ pub enum CatalogueError {
         /// Its text, to show the places in.
         text: Arc<str>,
     },
+    /// A user's file has a name that no command can have.
+    #[error("{path} cannot be a command: a name begins with a-z and holds a-z, 0-9 and -")]
+    BadName {
+        /// The user's file.
+        path: String,
+    },
     /// A user's runbook has the name of a shipped one or of a command.
     #[error("{path} is named {name}, which is already a {what} of azir")]
     Shadows {
@@ -123,6 +129,11 @@ impl Catalogue {
             name: name.to_owned(),
             what,
         };
+        if !is_name(name, '-') {
+            return Err(CatalogueError::BadName {
+                path: path.to_owned(),
+            });
+        }
         if RESERVED.contains(&name) {
             return Err(shadows("command"));
         }
@@ -178,6 +189,7 @@ impl Catalogue {
                     runbook.name.value
                 ),
                 help: Some("give both one name".to_owned()),
+                related: Vec::new(),
             }]));
         }
         Ok((Arc::new(runbook), Arc::clone(&source.text)))
@@ -186,9 +198,10 @@ impl Catalogue {
 
 /// Returns a runbook's title by looking for its line, for lists that need nothing else.
 pub fn title(text: &str) -> &str {
-    text.lines()
-        .find_map(|line| line.strip_prefix("title: "))
-        .map_or("", |title| title.trim().trim_matches('"'))
+    let line = text.lines().find_map(|line| line.strip_prefix("title: "));
+    let title = line.unwrap_or_default().trim();
+    let quoted = |quote| title.strip_prefix(quote)?.strip_suffix(quote);
+    quoted('"').or_else(|| quoted('\'')).unwrap_or(title)
 }
 
 #[cfg(test)]
@@ -213,6 +226,9 @@ mod tests {
         let mut catalogue = Catalogue::shipped();
         assert!(catalogue.add("isolate-vm", "x.yaml", "").is_err());
         assert!(catalogue.add("undo", "x.yaml", "").is_err());
+        for bad in ["", "../x", "Mine", "-x", "mine.yaml"] {
+            assert!(catalogue.add(bad, "x.yaml", "").is_err(), "{bad}");
+        }
         assert!(catalogue.add("mine", "x.yaml", "azir: v1").is_ok());
         assert!(matches!(
             catalogue.load("isolate-vn"),
@@ -222,5 +238,12 @@ mod tests {
             catalogue.load("mine"),
             Err(CatalogueError::Bad { .. })
         ));
+    }
+
+    #[test]
+    fn a_title_is_found_without_parsing() {
+        assert_eq!(title("azir: v1\ntitle: Say \"x\"\n"), "Say \"x\"");
+        assert_eq!(title("title: 'A: b'\n"), "A: b");
+        assert_eq!(title("  title: inner\n"), "");
     }
 }

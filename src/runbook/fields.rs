@@ -9,7 +9,7 @@ use super::keys::KeyInfo;
 use super::model::Template;
 use super::place::{Place, Spanned};
 use super::problem::{Problem, nearest};
-use super::tree::{Kind, Node};
+use super::tree::{Key, Kind, Node};
 
 /// Collects problems while a file is read.
 pub(crate) struct Problems<'a> {
@@ -35,13 +35,19 @@ impl<'a> Problems<'a> {
         message: impl Into<String>,
         help: Option<String>,
     ) {
-        if self.found.len() < MAX_PROBLEMS {
+        let message = message.into();
+        let known = self
+            .found
+            .iter()
+            .any(|problem| problem.place == place && problem.message == message);
+        if self.found.len() < MAX_PROBLEMS && !known {
             self.found.push(Problem {
                 code,
                 file: self.file.to_owned(),
                 place,
-                message: message.into(),
+                message,
                 help,
+                related: Vec::new(),
             });
         }
     }
@@ -141,6 +147,20 @@ impl<'n> Fields<'n> {
         })
     }
 
+    /// Returns text of one line that says something.
+    pub(crate) fn line(&self, name: &str, problems: &mut Problems<'_>) -> Option<Template> {
+        let text = self.text(name, problems)?;
+        if text.value.trim().is_empty() || text.value.trim_end().contains('\n') {
+            problems.add(
+                "bad-line",
+                text.place,
+                format!("{name} of {} must be one line", self.what),
+                None,
+            );
+        }
+        Some(text)
+    }
+
     /// Returns text or a scalar as text.
     pub(crate) fn scalar(&self, name: &str, problems: &mut Problems<'_>) -> Option<Template> {
         let node = self.get(name)?;
@@ -179,6 +199,27 @@ impl<'n> Fields<'n> {
         Some(value)
     }
 
+    /// Returns a whole number within bounds.
+    pub(crate) fn number(
+        &self,
+        name: &str,
+        min: i64,
+        max: i64,
+        problems: &mut Problems<'_>,
+    ) -> Option<usize> {
+        let number = self.int(name, problems)?;
+        if !(min..=max).contains(&number) {
+            let place = self.get(name).map_or(self.place, |node| node.place);
+            problems.add(
+                "bad-number",
+                place,
+                format!("{name} is a number from {min} to {max}"),
+                None,
+            );
+        }
+        usize::try_from(number).ok()
+    }
+
     pub(crate) fn texts(&self, name: &str, problems: &mut Problems<'_>) -> Vec<Spanned<String>> {
         let Some(node) = self.get(name) else {
             return Vec::new();
@@ -214,14 +255,14 @@ impl<'n> Fields<'n> {
             match &node.kind {
                 Kind::Text(text) => {
                     map.insert(
-                        key,
+                        key.name.clone(),
                         Spanned {
                             value: text.clone(),
                             place: node.place,
                         },
                     );
                 }
-                _ => problems.wrong_type(node, &key, "text"),
+                _ => problems.wrong_type(node, &key.name, "text"),
             }
         }
         map
@@ -236,7 +277,7 @@ impl<'n> Fields<'n> {
             .into_iter()
             .map(|(key, node)| {
                 (
-                    key,
+                    key.name.clone(),
                     Spanned {
                         value: node.json(),
                         place: node.place,
@@ -247,13 +288,12 @@ impl<'n> Fields<'n> {
     }
 
     /// Returns the members of a map in order.
-    pub(crate) fn map(&self, name: &str, problems: &mut Problems<'_>) -> Vec<(String, &'n Node)> {
+    pub(crate) fn map(&self, name: &str, problems: &mut Problems<'_>) -> Vec<(&'n Key, &'n Node)> {
         match self.get(name).map(|node| (node, &node.kind)) {
             None => Vec::new(),
-            Some((_, Kind::Map(members))) => members
-                .iter()
-                .map(|(key, node)| (key.name.clone(), node))
-                .collect(),
+            Some((_, Kind::Map(members))) => {
+                members.iter().map(|(key, node)| (key, node)).collect()
+            }
             Some((node, _)) => {
                 problems.wrong_type(node, &format!("{name} of {}", self.what), "a map");
                 Vec::new()
@@ -301,6 +341,7 @@ impl<'n> Fields<'n> {
     }
 }
 
-fn short(text: &str) -> String {
+/// Returns the beginning of a text, to be shown.
+pub(crate) fn short(text: &str) -> String {
     text.chars().take(60).collect()
 }

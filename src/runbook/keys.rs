@@ -17,12 +17,28 @@ pub(crate) struct KeyInfo {
 pub(crate) enum Shape {
     /// A template, or plain text.
     Text,
+    /// One line of text that says something.
+    Line,
+    /// A name of a command or parameter.
+    Name,
+    /// A name that templates speak of.
+    Identifier,
+    /// Three numbers.
+    Version,
+    /// A span of time.
+    Span,
+    /// A method and a path.
+    Call,
     /// Text, true or false, a number.
     Scalar,
     /// True or false.
     Bool,
     /// A whole number.
     Int,
+    /// A whole number from the first to the second.
+    Number(i64, i64),
+    /// The name of a member, or true.
+    Pages,
     /// A list of texts, or one text.
     Texts,
     /// One of these words.
@@ -35,14 +51,18 @@ pub(crate) enum Shape {
     Any,
     /// A map of names to any values.
     AnyMap,
+    /// A map of dotted paths to any values.
+    Paths,
+    /// A map of names that templates speak of to any values.
+    Lets,
     /// A map with the keys of this table.
     Table(&'static [KeyInfo]),
     /// A list of such maps.
     Tables(&'static [KeyInfo]),
     /// One such map or a list of them.
     TableOrTables(&'static [KeyInfo]),
-    /// A map of names to such maps.
-    TableMap(&'static [KeyInfo]),
+    /// The parameters by name.
+    Params,
     /// The `undo` of a step: a word or a map.
     Undo,
 }
@@ -91,25 +111,40 @@ pub(crate) const KINDS: &[&str] = &[
     "read", "request", "edit", "collect", "assert", "decide", "manual", "run", "wait",
 ];
 
+/// What a failure can mean.
+pub(crate) const OTHERWISE: &[&str] = &["stop", "gap", "say"];
+/// The types of a parameter.
+pub(crate) const TYPES: &[&str] = &[
+    "string", "bool", "int", "enum", "duration", "cidr", "resource", "user", "list",
+];
+/// The types of a list's items.
+pub(crate) const LIST_TYPES: &[&str] = &["string", "int", "enum", "duration", "cidr", "user"];
+/// Words that an expression reads as something else than a name.
+pub(crate) const LANGUAGE: &[&str] = &[
+    "and", "else", "false", "if", "in", "is", "none", "not", "or", "true",
+];
+/// What an undo that is a map says: one of these.
+pub(crate) const UNDO_KINDS: &[&str] = &["never", "request", "requests"];
+
 /// Keys at the top of a file.
 pub(crate) const TOP: &[KeyInfo] = &[
     must("azir", Shape::Words(&["v1"]), "The version of the format"),
     must(
         "name",
-        Shape::Text,
+        Shape::Name,
         "The command's name, equal to the file's name",
     ),
     must(
         "version",
-        Shape::Text,
+        Shape::Version,
         "The runbook's own version, as 1.0.0",
     ),
-    must("title", Shape::Text, "One line for help and index"),
+    must("title", Shape::Line, "One line for help and index"),
     key("about", Shape::Text, "Longer help"),
     must("purpose", Shape::Words(PURPOSES), "What it is for"),
     key(
         "deadline",
-        Shape::Text,
+        Shape::Span,
         "How long containment may take, as 5m",
     ),
     key(
@@ -117,7 +152,7 @@ pub(crate) const TOP: &[KeyInfo] = &[
         Shape::TextsMap,
         "Controls it serves, by framework",
     ),
-    key("params", Shape::TableMap(PARAM), "Parameters"),
+    key("params", Shape::Params, "Parameters"),
     key(
         "permissions",
         Shape::Table(PERMISSIONS),
@@ -139,13 +174,7 @@ pub(crate) const TOP: &[KeyInfo] = &[
 
 /// Keys of a parameter.
 pub(crate) const PARAM: &[KeyInfo] = &[
-    must(
-        "type",
-        Shape::Words(&[
-            "string", "bool", "int", "enum", "duration", "cidr", "resource", "user", "list",
-        ]),
-        "What it accepts",
-    ),
+    must("type", Shape::Words(TYPES), "What it accepts"),
     key(
         "of",
         Shape::Text,
@@ -156,7 +185,7 @@ pub(crate) const PARAM: &[KeyInfo] = &[
     key("max", Shape::Int, "The largest value"),
     key(
         "position",
-        Shape::Int,
+        Shape::Number(1, 9),
         "Its place among the arguments, from 1",
     ),
     key(
@@ -166,7 +195,7 @@ pub(crate) const PARAM: &[KeyInfo] = &[
     ),
     key("required", Shape::Bool, "Whether it must be given"),
     key("default", Shape::Any, "What it is when not given"),
-    key("help", Shape::Text, "One line of help"),
+    key("help", Shape::Line, "One line of help"),
 ];
 
 /// Keys of `permissions`.
@@ -182,15 +211,19 @@ pub(crate) const PERMISSIONS: &[KeyInfo] = &[
 
 /// Keys of a step.
 pub(crate) const STEP: &[KeyInfo] = &[
-    must("id", Shape::Text, "Its name in the runbook: a-z, 0-9 and _"),
+    must(
+        "id",
+        Shape::Identifier,
+        "Its name in the runbook: a-z, 0-9 and _",
+    ),
     must("phase", Shape::Words(PHASES), "Where it belongs"),
     must("title", Shape::Text, "What it does, one line"),
     key("after", Shape::Texts, "Steps that must have ended before"),
     key("when", Shape::Text, "Skipped unless true"),
     key("skip_reason", Shape::Text, "What to say when skipped"),
     key("for_each", Shape::Text, "A list; done once for each item"),
-    key("as", Shape::Text, "The item's name"),
-    key("parallel", Shape::Int, "How many items at once"),
+    key("as", Shape::Identifier, "The item's name"),
+    key("parallel", Shape::Number(1, 256), "How many items at once"),
     key("read", Shape::Table(READ), "Reads"),
     key("request", Shape::Table(REQUEST), "Writes"),
     key(
@@ -204,7 +237,7 @@ pub(crate) const STEP: &[KeyInfo] = &[
     key("manual", Shape::Table(MANUAL), "A task for a person"),
     key("run", Shape::Table(RUN), "Another runbook"),
     key("wait", Shape::Table(WAIT), "Waits"),
-    key("let", Shape::AnyMap, "Named results"),
+    key("let", Shape::Lets, "Named results"),
     key(
         "check",
         Shape::TableOrTables(CHECK),
@@ -215,7 +248,7 @@ pub(crate) const STEP: &[KeyInfo] = &[
         Shape::Undo,
         "How it is undone: restore, ask, {never: why}, or requests",
     ),
-    key("lasting", Shape::Text, "Why what it made stays"),
+    key("lasting", Shape::Line, "Why what it made stays"),
     key(
         "consent",
         Shape::Words(&["explicit"]),
@@ -223,10 +256,10 @@ pub(crate) const STEP: &[KeyInfo] = &[
     ),
     key(
         "otherwise",
-        Shape::Words(&["stop", "gap", "say"]),
+        Shape::Words(OTHERWISE),
         "What its failure means",
     ),
-    key("limit", Shape::Text, "How long one item may take"),
+    key("limit", Shape::Span, "How long one item may take"),
     key("say", Shape::Text, "What to tell when it has ended"),
     key(
         "shared",
@@ -244,26 +277,30 @@ const ARM_HELP: &str = "METHOD path, on Azure Resource Manager";
 
 /// Keys of a call, by the name of its plane.
 pub(crate) const READ: &[KeyInfo] = &[
-    key("arm", Shape::Text, ARM_HELP),
-    key("graph", Shape::Text, "METHOD path, on Microsoft Graph"),
-    key("vault", Shape::Text, "METHOD URL, on Key Vault"),
-    key("logs", Shape::Text, "METHOD URL, on Log Analytics"),
-    key("blob", Shape::Text, "METHOD URL, on Blob storage"),
+    key("arm", Shape::Call, ARM_HELP),
+    key("graph", Shape::Call, "METHOD path, on Microsoft Graph"),
+    key("vault", Shape::Call, "METHOD URL, on Key Vault"),
+    key("logs", Shape::Call, "METHOD URL, on Log Analytics"),
+    key("blob", Shape::Call, "METHOD URL, on Blob storage"),
     key("api_version", Shape::Text, "The api-version"),
     key("query", Shape::TextMap, "Query parameters"),
     key("headers", Shape::TextMap, "Request headers"),
     key("body", Shape::Any, "The JSON body"),
-    key("pages", Shape::Text, "The member that holds a page's items"),
+    key(
+        "pages",
+        Shape::Pages,
+        "The member that holds a page's items",
+    ),
     key("missing_ok", Shape::Bool, "Whether 404 is an answer"),
 ];
 
 /// Keys of `request`.
 pub(crate) const REQUEST: &[KeyInfo] = &[
-    key("arm", Shape::Text, ARM_HELP),
-    key("graph", Shape::Text, "METHOD path, on Microsoft Graph"),
-    key("vault", Shape::Text, "METHOD URL, on Key Vault"),
-    key("logs", Shape::Text, "METHOD URL, on Log Analytics"),
-    key("blob", Shape::Text, "METHOD URL, on Blob storage"),
+    key("arm", Shape::Call, ARM_HELP),
+    key("graph", Shape::Call, "METHOD path, on Microsoft Graph"),
+    key("vault", Shape::Call, "METHOD URL, on Key Vault"),
+    key("logs", Shape::Call, "METHOD URL, on Log Analytics"),
+    key("blob", Shape::Call, "METHOD URL, on Blob storage"),
     key("api_version", Shape::Text, "The api-version"),
     key("query", Shape::TextMap, "Query parameters"),
     key("headers", Shape::TextMap, "Request headers"),
@@ -283,7 +320,7 @@ pub(crate) const EDIT: &[KeyInfo] = &[
     must("api_version", Shape::Text, "The api-version"),
     must(
         "set",
-        Shape::AnyMap,
+        Shape::Paths,
         "Dotted member path to new value; null removes",
     ),
     key("if_match", Shape::Bool, "Whether to send the etag"),
@@ -291,14 +328,18 @@ pub(crate) const EDIT: &[KeyInfo] = &[
 
 /// Keys of `collect`.
 pub(crate) const COLLECT: &[KeyInfo] = &[
-    key("arm", Shape::Text, ARM_HELP),
-    key("graph", Shape::Text, "METHOD path, on Microsoft Graph"),
-    key("logs", Shape::Text, "METHOD URL, on Log Analytics"),
+    key("arm", Shape::Call, ARM_HELP),
+    key("graph", Shape::Call, "METHOD path, on Microsoft Graph"),
+    key("logs", Shape::Call, "METHOD URL, on Log Analytics"),
     key("api_version", Shape::Text, "The api-version"),
     key("query", Shape::TextMap, "Query parameters"),
     key("headers", Shape::TextMap, "Request headers"),
     key("body", Shape::Any, "The JSON body"),
-    must("pages", Shape::Text, "The member that holds a page's items"),
+    must(
+        "pages",
+        Shape::Pages,
+        "The member that holds a page's items",
+    ),
     must("name", Shape::Text, "The exhibit's file name"),
     must("description", Shape::Text, "What the exhibit is"),
     key("window", Shape::Table(WINDOW), "The window asked for"),
@@ -346,7 +387,7 @@ pub(crate) const RUN: &[KeyInfo] = &[
 /// Keys of `wait`.
 pub(crate) const WAIT: &[KeyInfo] = &[
     must("for", Shape::Scalar, "How long"),
-    must("why", Shape::Text, "Why"),
+    must("why", Shape::Line, "Why"),
 ];
 /// Keys of `check`.
 pub(crate) const CHECK: &[KeyInfo] = &[
@@ -355,7 +396,7 @@ pub(crate) const CHECK: &[KeyInfo] = &[
     key("get", Shape::Table(READ), "What to read"),
     must("that", Shape::Text, "The condition"),
     key("observed", Shape::Text, "What was seen, for the record"),
-    key("within", Shape::Text, "How long to go on reading"),
+    key("within", Shape::Span, "How long to go on reading"),
     key(
         "gate",
         Shape::Bool,
@@ -363,7 +404,7 @@ pub(crate) const CHECK: &[KeyInfo] = &[
     ),
     key(
         "otherwise",
-        Shape::Words(&["stop", "gap", "say"]),
+        Shape::Words(OTHERWISE),
         "What its failure means",
     ),
 ];
@@ -385,7 +426,7 @@ pub(crate) const UNDO_REQUEST: &[KeyInfo] = &[
 ];
 /// Keys of `undo` as a map.
 pub(crate) const UNDO: &[KeyInfo] = &[
-    key("never", Shape::Text, "Why it cannot be undone"),
+    key("never", Shape::Line, "Why it cannot be undone"),
     key("requests", Shape::Tables(UNDO_REQUEST), "Requests in order"),
     key("request", Shape::Table(READ), "The write"),
     key(

@@ -278,16 +278,18 @@ pub enum Plane {
 pub struct Call {
     /// Which host and token.
     pub plane: Plane,
-    /// `METHOD path` with a path from the root of the plane: in it text is percent-encoded as one
-    /// segment and an ARM id as a path. On the vault, logs and blob planes a full URL.
+    /// `METHOD path` with a path from the root of the plane: in it a value is percent-encoded as one
+    /// segment; at its start it is an ARM id, which becomes a path. On the vault, logs and blob planes a full
+    /// URL, which may begin with an address that was read from a resource, followed by `/`.
     pub line: Template,
     /// The `api-version`; ARM requires it.
     pub api_version: Option<String>,
-    /// Query parameters; in `$filter` and `$search` interpolated text becomes an `OData` literal.
+    /// Query parameters; in `$filter` and its like interpolated text becomes an `OData` literal, so it is not
+    /// quoted by hand; in `$search` it stands inside double quotes, as `"displayName:{{ name }}"`.
     pub query: IndexMap<String, Template>,
     /// Request headers; never credentials.
     pub headers: IndexMap<String, Template>,
-    /// The JSON body; in a member `query` of Resource Graph and Log Analytics interpolated text becomes a KQL literal.
+    /// The JSON body; in a member `query` of Resource Graph, Log Analytics and hunting a value becomes a KQL literal.
     pub body: Option<Spanned<Value>>,
     /// The member that holds the items of a page, for a list to be read to its end; `value` for ARM and Graph.
     pub pages: Option<String>,

@@ -98,7 +98,12 @@ pub fn duration(text: &str) -> Option<std::time::Duration> {
         'd' => 86_400,
         _ => return None,
     };
-    let number = text[..text.len() - 1].parse::<u64>().ok()?;
+    let digits = &text[..text.len() - 1];
+    // A sign would parse, and mean nothing.
+    if !digits.bytes().all(|byte| byte.is_ascii_digit()) {
+        return None;
+    }
+    let number = digits.parse::<u64>().ok()?;
     Some(std::time::Duration::from_secs(number.checked_mul(factor)?))
 }
 
@@ -145,6 +150,7 @@ mod tests {
     fn every_kind_takes_its_values_and_refuses_others() {
         assert_eq!(ParamKind::Duration.parse("24h"), Ok(json!(86_400)));
         assert!(ParamKind::Duration.parse("24").is_err());
+        assert!(ParamKind::Duration.parse("+5m").is_err());
         assert!(ParamKind::Duration.parse("99999999999999999999d").is_err());
         assert!(ParamKind::Duration.parse("ä").is_err());
         assert_eq!(

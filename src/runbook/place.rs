@@ -15,6 +15,23 @@ pub struct Place {
     pub len: usize,
 }
 
+impl Place {
+    /// Returns the place of the character at a byte offset of `text`.
+    pub fn at(text: &str, offset: usize) -> Self {
+        let before = text.get(..offset).unwrap_or(text);
+        let line_start = before.rfind('\n').map_or(0, |newline| newline + 1);
+        Self {
+            line: before.matches('\n').count() + 1,
+            column: before[line_start..].chars().count() + 1,
+            offset: before.len(),
+            len: text[before.len()..]
+                .chars()
+                .next()
+                .map_or(1, char::len_utf8),
+        }
+    }
+}
+
 /// A value and where it stands.
 #[derive(Clone, Debug, Default)]
 pub struct Spanned<T> {

@@ -15,6 +15,8 @@ pub struct Problem {
     pub message: String,
     /// What to write instead.
     pub help: Option<String>,
+    /// Other places that have to do with it, and what they are.
+    pub related: Vec<(Place, String)>,
 }
 
 impl Problem {
@@ -37,41 +39,69 @@ impl std::fmt::Display for Problem {
     }
 }
 
-/// Returns a problem with the line it concerns, the place underlined and the help below.
+/// Returns a problem with the lines it concerns, each place underlined, and the help below.
 pub fn render(problem: &Problem, text: &str) -> String {
-    let Place {
-        line, column, len, ..
-    } = problem.place;
-    let mut out = format!(
-        "error[{}]: {}\n  --> {}:{line}:{column}\n",
-        problem.code, problem.message, problem.file
-    );
-    if let Some(source) = line
-        .checked_sub(1)
-        .and_then(|index| text.lines().nth(index))
-    {
-        let shown: String = source
-            .chars()
-            .take(160)
-            .map(|c| if c.is_control() { ' ' } else { c })
-            .collect();
-        let room = shown
-            .chars()
-            .count()
-            .saturating_sub(column.saturating_sub(1))
-            .max(1);
-        let gutter = line.to_string();
-        let pad = " ".repeat(gutter.len());
-        let marks = "^".repeat(len.clamp(1, room));
-        let before = " ".repeat(column.saturating_sub(1).min(160));
-        out.push_str(&format!(
-            "{pad} |\n{gutter} | {shown}\n{pad} | {before}{marks}\n"
-        ));
+    let mut out = format!("error[{}]: {}\n", problem.code, problem.message);
+    out.push_str(&snippet(&problem.file, problem.place, text, " -->", ""));
+    for (place, what) in &problem.related {
+        out.push_str(&snippet(&problem.file, *place, text, " :::", what));
     }
     if let Some(help) = &problem.help {
-        out.push_str(&format!("  = help: {help}\n"));
+        out.push_str("  = help: ");
+        out.push_str(help);
+        out.push('\n');
     }
     out
+}
+
+/// Characters of a line that are shown.
+const WIDTH: usize = 120;
+
+fn snippet(file: &str, place: Place, text: &str, arrow: &str, what: &str) -> String {
+    let Place {
+        line,
+        column,
+        offset,
+        len,
+    } = place;
+    let head = format!(" {arrow} {file}:{line}:{column}\n");
+    let Some(source) = line
+        .checked_sub(1)
+        .and_then(|index| text.lines().nth(index))
+    else {
+        return head;
+    };
+    // Of a long line the part around the place is shown.
+    let before = column.saturating_sub(1);
+    let skipped = if before < WIDTH {
+        0
+    } else {
+        before - WIDTH / 2
+    };
+    let shown: String = source
+        .chars()
+        .skip(skipped)
+        .take(WIDTH)
+        .map(|c| if c.is_control() { ' ' } else { c })
+        .collect();
+    let concerned = text
+        .get(offset..offset.saturating_add(len))
+        .map_or(1, |part| part.chars().take_while(|c| *c != '\n').count());
+    let room = shown
+        .chars()
+        .count()
+        .saturating_sub(before - skipped)
+        .max(1);
+    let marks = "^".repeat(concerned.clamp(1, room));
+    let gutter = line.to_string();
+    let pad = " ".repeat(gutter.len());
+    let indent = " ".repeat((before - skipped).min(WIDTH));
+    let note = if what.is_empty() {
+        String::new()
+    } else {
+        format!(" {what}")
+    };
+    format!("{head}{pad} |\n{gutter} | {shown}\n{pad} | {indent}{marks}{note}\n")
 }
 
 /// Returns the word of `known` that `typed` was probably meant to be.
@@ -105,15 +135,24 @@ mod tests {
             place: Place {
                 line: 2,
                 column: 3,
-                offset: 9,
+                offset: 11,
                 len: 4,
             },
             message: "unknown key nmae".into(),
             help: Some("did you mean name?".into()),
+            related: vec![(
+                Place {
+                    line: 1,
+                    column: 1,
+                    offset: 0,
+                    len: 4,
+                },
+                "in this file".into(),
+            )],
         };
         assert_eq!(
             render(&problem, "azir: v1\n  nmae: x\n"),
-            "error[unknown-key]: unknown key nmae\n  --> x.yaml:2:3\n  |\n2 |   nmae: x\n  |   ^^^^\n  = help: did you mean name?\n"
+            "error[unknown-key]: unknown key nmae\n  --> x.yaml:2:3\n  |\n2 |   nmae: x\n  |   ^^^^\n  ::: x.yaml:1:1\n  |\n1 | azir: v1\n  | ^^^^ in this file\n  = help: did you mean name?\n"
         );
         // A place beyond the text is no reason to fail.
         let far = Problem {

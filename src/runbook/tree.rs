@@ -72,13 +72,16 @@ impl Node {
 }
 
 /// Reads a file into a tree.
-pub(crate) fn read(file: &str, text: &str) -> Result<Node, Problem> {
-    let problem = |place, message: String, help: Option<&str>| Problem {
-        code: "yaml",
-        file: file.to_owned(),
-        place,
-        message,
-        help: help.map(str::to_owned),
+pub(crate) fn read(file: &str, text: &str) -> Result<Node, Vec<Problem>> {
+    let problem = |place, message: String, help: Option<&str>| {
+        vec![Problem {
+            code: "yaml",
+            file: file.to_owned(),
+            place,
+            message,
+            help: help.map(str::to_owned),
+            related: Vec::new(),
+        }]
     };
     let start = Place {
         line: 1,
@@ -98,14 +101,11 @@ pub(crate) fn read(file: &str, text: &str) -> Result<Node, Problem> {
         ));
     }
     if let Some(offset) = text.find('\0') {
-        let before = &text[..offset];
-        let place = Place {
-            line: before.lines().count().max(1),
-            column: 1,
-            offset,
-            len: 1,
-        };
-        return Err(problem(place, "a NUL character".to_owned(), None));
+        return Err(problem(
+            Place::at(text, offset),
+            "a NUL character".to_owned(),
+            None,
+        ));
     }
     serde_saphyr::from_str_with_options::<Node>(text, options()).map_err(|error| {
         let place = error
@@ -151,8 +151,15 @@ fn place_of(location: &serde_saphyr::Location) -> Place {
     Place {
         line: usize::try_from(location.line()).unwrap_or(0),
         column: usize::try_from(location.column()).unwrap_or(0),
-        offset: usize::try_from(span.offset()).unwrap_or(0),
-        len: usize::try_from(span.len()).unwrap_or(1).max(1),
+        offset: span
+            .byte_offset()
+            .and_then(|offset| usize::try_from(offset).ok())
+            .unwrap_or(0),
+        len: span
+            .byte_len()
+            .and_then(|len| usize::try_from(len).ok())
+            .unwrap_or(1)
+            .max(1),
     }
 }
 

@@ -5,41 +5,55 @@ use std::collections::BTreeSet;
 use serde_json::Value;
 
 use super::expr::Expressions;
-use super::model::{Action, Call, Runbook, Step, Undo, UndoRequest};
+use super::model::{Action, Call, Check, Runbook, Step, Template, Undo, UndoRequest};
 use super::place::Place;
 
-/// Calls `visit` with every template that a run of the step evaluates, and where it stands.
-pub fn templates(step: &Step, visit: &mut dyn FnMut(&str, Place)) {
-    for template in [
-        &step.when,
-        &step.skip_reason,
-        &step.for_each,
-        &step.say,
-        &step.shared,
-    ]
-    .into_iter()
-    .flatten()
-    {
-        visit(&template.value, template.place);
-    }
-    visit(&step.title.value, step.title.place);
-    action(&step.action, visit);
-    for value in step.lets.values() {
-        inside(&value.value, value.place, visit);
+/// The part of a step that a template belongs to, which decides what names it sees.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum Part {
+    /// Evaluated once, before there are items: `when`, `for_each`, the title.
+    Head,
+    /// Evaluated before the pre-image of a request is there: the call that reads it.
+    Before,
+    /// The action itself.
+    Action,
+    /// The result at this place among the step's results.
+    Let(usize),
+    /// What is told when the step has ended.
+    Say,
+    /// A check, made when the step has ended and perhaps long after.
+    Check,
+    /// The undo, made in another run.
+    Undo,
+}
+
+impl Part {
+    /// Whether it is evaluated after the step, so that it may speak of the step itself and of later ones.
+    pub fn is_late(self) -> bool {
+        matches!(self, Self::Check | Self::Undo)
     }
 }
 
-/// Calls `visit` with the templates of a step's checks and undo.
-pub fn later_templates(step: &Step, visit: &mut dyn FnMut(&str, Place)) {
+/// Calls `visit` with every template of a step, the part it belongs to and where it stands.
+pub fn parts(step: &Step, visit: &mut dyn FnMut(Part, &str, Place)) {
+    each(
+        [&step.when, &step.skip_reason, &step.for_each]
+            .into_iter()
+            .flatten(),
+        Part::Head,
+        visit,
+    );
+    visit(Part::Head, &step.title.value, step.title.place);
+    each(step.say.iter(), Part::Say, visit);
+    each(step.shared.iter(), Part::Action, visit);
+    action(&step.action, visit);
+    for (index, value) in step.lets.values().enumerate() {
+        inside(&value.value, value.place, &mut |text, place| {
+            visit(Part::Let(index), text, place);
+        });
+    }
     for check in &step.checks {
-        for template in [&check.when, &check.observed].into_iter().flatten() {
-            visit(&template.value, template.place);
-        }
-        visit(&check.claim.value, check.claim.place);
-        visit(&check.that.value, check.that.place);
-        if let Some(get) = &check.get {
-            call(get, visit);
-        }
+        check_templates(check, visit);
     }
     if let Some(Undo::Requests(requests)) = &step.undo {
         for request in requests {
@@ -48,73 +62,127 @@ pub fn later_templates(step: &Step, visit: &mut dyn FnMut(&str, Place)) {
     }
 }
 
-fn undo_request(request: &UndoRequest, visit: &mut dyn FnMut(&str, Place)) {
-    for template in [&request.unless, &request.drift, &request.that]
+/// Calls `visit` with every template outside the steps, where it stands, and whether it sees an `item`.
+pub fn after_steps(runbook: &Runbook, visit: &mut dyn FnMut(&str, Place, bool)) {
+    for value in runbook.result.values() {
+        inside(&value.value, value.place, &mut |text, place| {
+            visit(text, place, false);
+        });
+    }
+    for residual in &runbook.residual {
+        let loops = residual.for_each.is_some();
+        if let Some(list) = &residual.for_each {
+            visit(&list.value, list.place, false);
+        }
+        for template in [
+            residual.when.as_ref(),
+            Some(&residual.what),
+            residual.until.as_ref(),
+        ]
         .into_iter()
         .flatten()
-    {
-        visit(&template.value, template.place);
+        {
+            visit(&template.value, template.place, loops);
+        }
     }
-    call(&request.call, visit);
-    if let Some(read) = &request.read {
-        call(read, visit);
+    if let Some(template) = &runbook.collateral {
+        visit(&template.value, template.place, false);
     }
 }
 
-fn action(action: &Action, visit: &mut dyn FnMut(&str, Place)) {
-    let mut texts = |templates: &[&super::model::Template]| {
-        for template in templates {
-            visit(&template.value, template.place);
-        }
-    };
+fn each<'t>(
+    templates: impl IntoIterator<Item = &'t Template>,
+    part: Part,
+    visit: &mut dyn FnMut(Part, &str, Place),
+) {
+    for template in templates {
+        visit(part, &template.value, template.place);
+    }
+}
+
+fn check_templates(check: &Check, visit: &mut dyn FnMut(Part, &str, Place)) {
+    each(
+        [&check.when, &check.observed].into_iter().flatten(),
+        Part::Check,
+        visit,
+    );
+    each([&check.claim, &check.that], Part::Check, visit);
+    if let Some(get) = &check.get {
+        call(get, Part::Check, visit);
+    }
+}
+
+fn undo_request(request: &UndoRequest, visit: &mut dyn FnMut(Part, &str, Place)) {
+    each(
+        [&request.unless, &request.drift, &request.that]
+            .into_iter()
+            .flatten(),
+        Part::Undo,
+        visit,
+    );
+    call(&request.call, Part::Undo, visit);
+    if let Some(read) = &request.read {
+        call(read, Part::Undo, visit);
+    }
+}
+
+fn action(action: &Action, visit: &mut dyn FnMut(Part, &str, Place)) {
+    let part = Part::Action;
     match action {
-        Action::Read(read) => call(read, visit),
+        Action::Read(read) => call(read, part, visit),
         Action::Request(request) => {
-            texts(&request.unless.iter().collect::<Vec<_>>());
-            call(&request.call, visit);
+            each(request.unless.iter(), part, visit);
+            call(&request.call, part, visit);
             if let Some(before) = &request.before {
-                call(before, visit);
+                call(before, Part::Before, visit);
             }
         }
         Action::Edit(edit) => {
-            texts(&[&edit.arm]);
+            each([&edit.arm], part, visit);
             for value in edit.set.values() {
-                inside(&value.value, value.place, visit);
+                inside(&value.value, value.place, &mut |text, place| {
+                    visit(part, text, place);
+                });
             }
         }
         Action::Collect(collect) => {
-            texts(&[&collect.name, &collect.description]);
-            texts(&collect.follow_up.iter().collect::<Vec<_>>());
+            each([&collect.name, &collect.description], part, visit);
+            each(collect.follow_up.iter(), part, visit);
             if let Some((from, to)) = &collect.window {
-                texts(&[from, to]);
+                each([from, to], part, visit);
             }
-            call(&collect.call, visit);
+            call(&collect.call, part, visit);
         }
-        Action::Assert(assert) => texts(&[&assert.that, &assert.message]),
-        Action::Decide(decide) => texts(&[&decide.question, &decide.options]),
-        Action::Manual(manual) => texts(&[&manual.instruction, &manual.finding]),
+        Action::Assert(assert) => each([&assert.that, &assert.message], part, visit),
+        Action::Decide(decide) => each([&decide.question, &decide.options], part, visit),
+        Action::Manual(manual) => each([&manual.instruction, &manual.finding], part, visit),
         Action::Run(other) => {
             for value in other.with.values() {
-                inside(&value.value, value.place, visit);
+                inside(&value.value, value.place, &mut |text, place| {
+                    visit(part, text, place);
+                });
             }
         }
-        Action::Wait(wait) => texts(&[&wait.how_long]),
+        Action::Wait(wait) => each([&wait.how_long], part, visit),
     }
 }
 
-/// Calls `visit` with the templates of a call.
-pub fn call(call: &Call, visit: &mut dyn FnMut(&str, Place)) {
-    visit(&call.line.value, call.line.place);
-    for template in call.query.values().chain(call.headers.values()) {
-        visit(&template.value, template.place);
-    }
+fn call(call: &Call, part: Part, visit: &mut dyn FnMut(Part, &str, Place)) {
+    visit(part, &call.line.value, call.line.place);
+    each(
+        call.query.values().chain(call.headers.values()),
+        part,
+        visit,
+    );
     if let Some(body) = &call.body {
-        inside(&body.value, body.place, visit);
+        inside(&body.value, body.place, &mut |text, place| {
+            visit(part, text, place);
+        });
     }
 }
 
 /// Calls `visit` with every text inside a JSON value.
-pub fn inside(value: &Value, place: Place, visit: &mut dyn FnMut(&str, Place)) {
+fn inside(value: &Value, place: Place, visit: &mut dyn FnMut(&str, Place)) {
     match value {
         Value::String(text) => visit(text, place),
         Value::Array(items) => items.iter().for_each(|item| inside(item, place, visit)),
@@ -129,8 +197,10 @@ pub fn inside(value: &Value, place: Place, visit: &mut dyn FnMut(&str, Place)) {
 pub fn names(step: &Step) -> BTreeSet<String> {
     let expressions = Expressions::new();
     let mut names = BTreeSet::new();
-    templates(step, &mut |text, _| {
-        names.extend(expressions.names(text).unwrap_or_default());
+    parts(step, &mut |part, text, _| {
+        if !part.is_late() {
+            names.extend(expressions.names(text).unwrap_or_default());
+        }
     });
     names
 }

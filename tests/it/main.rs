@@ -6,11 +6,32 @@
 )]
 
 mod architecture;
+mod azure_lists;
+mod azure_operations;
+mod azure_retry;
+mod azure_server;
+mod azure_trust;
 mod bad_input;
 mod console;
 mod isolate;
 mod journal;
+mod journal_crash;
+mod journal_forged;
+mod journal_format;
+mod journal_kit;
+mod journal_stamp;
+mod journal_tamper;
+mod journal_writer;
 mod lab;
+mod lab_blob;
+mod lab_compute;
+mod lab_network;
+mod lab_records;
+mod lab_rights;
+mod lab_signin;
+mod lab_support;
+mod lab_wire;
+mod runbook_format;
 mod support;
 mod vault;
 

@@ -89,7 +89,9 @@ async fn page_through(item: &Item<'_>, collect: &Collect) -> Result<(Cite, Ledge
         .call(&collect.call, &item.scope)
         .map_err(|error| item.expression(&error))?;
     let calls = item.calls(&item.step.title.value);
-    let mut pages = wire::pages(client, &rendered)?;
+    // Containment goes before collection in the shared request budget.
+    let reader = client.with_priority(crate::azure::Priority::Collect);
+    let mut pages = wire::pages(&reader, &rendered)?;
     let mut object = recorder
         .store
         .begin()

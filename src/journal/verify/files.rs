@@ -3,7 +3,8 @@
 use std::collections::BTreeSet;
 use std::path::Path;
 
-use super::{CannotRead, Findings, format};
+use super::finding::Findings;
+use super::{CannotRead, format, scan};
 
 /// The names in a run folder.
 #[derive(Debug, Default)]
@@ -14,8 +15,8 @@ pub(super) struct Folder {
     pub(super) checkpoints: BTreeSet<u64>,
     /// Files beside checkpoints: number and ending.
     pub(super) beside: BTreeSet<(u64, String)>,
-    /// Evidence objects by name.
-    pub(super) evidence: BTreeSet<String>,
+    /// Evidence objects by digest.
+    pub(super) evidence: BTreeSet<[u8; 32]>,
     /// Whether there is a signers file.
     pub(super) signers: bool,
 }
@@ -85,14 +86,12 @@ impl Folder {
 
     fn list_evidence(&mut self, path: &Path, odd: &mut Vec<String>) -> Result<(), CannotRead> {
         for (name, is_file, _) in names(path)? {
-            let is_digest = name.len() == 64
-                && name
-                    .bytes()
-                    .all(|byte| matches!(byte, b'0'..=b'9' | b'a'..=b'f'));
-            if is_digest && is_file {
-                self.evidence.insert(name);
-            } else if !(name.starts_with("tmp-") && is_file) {
-                odd.push(format!("evidence/{name}"));
+            match scan::digest(name.as_bytes()).filter(|_| is_file) {
+                Some(digest) => {
+                    self.evidence.insert(digest);
+                }
+                None if name.starts_with("tmp-") && is_file => {}
+                None => odd.push(format!("evidence/{name}")),
             }
         }
         Ok(())
@@ -136,8 +135,7 @@ impl Folder {
             }
             let file = format!("cp/{number:06}.{end}");
             if *number == last + 1 && end == "session.sig" {
-                findings.add(
-                    super::Level::Note,
+                findings.note(
                     &file,
                     None,
                     "lone-signature",
@@ -151,7 +149,7 @@ impl Folder {
 }
 
 fn names(path: &Path) -> Result<Vec<(String, bool, bool)>, CannotRead> {
-    let cannot = |error: std::io::Error| CannotRead(format!("{}: {error}", path.display()));
+    let cannot = |error| CannotRead::file(path.display())(error);
     let mut names = Vec::new();
     for entry in std::fs::read_dir(path).map_err(cannot)? {
         let entry = entry.map_err(cannot)?;

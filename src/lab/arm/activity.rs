@@ -4,101 +4,218 @@ use chrono::{DateTime, Utc};
 use serde_json::{Value, json};
 
 use super::Arm;
+use crate::ids::ArmId;
+use crate::lab::entra::Claims;
 use crate::lab::reply::{Ask, Reply};
+use crate::random::Random;
 
 /// How long an event takes to appear in the log: minutes, as in practice.
 const LAG_SECONDS: i64 = 180;
+
+/// Members that a filter may compare, and where an event has them.
+const COMPARED: &[(&str, &str)] = &[
+    ("caller", "/caller"),
+    ("correlationId", "/correlationId"),
+    ("resourceGroupName", "/resourceGroupName"),
+    ("resourceId", "/resourceId"),
+    ("resourceProvider", "/resourceProviderName/value"),
+    ("resourceUri", "/resourceId"),
+    ("status", "/status/value"),
+];
 
 impl Arm<'_> {
     pub(super) fn activity(&mut self) -> Result<Reply, Reply> {
         let refuse =
             |message: &str| Reply::json(400, &json!({"Code": "BadRequest", "Message": message}));
+        if self.ask.method != "GET" {
+            return Err(crate::lab::reply::not_modelled(&format!(
+                "{} on the activity log",
+                self.ask.method
+            )));
+        }
         let filter = self.ask.query("$filter").unwrap_or_default();
-        let parts: Vec<&str> = filter.split(" and ").collect();
-        let text = |part: &str, name: &str| {
-            part.strip_prefix(name)
-                .map(|value| value.trim().trim_matches('\'').to_owned())
-        };
-        let time = |name: &str| {
-            let found = parts.iter().find_map(|part| text(part, name))?;
-            DateTime::parse_from_rfc3339(&found)
-                .ok()
-                .map(|time| time.with_timezone(&Utc))
-        };
-        let (Some(from), Some(to)) = (time("eventTimestamp ge "), time("eventTimestamp le "))
-        else {
-            return Err(refuse(
-                "The filter must have a start and an end of eventTimestamp.",
-            ));
-        };
+        let filter = Filter::parse(filter).map_err(refuse)?;
         let now = self.tenant.clock.now();
-        if now - from > chrono::Duration::days(90) {
+        if now - filter.from > chrono::Duration::days(90) {
             return Err(refuse(
                 "The start time cannot be more than 90 days in the past.",
             ));
         }
-        let group = parts
-            .iter()
-            .find_map(|part| text(part, "resourceGroupName eq "));
-        let resource = parts.iter().find_map(|part| {
-            text(part, "resourceUri eq ").or_else(|| text(part, "resourceId eq "))
-        });
-        if parts.len() > 2 && group.is_none() && resource.is_none() {
-            return Err(refuse("The filter is not supported."));
+        if filter.from > filter.to {
+            return Err(refuse("The start time cannot be later than the end time."));
         }
-        let same = |value: &Value, wanted: &Option<String>| {
-            wanted.as_ref().is_none_or(|wanted| {
-                value
-                    .as_str()
-                    .is_some_and(|found| found.eq_ignore_ascii_case(wanted))
-            })
-        };
         let seen = now - chrono::Duration::seconds(LAG_SECONDS);
-        let mut events: Vec<Value> = self
+        let subscription = self.ask.segments().get(1).copied().unwrap_or_default();
+        let mut events: Vec<(DateTime<Utc>, &Value)> = self
             .store
             .events
             .iter()
             .filter(|event| {
-                let when = event["eventTimestamp"]
+                event["subscriptionId"]
                     .as_str()
-                    .and_then(|time| DateTime::parse_from_rfc3339(time).ok())
-                    .map(|time| time.with_timezone(&Utc));
-                when.is_some_and(|when| when >= from && when <= to && when <= seen)
-                    && same(&event["resourceGroupName"], &group)
-                    && same(&event["resourceId"], &resource)
+                    .is_some_and(|id| id.eq_ignore_ascii_case(subscription))
             })
-            .cloned()
+            .filter_map(|event| Some((event["eventTimestamp"].as_str()?.parse().ok()?, event)))
+            .filter(|(when, event)| *when <= seen && filter.holds(*when, event))
             .collect();
-        events.reverse();
-        Ok(self.list(events))
+        events.sort_by_key(|(when, _)| std::cmp::Reverse(*when));
+        let events: Vec<Value> = events.into_iter().map(|(_, event)| event.clone()).collect();
+        Ok(self.list(&events))
     }
 }
 
-/// Returns the event that a write leaves in the log.
-pub(in crate::lab) fn event(
+/// The fixed grammar of the log's filter.
+struct Filter {
+    from: DateTime<Utc>,
+    to: DateTime<Utc>,
+    equal: Vec<(&'static str, String)>,
+}
+
+impl Filter {
+    fn parse(text: &str) -> Result<Self, &'static str> {
+        let (mut from, mut to, mut equal) = (None, None, Vec::new());
+        for part in text
+            .split(" and ")
+            .map(str::trim)
+            .filter(|part| !part.is_empty())
+        {
+            let mut words = part.splitn(3, ' ');
+            let (Some(member), Some(operator), Some(value)) =
+                (words.next(), words.next(), words.next())
+            else {
+                return Err("The filter is not supported.");
+            };
+            let value = value.trim().trim_matches('\'');
+            let time = || {
+                value
+                    .parse::<DateTime<Utc>>()
+                    .map_err(|_| "A time of the filter is not valid.")
+            };
+            match (member, operator) {
+                ("eventTimestamp", "ge") => from = Some(time()?),
+                ("eventTimestamp", "le") => to = Some(time()?),
+                // Every event of the lab is administrative and informational.
+                ("eventChannels" | "levels", "eq") => {}
+                (_, "eq") => match COMPARED.iter().find(|(known, _)| *known == member) {
+                    Some((_, place)) => equal.push((*place, value.to_owned())),
+                    None => return Err("The filter is not supported."),
+                },
+                _ => return Err("The filter is not supported."),
+            }
+        }
+        let about = equal
+            .iter()
+            .filter(|(place, _)| !matches!(*place, "/caller" | "/status/value"));
+        if about.count() > 1 {
+            return Err(
+                "The filter may name at most one of resourceGroupName, resourceUri, resourceProvider and correlationId.",
+            );
+        }
+        match (from, to) {
+            (Some(from), Some(to)) => Ok(Self { from, to, equal }),
+            _ => Err("The filter must have a start and an end of eventTimestamp."),
+        }
+    }
+
+    fn holds(&self, when: DateTime<Utc>, event: &Value) -> bool {
+        let same = |(place, wanted): &(&str, String)| {
+            event
+                .pointer(place)
+                .and_then(Value::as_str)
+                .is_some_and(|found| found.eq_ignore_ascii_case(wanted))
+        };
+        self.from <= when && when <= self.to && self.equal.iter().all(same)
+    }
+}
+
+/// Returns the events that a request leaves in the log: none of a read, its begin and its end of a write.
+pub(in crate::lab) fn events(
     ask: &Ask,
-    caller: &str,
+    claims: &Claims,
     status: u16,
     now: DateTime<Utc>,
-    id: &str,
+    random: &dyn Random,
+) -> Vec<Value> {
+    let asks = [
+        "/effectivenetworksecuritygroups",
+        "/providers/microsoft.resourcegraph/resources",
+    ];
+    let path = ask.path.to_ascii_lowercase();
+    let logged = match ask.method.as_str() {
+        "PUT" | "PATCH" | "DELETE" => true,
+        "POST" => !asks.iter().any(|end| path.ends_with(end)),
+        _ => false,
+    };
+    if !logged || matches!(status, 404 | 501) {
+        return Vec::new();
+    }
+    let correlation = random.uuid().to_string();
+    let outcome = if status < 400 { "Succeeded" } else { "Failed" };
+    [
+        ("BeginRequest", "Started", ""),
+        ("EndRequest", outcome, &status.to_string()),
+    ]
+    .into_iter()
+    .map(|(name, state, sub)| {
+        event(
+            ask,
+            claims,
+            (name, state, sub),
+            now,
+            (&correlation, &random.uuid().to_string()),
+        )
+    })
+    .collect()
+}
+
+fn event(
+    ask: &Ask,
+    claims: &Claims,
+    (name, state, sub): (&str, &str, &str),
+    now: DateTime<Utc>,
+    (correlation, id): (&str, &str),
 ) -> Value {
-    let parsed: Option<crate::ids::ArmId> = ask.path.parse().ok();
+    let (path, verb) = match ask.method.as_str() {
+        "DELETE" => (ask.path.as_str(), "delete".to_owned()),
+        "POST" => ask.path.rsplit_once('/').map_or(
+            (ask.path.as_str(), "action".to_owned()),
+            |(parent, action)| (parent, format!("{action}/action")),
+        ),
+        _ => (ask.path.as_str(), "write".to_owned()),
+    };
+    let parsed: Option<ArmId> = path.parse().ok();
     let kind = parsed
         .as_ref()
-        .map(crate::ids::ArmId::resource_type)
+        .map(ArmId::resource_type)
         .unwrap_or_default();
-    let verb = match ask.method.as_str() {
-        "DELETE" => "delete",
-        "POST" => "action",
-        _ => "write",
-    };
+    let operation = format!("{kind}/{verb}");
     let time = now.format("%Y-%m-%dT%H:%M:%S%.6f0Z").to_string();
+    let ticks = now.timestamp_micros() * 10 + 621_355_968_000_000_000;
     json!({
-        "eventDataId": id, "id": format!("{}/events/{id}", ask.path), "eventTimestamp": time, "submissionTimestamp": time, "caller": caller,
-        "category": {"value": "Administrative"}, "level": "Informational", "operationName": {"value": format!("{kind}/{verb}")},
+        "authorization": {"action": operation, "scope": path},
+        "caller": claims.oid,
+        "channels": "Operation",
+        "claims": claims.all,
+        "correlationId": correlation,
+        "description": "",
+        "eventDataId": id,
+        "eventName": {"value": name, "localizedValue": name},
+        "category": {"value": "Administrative", "localizedValue": "Administrative"},
         "httpRequest": {"clientRequestId": ask.header("x-ms-client-request-id"), "clientIpAddress": "127.0.0.1", "method": ask.method},
-        "resourceGroupName": parsed.as_ref().and_then(crate::ids::ArmId::resource_group), "resourceId": ask.path,
-        "subscriptionId": parsed.as_ref().and_then(crate::ids::ArmId::subscription),
-        "status": {"value": if status < 400 { "Succeeded" } else { "Failed" }},
+        "id": format!("{path}/events/{id}/ticks/{ticks}"),
+        "level": if state == "Failed" { "Error" } else { "Informational" },
+        "resourceGroupName": parsed.as_ref().and_then(ArmId::resource_group),
+        "resourceProviderName": {"value": kind.split('/').next()},
+        "resourceType": {"value": kind},
+        "resourceId": path,
+        "operationId": correlation,
+        "operationName": {"value": operation, "localizedValue": operation},
+        "properties": {"statusCode": sub, "entity": path},
+        "status": {"value": state, "localizedValue": state},
+        "subStatus": {"value": sub},
+        "eventTimestamp": time,
+        "submissionTimestamp": (now + chrono::Duration::seconds(LAG_SECONDS)).format("%Y-%m-%dT%H:%M:%S%.6f0Z").to_string(),
+        "subscriptionId": parsed.as_ref().and_then(ArmId::subscription),
+        "tenantId": claims.all["tid"],
     })
 }

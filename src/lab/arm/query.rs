@@ -1,245 +1,157 @@
-//! Resource Graph, as far as incident response asks it: filters, projection, order; anything else is a parser error.
+//! Resource Graph: what the caller may read, asked in Kusto (arm.md section 5.6).
 
-use serde_json::{Map, Value, json};
+use serde_json::{Value, json};
 
-use super::{Arm, shown};
-use crate::lab::gate;
-use crate::lab::reply::Reply;
+use super::groups::GROUP;
+use super::kql::Query;
+use super::{Arm, only_members, shown};
+use crate::ids::ArmId;
+use crate::lab::reply::{Reply, not_modelled};
+
+/// The most rows on a page.
+const MOST: usize = 1_000;
 
 impl Arm<'_> {
     pub(super) fn query(&mut self) -> Result<Reply, Reply> {
+        if self.ask.method != "POST" {
+            return Err(not_modelled(&format!(
+                "{} on Resource Graph",
+                self.ask.method
+            )));
+        }
         let body = self.ask.json()?;
-        super::only_members(
+        only_members(
             &body,
-            &[
-                "query",
-                "subscriptions",
-                "managementGroups",
-                "options",
-                "facets",
-            ],
+            &["query", "subscriptions", "options"],
             "QueryRequest",
         )?;
-        let query = body["query"].as_str().unwrap_or_default();
-        let mut rows: Vec<Value> = self
-            .store
-            .all()
-            .filter(|(id, value)| {
-                id.contains("/providers/")
-                    && !value["type"].as_str().is_some_and(|kind| {
-                        kind.matches('/').count() > 1 || kind.starts_with("Microsoft.Authorization")
-                    })
-            })
-            // Results are what the caller may read, silently (arm.md section 5.6).
-            .filter(|(id, value)| {
-                gate::may(
-                    self.store,
-                    self.claims,
-                    &format!("{}/read", value["type"].as_str().unwrap_or_default()),
-                    id,
-                )
-            })
-            .map(|(_, value)| row(&shown(value)))
-            .collect();
+        only_members(
+            &body["options"],
+            &[
+                "resultFormat",
+                "$top",
+                "$skip",
+                "$skipToken",
+                "allowPartialScopes",
+            ],
+            "QueryRequestOptions",
+        )?;
+        if !matches!(
+            body["options"]["resultFormat"].as_str(),
+            None | Some("objectArray")
+        ) {
+            return Err(not_modelled("results of Resource Graph as a table"));
+        }
+        let invalid = |message: String| self.invalid(&message);
+        let query = Query::parse(body["query"].as_str().unwrap_or_default()).map_err(invalid)?;
+        let mut rows = self.rows(&query.table).map_err(invalid)?;
         if let Some(subscriptions) = body["subscriptions"].as_array() {
-            rows.retain(|row| subscriptions.contains(&row["subscriptionId"]));
+            let listed = |row: &Value| {
+                subscriptions.iter().filter_map(Value::as_str).any(|id| {
+                    row["subscriptionId"]
+                        .as_str()
+                        .is_some_and(|own| own.eq_ignore_ascii_case(id))
+                })
+            };
+            rows.retain(listed);
         }
-        let rows = evaluate(query, rows).map_err(|message| {
-            Reply::json(
-                400,
-                &json!({"error": {"code": "BadRequest", "message": "Please provide below info when asking for support.", "details": [{"code": "InvalidQuery", "message": "Query is invalid."}, {"code": "ParserFailure", "message": message}]}}),
+        let rows = query.evaluate(rows).map_err(invalid)?;
+        Ok(self.page(&body["options"], &rows, query.is_ordered()))
+    }
+
+    /// Returns the rows of a table that the caller may read: what is missing is missing silently.
+    fn rows(&self, table: &str) -> Result<Vec<Value>, String> {
+        let all = self.store.all().map(|(_, value)| value);
+        let readable = |value: &&Value| {
+            let kind = value["type"].as_str().unwrap_or_default();
+            self.grants.allow(
+                &format!("{kind}/read"),
+                value["id"].as_str().unwrap_or_default(),
             )
-        })?;
-        let size = self.tenant.options.page.unwrap_or(1_000).clamp(1, 1_000);
-        let from: usize = body["options"]["$skipToken"]
-            .as_str()
-            .and_then(|token| token.parse().ok())
-            .unwrap_or(0);
-        let page: Vec<&Value> = rows.iter().skip(from).take(size).collect();
-        let more = rows.len() > from + size;
-        let mut reply = json!({"totalRecords": rows.len(), "count": page.len(), "resultTruncated": if more { "true" } else { "false" }, "data": page});
-        if more {
-            reply["$skipToken"] = json!((from + size).to_string());
+        };
+        let kind = |value: &Value| value["type"].as_str().unwrap_or_default().to_owned();
+        if table.eq_ignore_ascii_case("Resources") {
+            let top_level = |value: &&Value| {
+                kind(value).matches('/').count() == 1
+                    && !kind(value).starts_with("Microsoft.Authorization/")
+                    && !kind(value).starts_with("Microsoft.Resources/")
+            };
+            return Ok(all.filter(top_level).filter(readable).map(row).collect());
         }
-        Ok(Reply::json(200, &reply)
+        if table.eq_ignore_ascii_case("ResourceContainers") {
+            let container = |value: &&Value| {
+                kind(value) == GROUP || kind(value) == "Microsoft.Resources/subscriptions"
+            };
+            return Ok(all
+                .filter(container)
+                .filter(|value| self.grants.touch(value["id"].as_str().unwrap_or_default()))
+                .map(row)
+                .collect());
+        }
+        Err(format!("the lab does not model the table {table}"))
+    }
+
+    /// Answers a page. Without an order and the column `id` there is no next one, and only `resultTruncated` tells.
+    fn page(&self, options: &Value, rows: &[Value], ordered: bool) -> Reply {
+        let number = |name: &str| {
+            options[name]
+                .as_u64()
+                .and_then(|number| usize::try_from(number).ok())
+        };
+        let size = self
+            .tenant
+            .options
+            .page
+            .or(number("$top"))
+            .unwrap_or(MOST)
+            .clamp(1, MOST);
+        let token = options["$skipToken"]
+            .as_str()
+            .and_then(|token| token.parse().ok());
+        let from: usize = token.or(number("$skip")).unwrap_or(0);
+        let page: Vec<&Value> = rows.iter().skip(from).take(size).collect();
+        let next = from.saturating_add(size);
+        let more = rows.len() > next;
+        let mut reply = json!({"totalRecords": rows.len(), "count": page.len(), "data": page, "facets": [], "resultTruncated": if more { "true" } else { "false" }});
+        if more && ordered && rows.iter().all(|row| row["id"].is_string()) {
+            reply["$skipToken"] = json!(next.to_string());
+        }
+        Reply::json(200, &reply)
             .with("x-ms-user-quota-remaining", "14")
-            .with("x-ms-user-quota-resets-after", "00:00:05"))
+            .with("x-ms-user-quota-resets-after", "00:00:05")
+    }
+
+    fn invalid(&self, message: &str) -> Reply {
+        let info = format!(
+            "Please provide below info when asking for support: timestamp = {}, correlationId = {}.",
+            self.tenant.clock.now().to_rfc3339(),
+            self.tenant.random.uuid()
+        );
+        let details = json!([{"code": "InvalidQuery", "message": "Query is invalid. Please refer to the documentation for the Azure Resource Graph service and fix the error before retrying."}, {"code": "ParserFailure", "message": message}]);
+        Reply::json(
+            400,
+            &json!({"error": {"code": "BadRequest", "message": info, "details": details}}),
+        )
     }
 }
 
+/// Returns a resource as a row: with the columns that every table has.
 fn row(value: &Value) -> Value {
-    let mut row = value.clone();
-    if let Ok(id) = value["id"]
-        .as_str()
-        .unwrap_or_default()
-        .parse::<crate::ids::ArmId>()
-    {
+    let mut row = shown(value);
+    if let Ok(id) = value["id"].as_str().unwrap_or_default().parse::<ArmId>() {
+        row["name"] = value
+            .get("name")
+            .or_else(|| value.get("displayName"))
+            .cloned()
+            .unwrap_or_default();
         row["subscriptionId"] = json!(id.subscription());
-        row["resourceGroup"] = json!(id.resource_group().map(str::to_lowercase));
+        row["resourceGroup"] = json!(
+            id.resource_group()
+                .map(str::to_lowercase)
+                .unwrap_or_default()
+        );
         row["type"] = json!(id.resource_type().to_lowercase());
+        row["tenantId"] = value.get("tenantId").cloned().unwrap_or_default();
     }
     row
-}
-
-fn evaluate(query: &str, mut rows: Vec<Value>) -> Result<Vec<Value>, String> {
-    let mut stages = split(query, "|").into_iter();
-    let table = stages.next().unwrap_or_default();
-    if !table.trim().eq_ignore_ascii_case("Resources") {
-        return Err(format!("the lab does not model the table {}", table.trim()));
-    }
-    for stage in stages {
-        let stage = stage.trim();
-        let (word, rest) = stage.split_once(' ').unwrap_or((stage, ""));
-        match word {
-            "where" => {
-                let conditions = split(rest, " and ")
-                    .iter()
-                    .map(|text| condition(text.trim()))
-                    .collect::<Result<Vec<_>, _>>()?;
-                rows.retain(|row| conditions.iter().all(|condition| condition.holds(row)));
-            }
-            "project" => {
-                let names: Vec<&str> = rest.split(',').map(str::trim).collect();
-                rows = rows
-                    .iter()
-                    .map(|row| {
-                        Value::Object(
-                            names
-                                .iter()
-                                .map(|name| {
-                                    (
-                                        (*name).to_owned(),
-                                        crate::json::member(row, name)
-                                            .cloned()
-                                            .unwrap_or(Value::Null),
-                                    )
-                                })
-                                .collect::<Map<_, _>>(),
-                        )
-                    })
-                    .collect();
-            }
-            "order" => {
-                let name = rest
-                    .strip_prefix("by ")
-                    .and_then(|rest| rest.split(' ').next())
-                    .ok_or("order needs by")?;
-                rows.sort_by_key(|a| text(a, name));
-                if rest.ends_with(" desc") {
-                    rows.reverse();
-                }
-            }
-            "take" | "limit" => rows.truncate(
-                rest.trim()
-                    .parse()
-                    .map_err(|_| format!("{rest} is no number"))?,
-            ),
-            other => return Err(format!("the lab does not model the operator {other}")),
-        }
-    }
-    Ok(rows)
-}
-
-struct Condition {
-    field: String,
-    operator: String,
-    value: String,
-}
-
-fn condition(text: &str) -> Result<Condition, String> {
-    for operator in [" =~ ", " == ", " has ", " contains "] {
-        if let Some((field, value)) = text.split_once(operator) {
-            let field = field.trim();
-            let field = field
-                .strip_prefix("tostring(")
-                .and_then(|inner| inner.strip_suffix(')'))
-                .unwrap_or(field);
-            let value = value.trim();
-            let quote = value
-                .chars()
-                .next()
-                .filter(|quote| matches!(quote, '\'' | '"'))
-                .ok_or_else(|| format!("{value} is no text"))?;
-            let inner = value
-                .strip_prefix(quote)
-                .and_then(|value| value.strip_suffix(quote))
-                .ok_or_else(|| format!("{value} is not closed"))?;
-            let inner = inner.replace("\\'", "'").replace("\\\\", "\\");
-            return Ok(Condition {
-                field: field.to_owned(),
-                operator: operator.trim().to_owned(),
-                value: inner,
-            });
-        }
-    }
-    Err(format!("the lab does not model the condition {text}"))
-}
-
-impl Condition {
-    fn holds(&self, row: &Value) -> bool {
-        let found = text(row, &self.field);
-        match self.operator.as_str() {
-            "==" => found == self.value,
-            "=~" => found.eq_ignore_ascii_case(&self.value),
-            _ => found
-                .to_ascii_lowercase()
-                .contains(&self.value.to_ascii_lowercase()),
-        }
-    }
-}
-
-fn text(row: &Value, path: &str) -> String {
-    match crate::json::member(row, path) {
-        Some(Value::String(text)) => text.clone(),
-        Some(Value::Null) | None => String::new(),
-        Some(other) => other.to_string(),
-    }
-}
-
-/// Splits outside quotes.
-fn split<'a>(text: &'a str, by: &str) -> Vec<&'a str> {
-    let mut parts = Vec::new();
-    let mut start = 0;
-    let mut quote = None;
-    let mut escaped = false;
-    for (at, c) in text.char_indices() {
-        match (quote, c) {
-            _ if escaped => escaped = false,
-            (Some(_), '\\') => escaped = true,
-            (Some(open), c) if c == open => quote = None,
-            (None, '\'' | '"') => quote = Some(c),
-            (None, _) if at >= start && text[at..].starts_with(by) => {
-                parts.push(&text[start..at]);
-                start = at + by.len();
-            }
-            _ => {}
-        }
-    }
-    parts.push(&text[start..]);
-    parts
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn the_queries_of_incident_response_are_answered_and_others_refused() {
-        let rows = vec![
-            json!({"id": "/b", "type": "microsoft.compute/virtualmachines", "name": "VM | x", "identity": {"u": {"/ID": {}}}}),
-            json!({"id": "/a", "type": "t", "name": "y"}),
-        ];
-        let found = evaluate("Resources | where type =~ 'Microsoft.Compute/virtualMachines' and name == 'VM | x' | project id", rows.clone()).unwrap();
-        assert_eq!(found, [json!({"id": "/b"})]);
-        let found = evaluate(
-            "Resources | where tostring(identity.u) contains '/id'",
-            rows.clone(),
-        )
-        .unwrap();
-        assert_eq!(found.len(), 1);
-        let found = evaluate("Resources | order by id asc | take 1", rows.clone()).unwrap();
-        assert_eq!(found[0]["id"], json!("/a"));
-        assert!(evaluate("Resources | summarize count()", rows.clone()).is_err());
-        assert!(evaluate("SecurityResources", rows).is_err());
-    }
 }

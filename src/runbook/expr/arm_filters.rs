@@ -1,8 +1,9 @@
-//! Filters that know ARM ids and role definitions.
+//! Filters that know ARM ids.
 
 use serde_json::{Value, json};
 
-use super::filters::{Row, list, text, text_arg};
+use super::filters::{list, text, text_arg};
+use super::language::Row;
 use crate::ids::ArmId;
 
 pub(super) const ROWS: &[Row] = &[
@@ -11,7 +12,17 @@ pub(super) const ROWS: &[Row] = &[
         arm_group,
         "id | arm_group: its resource group's name",
     ),
+    (
+        "arm_id",
+        arm_id,
+        "text | arm_id: the id itself, once it is known to be one",
+    ),
     ("arm_name", arm_name, "id | arm_name: its last segment"),
+    (
+        "arm_parent",
+        arm_parent,
+        "id | arm_parent: the id of what it is part of",
+    ),
     (
         "arm_scope",
         arm_scope,
@@ -21,6 +32,11 @@ pub(super) const ROWS: &[Row] = &[
         "arm_subscription",
         arm_subscription,
         "id | arm_subscription: its subscription's id",
+    ),
+    (
+        "arm_type",
+        arm_type,
+        "id | arm_type: its type, as Microsoft.Compute/disks",
     ),
     (
         "has_id",
@@ -54,16 +70,6 @@ pub(super) const ROWS: &[Row] = &[
     ),
     ("unique_ids", unique_ids, "list | unique_ids: each id once"),
     (
-        "where_allows",
-        where_allows,
-        "role definitions | where_allows(action): those that allow it",
-    ),
-    (
-        "where_role_in",
-        where_role_in,
-        "role assignments | where_role_in([role id]): those of these roles",
-    ),
-    (
         "without_id",
         without_id,
         "list | without_id(id): the other ids",
@@ -81,6 +87,21 @@ fn arm_group(value: &Value, _: &[Value]) -> Result<Value, String> {
     id.resource_group()
         .map(|group| json!(group))
         .ok_or_else(|| format!("{id} lies in no resource group"))
+}
+
+fn arm_id(value: &Value, _: &[Value]) -> Result<Value, String> {
+    Ok(json!(id(value)?.as_str()))
+}
+
+fn arm_parent(value: &Value, _: &[Value]) -> Result<Value, String> {
+    let id = id(value)?;
+    id.parent()
+        .map(|parent| json!(parent.as_str()))
+        .ok_or_else(|| format!("{id} is part of nothing"))
+}
+
+fn arm_type(value: &Value, _: &[Value]) -> Result<Value, String> {
+    Ok(json!(id(value)?.resource_type()))
 }
 
 fn arm_name(value: &Value, _: &[Value]) -> Result<Value, String> {
@@ -184,116 +205,9 @@ fn without_id(value: &Value, args: &[Value]) -> Result<Value, String> {
         .collect())
 }
 
-/// An action is allowed if one element allows it and that same element does not take it out again (arm.md section 1.9).
-fn where_allows(value: &Value, args: &[Value]) -> Result<Value, String> {
-    let action = text_arg(args, 0)?;
-    let matches = |element: &Value, name: &str| {
-        let patterns = element
-            .get(name)
-            .and_then(Value::as_array)
-            .into_iter()
-            .flatten();
-        patterns
-            .filter_map(Value::as_str)
-            .any(|pattern| wildcard(pattern, action))
-    };
-    Ok(list(value)?
-        .iter()
-        .filter(|definition| {
-            let elements =
-                crate::json::member(definition, "properties.permissions").and_then(Value::as_array);
-            elements
-                .into_iter()
-                .flatten()
-                .any(|element| matches(element, "actions") && !matches(element, "notActions"))
-        })
-        .cloned()
-        .collect())
-}
-
-fn where_role_in(value: &Value, args: &[Value]) -> Result<Value, String> {
-    let roles = list(super::filters::arg(args, 0)?)?;
-    Ok(list(value)?
-        .iter()
-        .filter(|assignment| {
-            let role = crate::json::member(assignment, "properties.roleDefinitionId")
-                .and_then(Value::as_str)
-                .unwrap_or_default();
-            let name = ArmId::name_of(role);
-            roles
-                .iter()
-                .filter_map(Value::as_str)
-                .any(|known| known.eq_ignore_ascii_case(name))
-        })
-        .cloned()
-        .collect())
-}
-
-/// Matches an action against a pattern in which `*` stands for anything, without regard to case.
-fn wildcard(pattern: &str, action: &str) -> bool {
-    let (pattern, action) = (pattern.to_lowercase(), action.to_lowercase());
-    let mut parts = pattern.split('*');
-    let Some(mut rest) = action.strip_prefix(parts.next().unwrap_or_default()) else {
-        return false;
-    };
-    let mut last_was_star = false;
-    for part in parts {
-        last_was_star = true;
-        match rest.find(part) {
-            Some(at) if !part.is_empty() => {
-                rest = &rest[at + part.len()..];
-                last_was_star = false;
-            }
-            Some(_) => {}
-            None => return false,
-        }
-    }
-    last_was_star || rest.is_empty()
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn wildcards_match_as_azure_does() {
-        for (pattern, action, expected) in [
-            ("*", "Microsoft.Compute/snapshots/delete", true),
-            (
-                "Microsoft.Compute/*",
-                "microsoft.compute/snapshots/delete",
-                true,
-            ),
-            ("*/read", "Microsoft.Compute/snapshots/delete", false),
-            ("*/delete", "Microsoft.Compute/snapshots/delete", true),
-            (
-                "Microsoft.Compute/*/write",
-                "Microsoft.Compute/snapshots/delete",
-                false,
-            ),
-            (
-                "Microsoft.Compute/snapshots/delete",
-                "Microsoft.Compute/snapshots/delete",
-                true,
-            ),
-            (
-                "Microsoft.Compute/snapshots",
-                "Microsoft.Compute/snapshots/delete",
-                false,
-            ),
-        ] {
-            assert_eq!(wildcard(pattern, action), expected, "{pattern}");
-        }
-        let owner = json!({"properties": {"permissions": [{"actions": ["*"], "notActions": ["Microsoft.Compute/*"]}]}});
-        assert_eq!(
-            where_allows(
-                &json!([owner]),
-                &[json!("Microsoft.Compute/snapshots/delete")]
-            )
-            .unwrap(),
-            json!([])
-        );
-    }
 
     #[test]
     fn ids_are_compared_without_case() {
@@ -306,6 +220,13 @@ mod tests {
             unique_ids(&json!([id, id.to_lowercase(), ""]), &[]).unwrap(),
             json!([id])
         );
-        assert!(arm_group(&json!("not an id"), &[]).is_err());
+        assert_eq!(arm_type(&json!(id), &[]).unwrap(), json!("A.B/c"));
+        assert_eq!(
+            arm_parent(&json!(format!("{id}/e/f")), &[]).unwrap(),
+            json!(id)
+        );
+        for filter in [arm_group, arm_id, arm_parent, arm_type] {
+            assert!(filter(&json!("not an id"), &[]).is_err());
+        }
     }
 }

@@ -1,25 +1,16 @@
-//! The filters and functions of the language: this table is all there is.
+//! Filters over plain JSON: lists, objects, texts and times.
 
-use std::collections::BTreeSet;
-
-use minijinja::value::Rest;
-use minijinja::{Environment, Error, ErrorKind, Value as Mini};
 use serde_json::{Map, Value, json};
 
-use super::{arm_filters, network, to_json, to_mini};
+use super::language::Row;
 
-/// A filter over JSON: the value, its arguments, and the result or what is wrong.
-pub(super) type Filter = fn(&Value, &[Value]) -> Result<Value, String>;
-
-/// Name, implementation, one line of documentation.
-pub(super) type Row = (&'static str, Filter, &'static str);
-
-const GENERAL: &[Row] = &[
+pub(super) const ROWS: &[Row] = &[
     (
         "choices",
         choices,
         "list | choices('id', 'label.path'): objects with id and label for a decision",
     ),
+    ("cut", cut, "text | cut(64): its first characters"),
     (
         "entries",
         entries,
@@ -60,6 +51,11 @@ const GENERAL: &[Row] = &[
         "map_lower",
         map_lower,
         "list | map_lower: each text in lower case",
+    ),
+    (
+        "merge",
+        merge,
+        "object | merge(other): the members of both; of one name, the other's",
     ),
     (
         "omit",
@@ -107,6 +103,7 @@ const GENERAL: &[Row] = &[
         time_diff,
         "time_diff(a, b): seconds from b to a",
     ),
+    ("unique", unique, "list | unique: each item once"),
     (
         "unique_by",
         unique_by,
@@ -154,73 +151,8 @@ const GENERAL: &[Row] = &[
     ),
 ];
 
-fn rows() -> impl Iterator<Item = &'static Row> {
-    GENERAL.iter().chain(arm_filters::ROWS).chain(network::ROWS)
-}
-
-/// Returns every filter of azir's own with a line of documentation, sorted.
-pub fn documented() -> Vec<(&'static str, &'static str)> {
-    let mut rows: Vec<_> = rows().map(|(name, _, help)| (*name, *help)).collect();
-    rows.sort_unstable();
-    rows
-}
-
-/// Returns the names that can be called as functions.
-pub(super) fn functions() -> BTreeSet<&'static str> {
-    rows().map(|(name, ..)| *name).chain(["range"]).collect()
-}
-
-/// Adds all filters; each can be called as a function too, its value first.
-pub(super) fn add(env: &mut Environment<'static>) {
-    use minijinja::{filters, tests};
-    env.add_filter("default", filters::default);
-    env.add_filter("first", filters::first);
-    env.add_filter("int", filters::int);
-    env.add_filter("join", filters::join);
-    env.add_filter("last", filters::last);
-    env.add_filter("length", filters::length);
-    env.add_filter("list", filters::list);
-    env.add_filter("lower", filters::lower);
-    env.add_filter("max", filters::max);
-    env.add_filter("min", filters::min);
-    env.add_filter("replace", filters::replace);
-    env.add_filter("sort", filters::sort);
-    env.add_filter("split", filters::split);
-    env.add_filter("unique", unique);
-    env.add_filter("upper", filters::upper);
-    env.add_test("defined", tests::is_defined);
-    env.add_test("none", tests::is_none);
-    for (name, filter, _) in rows() {
-        let call = move |value: Mini, args: Rest<Mini>| -> Result<Mini, Error> {
-            let refuse = |message: String| {
-                Error::new(ErrorKind::InvalidOperation, format!("{name}: {message}"))
-            };
-            let value = to_json(&value).map_err(refuse)?;
-            let args = args
-                .iter()
-                .map(to_json)
-                .collect::<Result<Vec<_>, _>>()
-                .map_err(refuse)?;
-            filter(&value, &args)
-                .map(|value| to_mini(&value))
-                .map_err(refuse)
-        };
-        env.add_filter(*name, call);
-        env.add_function(*name, call);
-    }
-}
-
-fn unique(value: Mini) -> Result<Mini, Error> {
-    let refuse = |message: String| Error::new(ErrorKind::InvalidOperation, message);
-    let json = to_json(&value).map_err(refuse)?;
-    let mut seen = Vec::new();
-    for item in list(&json).map_err(refuse)? {
-        if !seen.contains(item) {
-            seen.push(item.clone());
-        }
-    }
-    Ok(to_mini(&Value::Array(seen)))
-}
+/// A product of two lists from the cloud must not fill the memory.
+const MAX_PRODUCT: usize = 100_000;
 
 pub(super) fn list(value: &Value) -> Result<&Vec<Value>, String> {
     value
@@ -272,6 +204,14 @@ fn choices(value: &Value, args: &[Value]) -> Result<Value, String> {
     map_list(value, |item| {
         Ok(json!({"id": member(item, id), "label": member(item, label)}))
     })
+}
+
+fn cut(value: &Value, args: &[Value]) -> Result<Value, String> {
+    let most = arg(args, 0)?
+        .as_u64()
+        .and_then(|most| usize::try_from(most).ok())
+        .ok_or("it cuts to a whole number")?;
+    Ok(json!(text(value)?.chars().take(most).collect::<String>()))
 }
 
 fn entries(value: &Value, _: &[Value]) -> Result<Value, String> {
@@ -326,16 +266,26 @@ fn keep(value: &Value, args: &[Value]) -> Result<Value, String> {
 
 fn lower_keys(value: &Value, _: &[Value]) -> Result<Value, String> {
     let object = value.as_object().ok_or("it works on an object")?;
-    Ok(Value::Object(
-        object
-            .iter()
-            .map(|(name, value)| (name.to_lowercase(), value.clone()))
-            .collect(),
-    ))
+    let lower = object
+        .iter()
+        .map(|(name, value)| (name.to_lowercase(), value.clone()));
+    Ok(Value::Object(lower.collect()))
 }
 
 fn map_lower(value: &Value, _: &[Value]) -> Result<Value, String> {
     map_list(value, |item| Ok(json!(text(item)?.to_lowercase())))
+}
+
+fn merge(value: &Value, args: &[Value]) -> Result<Value, String> {
+    let object = |value: &Value| {
+        value
+            .as_object()
+            .cloned()
+            .ok_or_else(|| "it works on objects".to_owned())
+    };
+    let mut merged = object(value)?;
+    merged.extend(object(arg(args, 0)?)?);
+    Ok(Value::Object(merged))
 }
 
 fn named(args: &[Value]) -> Result<Vec<String>, String> {
@@ -380,6 +330,9 @@ fn prefixed(value: &Value, args: &[Value]) -> Result<Value, String> {
 
 fn product(value: &Value, args: &[Value]) -> Result<Value, String> {
     let others = list(arg(args, 0)?)?;
+    if list(value)?.len().saturating_mul(others.len()) > MAX_PRODUCT {
+        return Err(format!("it would have more than {MAX_PRODUCT} pairs"));
+    }
     Ok(list(value)?
         .iter()
         .flat_map(|a| others.iter().map(move |b| json!([a, b])))
@@ -436,6 +389,17 @@ fn time_add(value: &Value, args: &[Value]) -> Result<Value, String> {
 
 fn time_diff(value: &Value, args: &[Value]) -> Result<Value, String> {
     Ok(json!((time(value)? - time(arg(args, 0)?)?).num_seconds()))
+}
+
+/// Keeps the first of equal items; unlike names and ids, values are equal only if their case is.
+fn unique(value: &Value, _: &[Value]) -> Result<Value, String> {
+    let mut seen: Vec<&Value> = Vec::new();
+    for item in list(value)? {
+        if !seen.contains(&item) {
+            seen.push(item);
+        }
+    }
+    Ok(seen.into_iter().cloned().collect())
 }
 
 fn unique_by(value: &Value, args: &[Value]) -> Result<Value, String> {
@@ -557,6 +521,22 @@ mod tests {
         assert_eq!(
             unique_by(&json!([{"i": "A"}, {"i": "a"}]), &[json!("i")]).unwrap(),
             json!([{"i": "A"}])
+        );
+    }
+
+    #[test]
+    fn objects_merge_and_texts_are_cut_at_characters() {
+        assert_eq!(
+            merge(&json!({"a": 1, "b": 1}), &[json!({"b": 2})]).unwrap(),
+            json!({"a": 1, "b": 2})
+        );
+        assert_eq!(cut(&json!("äöü"), &[json!(2)]).unwrap(), json!("äö"));
+        assert!(cut(&json!("x"), &[json!(-1)]).is_err());
+        let long = json!(vec![0; 400]);
+        assert!(product(&long, std::slice::from_ref(&long)).is_err());
+        assert_eq!(
+            unique(&json!(["a", "A", "a"]), &[]).unwrap(),
+            json!(["a", "A"])
         );
     }
 

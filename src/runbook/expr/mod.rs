@@ -1,26 +1,34 @@
 //! The one language of templates and expressions: minijinja, strict, with fuel and a short list of filters.
 //!
 //! A text that is exactly one `{{ expression }}` keeps its JSON type; any other becomes text. What is
-//! undefined is an error. A value from the cloud cannot become part of a query or path: see `landing`.
+//! undefined is an error. There are expressions only, no statements. A value from the cloud cannot become
+//! part of a query or path: see `landing`. The filters are in the table that [`documented`] returns.
 
 mod arm_filters;
+mod convert;
 mod filters;
 mod landing;
+mod language;
 mod network;
+mod pieces;
+mod rbac;
+mod rules;
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
-use minijinja::value::Serde;
 use minijinja::{Environment, UndefinedBehavior, Value as Mini};
 use serde_json::{Map, Value};
 
-use super::model::{Call, Plane, Template};
-pub use filters::documented;
+use self::convert::{to_json, to_mini};
+use self::landing::{Landing, Walk};
+use self::pieces::Piece;
+use super::model::{Call, Plane};
+pub use language::documented;
 
 /// The names that templates see; cheap to clone.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Default)]
 pub struct Scope {
-    names: std::collections::BTreeMap<String, Mini>,
+    names: BTreeMap<String, Mini>,
 }
 
 impl Scope {
@@ -47,6 +55,21 @@ impl Scope {
                 .or_insert_with(|| value.clone());
         }
     }
+
+    fn context(&self) -> Mini {
+        Mini::from_pairs(
+            self.names
+                .iter()
+                .map(|(name, value)| (name.as_str(), value.clone())),
+        )
+    }
+}
+
+/// Names only: the values are the tenant's and do not belong in a log.
+impl std::fmt::Debug for Scope {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_set().entries(self.names.keys()).finish()
+    }
 }
 
 /// Why an expression has no value.
@@ -57,6 +80,15 @@ pub struct ExprError {
     pub template: String,
     /// What is wrong with it.
     pub message: String,
+}
+
+impl ExprError {
+    fn new(template: &str, message: impl Into<String>) -> Self {
+        Self {
+            template: cut(template),
+            message: message.into(),
+        }
+    }
 }
 
 /// A call with its templates filled in.
@@ -87,7 +119,7 @@ pub struct Expressions {
     env: Environment<'static>,
 }
 
-/// Operations that one expression may take; a nested loop over a large list ends long before it hurts.
+/// Operations that one expression may take; one that is nested without end stops long before it hurts.
 const FUEL: u64 = 2_000_000;
 
 impl Default for Expressions {
@@ -103,9 +135,7 @@ impl Expressions {
         env.set_undefined_behavior(UndefinedBehavior::Strict);
         env.set_fuel(Some(FUEL));
         env.set_recursion_limit(32);
-        env.set_auto_escape_callback(landing::by_name);
-        env.set_formatter(landing::format);
-        filters::add(&mut env);
+        language::add(&mut env);
         Self { env }
     }
 
@@ -114,21 +144,27 @@ impl Expressions {
     /// # Errors
     /// A template that does not parse, or names what is undefined.
     pub fn value(&self, value: &Value, scope: &Scope) -> Result<Value, ExprError> {
-        self.landed(value, scope, "text")
+        self.fill(value, scope, false)
     }
 
-    fn landed(&self, value: &Value, scope: &Scope, landing: &str) -> Result<Value, ExprError> {
+    /// Evaluates the templates inside a JSON value, in which members named `query` may be KQL.
+    fn fill(&self, value: &Value, scope: &Scope, kql: bool) -> Result<Value, ExprError> {
         Ok(match value {
-            Value::String(text) if landing == "text" => self.template(text, scope)?,
-            Value::String(text) => Value::String(self.render(text, scope, landing)?),
+            Value::String(text) => self.template(text, scope)?,
             Value::Array(items) => items
                 .iter()
-                .map(|item| self.landed(item, scope, landing))
+                .map(|item| self.fill(item, scope, kql))
                 .collect::<Result<_, _>>()?,
             Value::Object(members) => {
                 let mut out = Map::new();
                 for (name, member) in members {
-                    out.insert(name.clone(), self.landed(member, scope, landing)?);
+                    let filled = match member {
+                        Value::String(text) if kql && name.eq_ignore_ascii_case("query") => {
+                            Value::String(self.render(text, scope, Landing::Kql)?)
+                        }
+                        member => self.fill(member, scope, kql)?,
+                    };
+                    out.insert(name.clone(), filled);
                 }
                 Value::Object(out)
             }
@@ -141,27 +177,10 @@ impl Expressions {
     /// # Errors
     /// As [`Self::value`].
     pub fn template(&self, text: &str, scope: &Scope) -> Result<Value, ExprError> {
-        let Some(expression) = whole(text) else {
-            if !text.contains("{{") && !text.contains("{%") {
-                return Ok(Value::String(text.to_owned()));
-            }
-            return self.render(text, scope, "text").map(Value::String);
-        };
-        let value = self
-            .env
-            .compile_expression(expression)
-            .and_then(|expression| expression.eval(Mini::from(Serde(&scope.names))))
-            .map_err(|error| failed(text, &error))?;
-        if value.is_undefined() {
-            return Err(ExprError {
-                template: cut(text),
-                message: "it is undefined".to_owned(),
-            });
+        match pieces::whole(text) {
+            Some(expression) => self.evaluate(text, expression, &scope.context()),
+            None => self.render(text, scope, Landing::Text).map(Value::String),
         }
-        to_json(&value).map_err(|message| ExprError {
-            template: cut(text),
-            message,
-        })
     }
 
     /// Evaluates a template to text; lists and objects are refused.
@@ -173,10 +192,7 @@ impl Expressions {
             Value::String(text) => Ok(text),
             Value::Number(number) => Ok(number.to_string()),
             Value::Bool(value) => Ok(value.to_string()),
-            _ => Err(ExprError {
-                template: cut(text),
-                message: "it gives no text".to_owned(),
-            }),
+            _ => Err(ExprError::new(text, "it gives no text")),
         }
     }
 
@@ -187,10 +203,10 @@ impl Expressions {
     pub fn truth(&self, text: &str, scope: &Scope) -> Result<bool, ExprError> {
         match self.template(text, scope)? {
             Value::Bool(value) => Ok(value),
-            other => Err(ExprError {
-                template: cut(text),
-                message: format!("it gives {} and no truth value", cut(&other.to_string())),
-            }),
+            other => Err(ExprError::new(
+                text,
+                format!("it gives {} and no truth value", kind_of(&other)),
+            )),
         }
     }
 
@@ -201,10 +217,10 @@ impl Expressions {
     pub fn list(&self, text: &str, scope: &Scope) -> Result<Vec<Value>, ExprError> {
         match self.template(text, scope)? {
             Value::Array(items) => Ok(items),
-            _ => Err(ExprError {
-                template: cut(text),
-                message: "it gives no list".to_owned(),
-            }),
+            other => Err(ExprError::new(
+                text,
+                format!("it gives {} and no list", kind_of(&other)),
+            )),
         }
     }
 
@@ -213,33 +229,35 @@ impl Expressions {
     /// # Errors
     /// As [`Self::value`]; also a value that cannot stand in its place.
     pub fn call(&self, call: &Call, scope: &Scope) -> Result<RenderedCall, ExprError> {
-        let (method, path) = call
-            .line
-            .value
-            .split_once(' ')
-            .unwrap_or((&call.line.value, ""));
-        let path_or_url = self.render(path.trim(), scope, "path")?;
+        let (method, path_or_url) = self.line(call, scope)?;
         let mut query = Vec::new();
         for (name, template) in &call.query {
-            let landing = if matches!(name.as_str(), "$filter" | "$search") {
-                "odata"
-            } else {
-                "text"
-            };
-            query.push((name.clone(), self.render(&template.value, scope, landing)?));
+            query.push((
+                name.clone(),
+                self.render(&template.value, scope, Landing::of_parameter(name))?,
+            ));
         }
         let mut headers = Vec::new();
         for (name, template) in &call.headers {
-            headers.push((name.clone(), self.render(&template.value, scope, "text")?));
+            headers.push((
+                name.clone(),
+                self.render(&template.value, scope, Landing::Header)?,
+            ));
         }
+        let body = match &call.body {
+            Some(template) => {
+                Some(self.fill(&template.value, scope, takes_kql(call.plane, &path_or_url))?)
+            }
+            None => None,
+        };
         Ok(RenderedCall {
             plane: call.plane,
             method: method.to_owned(),
-            body: self.body(call, &path_or_url, scope)?,
             path_or_url,
             query,
             api_version: call.api_version.clone(),
             headers,
+            body,
             pages: call.pages.clone(),
             missing_ok: call.missing_ok,
         })
@@ -250,118 +268,140 @@ impl Expressions {
     /// # Errors
     /// As [`Self::value`].
     pub fn call_line(&self, call: &Call, scope: &Scope) -> Result<String, ExprError> {
+        let (method, path) = self.line(call, scope)?;
+        Ok(format!("{method} {path}"))
+    }
+
+    fn line<'c>(&self, call: &'c Call, scope: &Scope) -> Result<(&'c str, String), ExprError> {
         let (method, path) = call
             .line
             .value
             .split_once(' ')
             .unwrap_or((&call.line.value, ""));
-        Ok(format!(
-            "{method} {}",
-            self.render(path.trim(), scope, "path")?
-        ))
+        let path = self.render(path.trim(), scope, Landing::Path(call.plane))?;
+        Ok((method, path))
     }
 
-    /// In the body of a query the member `query` is KQL, whatever else is JSON.
-    fn body(&self, call: &Call, path: &str, scope: &Scope) -> Result<Option<Value>, ExprError> {
-        let Some(template) = &call.body else {
-            return Ok(None);
-        };
-        let kql = call.plane == Plane::Logs
-            || path
-                .to_ascii_lowercase()
-                .ends_with("/microsoft.resourcegraph/resources");
-        let Value::Object(members) = &template.value else {
-            return self.value(&template.value, scope).map(Some);
-        };
-        let mut body = Map::new();
-        for (name, member) in members {
-            let landing = if kql && name == "query" {
-                "kql"
-            } else {
-                "text"
-            };
-            body.insert(name.clone(), self.landed(member, scope, landing)?);
+    /// Fills in a template piece by piece, each value as its place demands.
+    fn render(&self, text: &str, scope: &Scope, landing: Landing) -> Result<String, ExprError> {
+        let pieces = pieces::split(text).map_err(|message| ExprError::new(text, message))?;
+        let context = scope.context();
+        let mut walk = Walk::new(landing);
+        let mut out = String::new();
+        for piece in pieces {
+            match piece {
+                Piece::Text(part) => {
+                    walk.pass(part)
+                        .map_err(|message| ExprError::new(text, message))?;
+                    out.push_str(part);
+                }
+                Piece::Expression(expression) => {
+                    let value = self.evaluate(text, expression, &context)?;
+                    let placed = walk.place(&value);
+                    out.push_str(&placed.map_err(|message| {
+                        ExprError::new(text, format!("{expression}: {message}"))
+                    })?);
+                }
+            }
         }
-        Ok(Some(Value::Object(body)))
+        Ok(out)
     }
 
-    fn render(&self, text: &str, scope: &Scope, landing: &str) -> Result<String, ExprError> {
-        if !text.contains("{{") && !text.contains("{%") {
-            return Ok(text.to_owned());
-        }
-        self.env
-            .render_named_str(
-                &format!("template.{landing}"),
-                text,
-                Mini::from(Serde(&scope.names)),
-            )
-            .map_err(|error| failed(text, &error))
+    fn evaluate(
+        &self,
+        template: &str,
+        expression: &str,
+        context: &Mini,
+    ) -> Result<Value, ExprError> {
+        let value = self
+            .env
+            .compile_expression(expression)
+            .and_then(|compiled| compiled.eval(context.clone()))
+            .map_err(|error| failed(template, expression, &error))?;
+        // Even a strict evaluator takes a missing last member for an answer.
+        to_json(&value)
+            .map_err(|message| ExprError::new(template, format!("{expression}: {message}")))
     }
 
     /// Returns the names that a template speaks of: the first of each path, and of `steps.x` the x.
+    ///
+    /// # Errors
+    /// A template that does not parse.
     pub fn names(&self, text: &str) -> Result<BTreeSet<String>, ExprError> {
-        let source = if text.contains("{{") || text.contains("{%") {
-            text
-        } else {
-            return Ok(BTreeSet::new());
+        let name = |path: String| {
+            let mut parts = path.split('.');
+            match (parts.next(), parts.next()) {
+                (Some("steps"), Some(step)) => step.to_owned(),
+                (first, _) => first.unwrap_or_default().to_owned(),
+            }
         };
-        let template = self
-            .env
-            .template_from_str(source)
-            .map_err(|error| failed(text, &error))?;
-        let paths = template.undeclared_variables(true);
-        let functions: BTreeSet<&str> = filters::functions();
-        Ok(paths
-            .iter()
-            .map(|path| {
-                let mut parts = path.split('.');
-                match (parts.next(), parts.next()) {
-                    (Some("steps"), Some(step)) => step.to_owned(),
-                    (first, _) => first.unwrap_or_default().to_owned(),
-                }
-            })
-            .filter(|name| !functions.contains(name.as_str()))
-            .collect())
+        Ok(self.paths(text)?.into_iter().map(name).collect())
+    }
+
+    /// Returns the dotted paths that a template speaks of, as `machine.disks`.
+    ///
+    /// # Errors
+    /// A template that does not parse.
+    pub fn paths(&self, text: &str) -> Result<BTreeSet<String>, ExprError> {
+        let functions = language::functions();
+        let mut paths = BTreeSet::new();
+        for piece in pieces::split(text).map_err(|message| ExprError::new(text, message))? {
+            if let Piece::Expression(expression) = piece {
+                let compiled = self
+                    .env
+                    .compile_expression(expression)
+                    .map_err(|error| failed(text, expression, &error))?;
+                paths.extend(compiled.undeclared_variables(true));
+            }
+        }
+        paths.retain(|path| !functions.contains(path.as_str()));
+        Ok(paths)
+    }
+
+    /// Returns the filters and tests of a template that the language does not have.
+    pub fn unknown_words(&self, text: &str) -> Vec<String> {
+        let known: BTreeSet<&str> = documented().into_iter().map(|(name, _)| name).collect();
+        let mut unknown = Vec::new();
+        for piece in pieces::split(text).unwrap_or_default() {
+            if let Piece::Expression(expression) = piece {
+                let (filters, tests) = pieces::filters_and_tests(expression);
+                unknown.extend(filters.into_iter().filter(|name| !known.contains(name)));
+                unknown.extend(tests.into_iter().filter(|name| !language::has_test(name)));
+            }
+        }
+        unknown.into_iter().map(str::to_owned).collect()
     }
 }
 
-/// Returns the names of several templates; one that does not parse speaks of nothing.
-pub fn names_of<'a>(templates: impl IntoIterator<Item = &'a Template>) -> BTreeSet<String> {
-    let expressions = Expressions::new();
-    templates
-        .into_iter()
-        .filter_map(|template| expressions.names(&template.value).ok())
-        .flatten()
-        .collect()
-}
-
-/// Returns the expression that is all of `text`.
-fn whole(text: &str) -> Option<&str> {
-    let inner = text.trim().strip_prefix("{{")?.strip_suffix("}}")?;
-    (!inner.contains("{{") && !inner.contains("}}") && !inner.contains("{%"))
-        .then(|| inner.trim().trim_matches('-').trim())
-}
-
-pub(crate) fn to_mini(value: &Value) -> Mini {
-    Mini::from(Serde(value))
-}
-
-pub(crate) fn to_json(value: &Mini) -> Result<Value, String> {
-    if value.is_undefined() {
-        return Err("it is undefined".to_owned());
+/// Returns whether a call's answer comes from a query in KQL.
+fn takes_kql(plane: Plane, path: &str) -> bool {
+    let path = path.to_ascii_lowercase();
+    match plane {
+        Plane::Logs => true,
+        Plane::Arm => path.contains("/microsoft.resourcegraph/") || path.ends_with("/query"),
+        Plane::Graph => path.ends_with("/runhuntingquery"),
+        Plane::Vault | Plane::Blob => false,
     }
-    serde_json::to_value(value).map_err(|error| error.to_string())
 }
 
-fn failed(text: &str, error: &minijinja::Error) -> ExprError {
-    let mut message = error.to_string();
-    let mut source = std::error::Error::source(error);
-    while let Some(cause) = source {
-        message = format!("{message}: {cause}");
-        source = cause.source();
+fn kind_of(value: &Value) -> &'static str {
+    match value {
+        Value::Null => "nothing",
+        Value::Bool(_) => "true or false",
+        Value::Number(_) => "a number",
+        Value::String(_) => "text",
+        Value::Array(_) => "a list",
+        Value::Object(_) => "an object",
+    }
+}
+
+fn failed(template: &str, expression: &str, error: &minijinja::Error) -> ExprError {
+    let mut message = format!("{expression}: {}", error.kind());
+    if let Some(detail) = error.detail() {
+        message = format!("{message}: {detail}");
     }
     ExprError {
-        template: cut(text),
+        template: cut(template),
         message,
     }
 }
@@ -432,7 +472,17 @@ mod tests {
         ] {
             assert!(e.template(bad, &scope()).is_err(), "{bad}");
         }
+        assert_eq!(e.template("{{ -1 }}", &scope()).unwrap(), json!(-1));
+        assert_eq!(
+            e.template("{{ {'a': {'b': vm.n}} }}", &scope()).unwrap(),
+            json!({"a": {"b": 3}})
+        );
+        assert_eq!(e.template("{{ '}}' }}", &scope()).unwrap(), json!("}}"));
         assert!(e.truth("{{ vm.n }}", &scope()).is_err());
+        let nested = e.template("{{ [vm.nope] }}", &scope()).unwrap_err();
+        assert!(nested.to_string().contains("vm.nope"), "{nested}");
+        assert!(e.template("{% set x = 1 %}{{ x }}", &scope()).is_err());
+        assert!(e.template("{{ 'a' * 9999999999 }}", &scope()).is_err());
         assert!(e.template("{{ range(99999999) }}", &scope()).is_err());
     }
 
@@ -466,6 +516,51 @@ mod tests {
                 "{bad}"
             );
         }
+    }
+
+    #[test]
+    fn queries_are_known_by_where_they_go() {
+        let e = Expressions::new();
+        let body = json!({"Query": "T | where a == {{ evil }}"});
+        let mut hunt = call(
+            "POST /v1.0/security/runHuntingQuery",
+            "1 eq 1",
+            Some(body.clone()),
+        );
+        hunt.plane = Plane::Graph;
+        assert_eq!(
+            e.call(&hunt, &scope()).unwrap().body.unwrap()["Query"],
+            "T | where a == 'a/../b?x=1#f\\' or 1 eq 1'"
+        );
+        let plain = call("PUT /a", "1 eq 1", Some(body));
+        assert_eq!(
+            e.call(&plain, &scope()).unwrap().body.unwrap()["Query"],
+            "T | where a == a/../b?x=1#f' or 1 eq 1"
+        );
+        let quoted = call("GET /a", "name eq '{{ evil }}'", None);
+        assert!(
+            e.call(&quoted, &scope())
+                .unwrap_err()
+                .to_string()
+                .contains("quotes")
+        );
+    }
+
+    #[test]
+    fn what_the_language_lacks_is_found_without_a_value() {
+        let e = Expressions::new();
+        assert_eq!(
+            e.unknown_words("{{ a | first | nope }} {{ b is odd }} {{ 'c | d' }}"),
+            ["nope", "odd"]
+        );
+        assert_eq!(
+            e.paths("{{ a.b.c | pluck('x') }}")
+                .unwrap()
+                .into_iter()
+                .collect::<Vec<_>>(),
+            ["a.b.c"]
+        );
+        assert_eq!(format!("{:?}", scope()), "{\"evil\", \"vm\"}");
     }
 
     #[test]

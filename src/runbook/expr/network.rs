@@ -4,16 +4,20 @@
 //! denies everything, save inbound from the responders' bastion. Rules are judged by priority, the lowest
 //! number first, user rules before the platform's default rules (arm.md section 2.5).
 
+use std::collections::BTreeSet;
+
 use serde_json::{Value, json};
 
-use super::filters::{Row, arg, list, text_arg};
+use super::filters::{arg, list, text_arg};
+use super::language::Row;
+use super::rules::{self, Rule};
 use crate::runbook::params::cidr;
 
 pub(super) const ROWS: &[Row] = &[
     (
         "effective_verdict",
         effective_verdict,
-        "answer of effectiveNetworkSecurityGroups | effective_verdict(bastion, nic id, cut_dns, cut_imds): {passes, reason}",
+        "answer of effectiveNetworkSecurityGroups | effective_verdict(bastion, nic id, cut_dns, cut_imds): {passes, reason, deny_rules}",
     ),
     (
         "flush_rule",
@@ -23,7 +27,7 @@ pub(super) const ROWS: &[Row] = &[
     (
         "nsg_verdict",
         nsg_verdict,
-        "nsg | nsg_verdict(bastion, cut_dns, cut_imds): {passes, reason, flush}",
+        "nsg | nsg_verdict(bastion, cut_dns, cut_imds): {passes, reason, flush, deny_rules}",
     ),
     (
         "nsg_verdicts",
@@ -46,20 +50,6 @@ pub(super) const ROWS: &[Row] = &[
 const BASTION_PORTS: [&str; 2] = ["22", "3389"];
 const DNS_TAG: &str = "AzurePlatformDNS";
 const IMDS_TAG: &str = "AzurePlatformIMDS";
-
-/// One rule, whatever form it came in.
-#[derive(Clone, Debug)]
-struct Rule {
-    name: String,
-    priority: i64,
-    inbound: bool,
-    allow: bool,
-    any_protocol: bool,
-    sources: Vec<String>,
-    source_ports: Vec<String>,
-    destinations: Vec<String>,
-    ports: Vec<String>,
-}
 
 /// What to expect of the rules.
 struct Expect {
@@ -88,18 +78,33 @@ impl Expect {
             cut_imds: flag(cut_imds),
         })
     }
+
+    /// Returns the service tags that must be denied by name.
+    fn tags(&self) -> impl Iterator<Item = &'static str> {
+        let dns = self.cut_dns.then_some(DNS_TAG);
+        dns.into_iter().chain(self.cut_imds.then_some(IMDS_TAG))
+    }
+
+    fn words(&self) -> String {
+        match self.bastion.as_slice() {
+            [] => "all traffic is denied both ways".to_owned(),
+            ranges => format!(
+                "all traffic is denied both ways but inbound from {}",
+                ranges.join(", ")
+            ),
+        }
+    }
 }
 
 fn nsg_verdict(value: &Value, args: &[Value]) -> Result<Value, String> {
     let expect = Expect::new(arg(args, 0)?, args.get(1), args.get(2))?;
-    let verdict = judge(&rules_of(value, "properties"), &expect);
+    let verdict = Verdict::of(rules::of_nsg(value), &expect);
     let flush = crate::json::member(value, "properties.flushConnection")
         .and_then(Value::as_bool)
         .unwrap_or(false);
-    Ok(match verdict {
-        Ok(reason) => json!({"passes": true, "reason": reason, "flush": flush}),
-        Err(reason) => json!({"passes": false, "reason": reason, "flush": flush}),
-    })
+    Ok(
+        json!({"passes": verdict.passes, "reason": verdict.reason, "flush": flush, "deny_rules": verdict.closing}),
+    )
 }
 
 fn nsg_verdicts(value: &Value, args: &[Value]) -> Result<Value, String> {
@@ -118,23 +123,54 @@ fn nsg_verdicts(value: &Value, args: &[Value]) -> Result<Value, String> {
 fn effective_verdict(value: &Value, args: &[Value]) -> Result<Value, String> {
     let expect = Expect::new(arg(args, 0)?, args.get(2), args.get(3))?;
     let nic = text_arg(args, 1)?;
-    let groups = value.get("value").unwrap_or(value);
-    let own = list(groups)?.iter().find(|group| {
+    let groups = list(value.get("value").unwrap_or(value))?;
+    let verdict = effective_of(groups, nic, &expect);
+    Ok(json!({"passes": verdict.passes, "reason": verdict.reason, "deny_rules": verdict.closing}))
+}
+
+fn effective_of(groups: &[Value], nic: &str, expect: &Expect) -> Verdict {
+    let associated = |group: &Value| {
         crate::json::member(group, "association.networkInterface.id")
             .and_then(Value::as_str)
             .is_some_and(|id| id.eq_ignore_ascii_case(nic))
-    });
-    let Some(own) = own else {
-        return Ok(json!({"passes": false, "reason": "no NSG is in force at the interface"}));
     };
-    let name = crate::json::member(own, "networkSecurityGroup.id")
-        .and_then(Value::as_str)
-        .map(crate::ids::ArmId::name_of)
-        .unwrap_or_default();
-    Ok(match judge(&effective_rules(own), &expect) {
-        Ok(reason) => json!({"passes": true, "reason": format!("{name}: {reason}")}),
-        Err(reason) => json!({"passes": false, "reason": format!("{name}: {reason}")}),
-    })
+    if let Some(rule) = groups.iter().find_map(always_allowed) {
+        return Verdict::failed(format!(
+            "the network manager's admin rule {rule} always allows, whatever an NSG says"
+        ));
+    }
+    let Some(own) = groups.iter().find(|group| associated(group)) else {
+        return Verdict::failed("no NSG is in force at the interface".to_owned());
+    };
+    let id = crate::json::member(own, "networkSecurityGroup.id").and_then(Value::as_str);
+    let verdict = Verdict::of(rules::effective(own), expect);
+    Verdict {
+        reason: format!(
+            "{}: {}",
+            id.map_or("its NSG", crate::ids::ArmId::name_of),
+            verdict.reason
+        ),
+        ..verdict
+    }
+}
+
+/// Returns the admin rule of a network manager that no NSG can overrule (DESIGN section 9).
+fn always_allowed(group: &Value) -> Option<String> {
+    let rules = group
+        .get("effectiveSecurityRules")
+        .and_then(Value::as_array)?;
+    let access = |rule: &&Value| {
+        rule.get("access")
+            .and_then(Value::as_str)
+            .is_some_and(|access| access.eq_ignore_ascii_case("AlwaysAllow"))
+    };
+    let rule = rules.iter().find(access)?;
+    Some(
+        rule.get("name")
+            .and_then(Value::as_str)
+            .unwrap_or("without a name")
+            .to_owned(),
+    )
 }
 
 fn quarantine_rules(value: &Value, args: &[Value]) -> Result<Value, String> {
@@ -236,161 +272,80 @@ fn where_group(value: &Value, args: &[Value]) -> Result<Value, String> {
         .collect())
 }
 
-fn rules_of(nsg: &Value, at: &str) -> Vec<Rule> {
-    let of = |name: &str| {
-        crate::json::member(nsg, &format!("{at}.{name}"))
-            .and_then(Value::as_array)
-            .cloned()
-            .unwrap_or_default()
-    };
-    let mut rules: Vec<Rule> = of("securityRules")
-        .iter()
-        .chain(&of("defaultSecurityRules"))
-        .filter_map(|rule| rule_of(rule.get("name")?.as_str()?, rule.get("properties")?))
-        .collect();
-    rules.sort_by_key(|rule| rule.priority);
-    rules
+/// What the rules come to.
+struct Verdict {
+    passes: bool,
+    reason: String,
+    /// The rules that close the two directions.
+    closing: Vec<String>,
 }
 
-fn effective_rules(group: &Value) -> Vec<Rule> {
-    let rules = group
-        .get("effectiveSecurityRules")
-        .and_then(Value::as_array)
-        .cloned()
-        .unwrap_or_default();
-    let mut rules: Vec<Rule> = rules
-        .iter()
-        .filter_map(|rule| rule_of(rule.get("name")?.as_str()?, rule))
-        .collect();
-    rules.sort_by_key(|rule| rule.priority);
-    rules
-}
-
-fn rule_of(name: &str, rule: &Value) -> Option<Rule> {
-    let texts = |names: [&str; 3]| -> Vec<String> {
-        let mut found = Vec::new();
-        for name in names {
-            match rule.get(name) {
-                Some(Value::String(text)) if !text.is_empty() => found.push(text.clone()),
-                Some(Value::Array(items)) => {
-                    found.extend(items.iter().filter_map(Value::as_str).map(str::to_owned));
-                }
-                _ => {}
-            }
+impl Verdict {
+    fn failed(reason: String) -> Self {
+        Self {
+            passes: false,
+            reason,
+            closing: Vec::new(),
         }
-        found
-    };
-    let word = |name: &str| {
-        rule.get(name)
-            .and_then(Value::as_str)
-            .unwrap_or_default()
-            .to_lowercase()
-    };
-    Some(Rule {
-        name: crate::ids::ArmId::name_of(name).to_owned(),
-        priority: rule.get("priority")?.as_i64()?,
-        inbound: word("direction") == "inbound",
-        // Anything that is not plainly a denial is feared to allow.
-        allow: word("access") != "deny",
-        any_protocol: matches!(word("protocol").as_str(), "*" | "all"),
-        sources: texts([
-            "sourceAddressPrefix",
-            "sourceAddressPrefixes",
-            "expandedSourceAddressPrefix",
-        ]),
-        source_ports: texts(["sourcePortRange", "sourcePortRanges", "-"]),
-        destinations: texts([
-            "destinationAddressPrefix",
-            "destinationAddressPrefixes",
-            "expandedDestinationAddressPrefix",
-        ]),
-        ports: texts(["destinationPortRange", "destinationPortRanges", "-"]),
-    })
-}
-
-fn any_address(prefixes: &[String]) -> bool {
-    let has = |wanted: &str| prefixes.iter().any(|prefix| prefix == wanted);
-    prefixes
-        .iter()
-        .any(|prefix| prefix == "*" || prefix.eq_ignore_ascii_case("any"))
-        || (has("0.0.0.0/0") && has("::/0"))
-}
-
-fn any_port(ranges: &[String]) -> bool {
-    ranges
-        .iter()
-        .any(|range| matches!(range.as_str(), "*" | "0-65535"))
-}
-
-impl Rule {
-    fn denies_all(&self) -> bool {
-        !self.allow
-            && self.any_protocol
-            && any_address(&self.sources)
-            && any_address(&self.destinations)
-            && any_port(&self.ports)
-            && any_port(&self.source_ports)
     }
 
-    fn denies_tag(&self, tag: &str) -> bool {
-        !self.allow
-            && !self.inbound
-            && self.any_protocol
-            && any_port(&self.ports)
-            && self
-                .destinations
-                .iter()
-                .any(|prefix| prefix.eq_ignore_ascii_case(tag))
-    }
-
-    fn is_bastion(&self, bastion: &[String]) -> bool {
-        let from_bastion =
-            |prefix: &String| cidr(prefix).is_ok_and(|range| bastion.contains(&range));
-        self.inbound && !self.sources.is_empty() && self.sources.iter().all(from_bastion)
+    fn of(rules: Result<Vec<Rule>, String>, expect: &Expect) -> Self {
+        match rules.and_then(|rules| judge(&rules, expect)) {
+            Ok(closing) => Self {
+                passes: true,
+                reason: expect.words(),
+                closing,
+            },
+            Err(reason) => Self::failed(reason),
+        }
     }
 }
 
-/// Returns why the rules deny all but the bastion, or which rule lets something through.
-fn judge(rules: &[Rule], expect: &Expect) -> Result<String, String> {
+/// Returns the names of the rules that close each direction, or which rule lets something through.
+fn judge(rules: &[Rule], expect: &Expect) -> Result<Vec<String>, String> {
+    // A bastion of everybody would make any rule pass.
+    if let Some(range) = expect.bastion.iter().find(|range| range.ends_with("/0")) {
+        return Err(format!("the bastion range {range} is everybody"));
+    }
+    let mut closing = Vec::new();
     for inbound in [true, false] {
         let direction = if inbound { "inbound" } else { "outbound" };
+        let mut cut: BTreeSet<&str> = BTreeSet::new();
         let mut closed = None;
         for rule in rules.iter().filter(|rule| rule.inbound == inbound) {
             if rule.denies_all() {
                 closed = Some(rule);
                 break;
             }
-            if rule.allow && !rule.is_bastion(&expect.bastion) {
-                let what = format!(
-                    "from {} to {} port {}",
-                    join(&rule.sources),
-                    join(&rule.destinations),
-                    join(&rule.ports)
-                );
-                return Err(format!(
-                    "rule {} (priority {}) lets {direction} traffic through before any rule denies it all: {what}",
-                    rule.name, rule.priority
-                ));
+            if rule.allow && !rule.is_only_from(&expect.bastion) {
+                return Err(lets_through(rule, direction));
             }
+            cut.extend(expect.tags().filter(|tag| rule.denies_tag(tag)));
         }
-        if closed.is_none() {
+        let Some(closed) = closed else {
             return Err(format!("no rule denies all {direction} traffic"));
-        }
-    }
-    for (cut, tag) in [(expect.cut_dns, DNS_TAG), (expect.cut_imds, IMDS_TAG)] {
-        if cut && !rules.iter().any(|rule| rule.denies_tag(tag)) {
+        };
+        closing.push(closed.name.clone());
+        if let Some(tag) = expect.tags().find(|tag| !inbound && !cut.contains(tag)) {
             return Err(format!(
-                "no rule denies the service tag {tag}, which a rule for all addresses does not reach"
+                "no rule in front denies the service tag {tag}, which a rule for all addresses does not reach"
             ));
         }
     }
-    Ok(match expect.bastion.as_slice() {
-        [] => "all traffic is denied both ways".to_owned(),
-        ranges => format!(
-            "all traffic is denied both ways but inbound from {}",
-            ranges.join(", ")
-        ),
-    })
+    Ok(closing)
+}
+
+fn lets_through(rule: &Rule, direction: &str) -> String {
+    let what = format!(
+        "from {} to {} port {}",
+        join(&rule.sources),
+        join(&rule.destinations),
+        join(&rule.ports)
+    );
+    format!(
+        "rule {} (priority {}) lets {direction} traffic through before any rule denies it all: {what}",
+        rule.name, rule.priority
+    )
 }
 
 fn join(texts: &[String]) -> String {
@@ -450,6 +405,14 @@ mod tests {
         ] {
             assert!(!passes(&nsg(std::slice::from_ref(&extra))), "{extra}");
         }
+        // A part of the bastion's range is the bastion.
+        assert!(passes(&nsg(&[rule(
+            "part",
+            200,
+            "Inbound",
+            "Allow",
+            "10.99.0.7/32"
+        )])));
         assert!(passes(&nsg(&[rule("late", 4097, "Inbound", "Allow", "*")])));
         assert!(passes(&nsg(&[rule(
             "deny", 150, "Inbound", "Deny", "Internet"
@@ -472,6 +435,39 @@ mod tests {
             json!({"properties": {"securityRules": rules, "defaultSecurityRules": default_allow}});
         assert!(!passes(&value));
         assert!(!passes(&json!({"properties": {}})));
+    }
+
+    #[test]
+    fn what_cannot_be_judged_does_not_pass() {
+        let mut grouped = rule("asg", 200, "Inbound", "Allow", "10.99.0.7/32");
+        grouped["properties"]["sourceApplicationSecurityGroups"] = json!([{"id": "/x"}]);
+        assert!(!passes(&nsg(&[grouped])));
+        assert!(!passes(&nsg(&[
+            json!({"name": "odd", "properties": {"access": "Allow"}})
+        ])));
+        let all = json!({"properties": {"securityRules": quarantine_rules(&json!(["0.0.0.0/0"]), &[]).unwrap()}});
+        assert_eq!(
+            nsg_verdict(&all, &[json!(["0.0.0.0/0"])]).unwrap()["passes"],
+            json!(false)
+        );
+        // A service tag that is denied only behind the rule for everything is not reached by it.
+        let mut rules = quarantine_rules(&json!([]), &[json!(true)]).unwrap();
+        rules[0]["properties"]["priority"] = json!(4097);
+        let late = json!({"properties": {"securityRules": rules}});
+        assert_eq!(
+            nsg_verdict(&late, &[json!([]), json!(true)]).unwrap()["passes"],
+            json!(false)
+        );
+    }
+
+    #[test]
+    fn the_verdict_names_the_rules_that_close() {
+        let verdict = nsg_verdict(&nsg(&[]), &[json!(["10.99.0.0/24"])]).unwrap();
+        assert_eq!(
+            verdict["deny_rules"],
+            json!(["DenyAllInbound", "DenyAllOutbound"])
+        );
+        assert_eq!(verdict["flush"], json!(true));
     }
 
     #[test]
@@ -511,6 +507,14 @@ mod tests {
         assert_eq!(
             effective_verdict(&answer, &[json!([]), json!("/other")]).unwrap()["passes"],
             json!(false)
+        );
+        let mut managed = answer.clone();
+        managed["value"][0]["effectiveSecurityRules"] =
+            json!([{"name": "admin", "access": "AlwaysAllow"}]);
+        let verdict = effective_verdict(&managed, &[json!([]), json!("/nic")]).unwrap();
+        assert!(
+            verdict["reason"].as_str().unwrap().contains("admin"),
+            "{verdict}"
         );
     }
 }

@@ -1,0 +1,138 @@
+//! Which types the lab models, and which versions of them it knows. A real service knows many more versions, and
+//! refuses others alike.
+
+use crate::lab::reply::{Reply, arm_error, not_modelled};
+
+/// The type under which reads of the activity log are judged.
+pub(super) const EVENTS: &str = "Microsoft.Insights/eventtypes/values";
+/// The type of the caller's own permissions.
+pub(super) const PERMISSIONS: &str = "Microsoft.Authorization/permissions";
+
+const AUTHORIZATION: &[&str] = &[
+    "2022-04-01",
+    "2022-05-01-preview",
+    "2020-10-01",
+    "2018-07-01",
+    "2015-07-01",
+];
+const LOCKS: &[&str] = &["2020-05-01", "2016-09-01", "2017-04-01"];
+const DISKS: &[&str] = &["2025-01-02", "2024-03-02", "2023-10-02", "2023-04-02"];
+const MACHINES: &[&str] = &[
+    "2026-04-01",
+    "2025-04-01",
+    "2024-11-01",
+    "2024-07-01",
+    "2024-03-01",
+    "2023-09-01",
+];
+const NETWORK: &[&str] = &[
+    "2025-01-01",
+    "2024-07-01",
+    "2024-05-01",
+    "2024-01-01",
+    "2023-11-01",
+    "2023-09-01",
+    "2022-01-01",
+];
+const RESOURCES: &[&str] = &[
+    "2025-04-01",
+    "2024-11-01",
+    "2022-12-01",
+    "2022-09-01",
+    "2021-04-01",
+    "2019-11-01",
+];
+const STORAGE: &[&str] = &["2025-06-01", "2024-01-01", "2023-05-01", "2023-01-01"];
+
+/// Types, and their versions.
+const TYPES: &[(&str, &[&str])] = &[
+    ("microsoft.authorization/locks", LOCKS),
+    ("microsoft.authorization/permissions", AUTHORIZATION),
+    ("microsoft.authorization/roleassignments", AUTHORIZATION),
+    ("microsoft.authorization/roledefinitions", AUTHORIZATION),
+    ("microsoft.compute/disks", DISKS),
+    ("microsoft.compute/snapshots", DISKS),
+    ("microsoft.compute/virtualmachines", MACHINES),
+    ("microsoft.insights/eventtypes/values", &["2015-04-01"]),
+    (
+        "microsoft.keyvault/vaults",
+        &["2024-11-01", "2023-07-01", "2023-02-01"],
+    ),
+    (
+        "microsoft.managedidentity/userassignedidentities",
+        &["2024-11-30", "2023-01-31"],
+    ),
+    ("microsoft.network/loadbalancers", NETWORK),
+    ("microsoft.network/networkinterfaces", NETWORK),
+    ("microsoft.network/networksecuritygroups", NETWORK),
+    (
+        "microsoft.network/networksecuritygroups/defaultsecurityrules",
+        NETWORK,
+    ),
+    (
+        "microsoft.network/networksecuritygroups/securityrules",
+        NETWORK,
+    ),
+    ("microsoft.network/publicipaddresses", NETWORK),
+    ("microsoft.network/virtualnetworks", NETWORK),
+    ("microsoft.network/virtualnetworks/subnets", NETWORK),
+    (
+        "microsoft.resourcegraph/resources",
+        &["2024-04-01", "2022-10-01", "2021-03-01"],
+    ),
+    ("microsoft.resources/subscriptions", RESOURCES),
+    (
+        "microsoft.resources/subscriptions/resourcegroups",
+        RESOURCES,
+    ),
+    ("microsoft.resources/tags", RESOURCES),
+    ("microsoft.resources/tenants", RESOURCES),
+    ("microsoft.storage/storageaccounts", STORAGE),
+    (
+        "microsoft.storage/storageaccounts/blobservices/containers",
+        STORAGE,
+    ),
+    (
+        "microsoft.storage/storageaccounts/blobservices/containers/immutabilitypolicies",
+        STORAGE,
+    ),
+];
+
+/// Refuses a type that the lab does not model, and a version that the type does not have.
+pub(super) fn known_version(kind: &str, version: &str) -> Result<(), Reply> {
+    let lower = kind.to_ascii_lowercase();
+    let Some((_, versions)) = TYPES.iter().find(|(known, _)| *known == lower) else {
+        return Err(not_modelled(&format!("resources of type {kind}")));
+    };
+    if versions.contains(&version) {
+        return Ok(());
+    }
+    if !well_formed(version) {
+        let message = format!(
+            "The api-version '{version}' is invalid. The supported versions are '{}'.",
+            versions.join(",")
+        );
+        return Err(arm_error(400, "InvalidApiVersionParameter", &message));
+    }
+    let message = format!(
+        "No registered resource provider found for location 'westeurope' and API version '{version}' for type '{}'. The supported api-versions are '{}'. The supported locations are 'westeurope, northeurope'.",
+        lower.split_once('/').map_or("", |(_, kind)| kind),
+        versions.join(", ")
+    );
+    Err(arm_error(400, "NoRegisteredProviderFound", &message))
+}
+
+/// Returns whether a text is a date, as `2024-11-01` or `2024-11-01-preview`.
+fn well_formed(version: &str) -> bool {
+    let date = version.strip_suffix("-preview").unwrap_or(version);
+    chrono::NaiveDate::parse_from_str(date, "%Y-%m-%d").is_ok() && date.len() == 10
+}
+
+/// Returns whether a list of this type leaves out what the caller may not read, instead of refusing.
+pub(super) fn lists_what_is_visible(kind: &str) -> bool {
+    let lower = kind.to_ascii_lowercase();
+    lower == "microsoft.resources/subscriptions/resourcegroups"
+        || (!lower.starts_with("microsoft.authorization/")
+            && !lower.starts_with("microsoft.insights/")
+            && lower.matches('/').count() == 1)
+}

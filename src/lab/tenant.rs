@@ -1,0 +1,264 @@
+//! One tenant: which plane a request is for, who sends it, and the record of what was answered.
+
+use std::path::PathBuf;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use serde_json::Value;
+
+use super::arm::{self, Arm, Fate};
+use super::entra::{self, Claims, Entra};
+use super::faults::{Fault, Faults, Rule};
+use super::gate::Grants;
+use super::reply::{Ask, Reply, arm_error, blob_error, graph_error};
+use super::scenario::Scenario;
+use super::server::{LabError, Logged, Options, Ready};
+use super::store::{Kept, Store};
+use super::throttle::{Throttle, Verdict};
+use super::{blob, graph};
+use crate::clock::{Clock, micros};
+use crate::random::Random;
+
+/// What every request sees.
+pub(super) struct Tenant {
+    pub(super) scenario: Scenario,
+    pub(super) options: Options,
+    pub(super) clock: Arc<dyn Clock>,
+    pub(super) random: Arc<dyn Random>,
+    pub(super) port: u16,
+    entra: Entra,
+    store: Mutex<Store>,
+    throttle: Mutex<Throttle>,
+    faults: Mutex<Faults>,
+    log: Mutex<Vec<Logged>>,
+}
+
+impl Tenant {
+    /// Makes the tenant of a scenario, with whatever an earlier lab left in the state file.
+    pub(super) fn new(options: Options, port: u16) -> Result<Self, LabError> {
+        let now = options.clock.now();
+        let mut store = Store::default();
+        let unreadable = |source| LabError::State {
+            path: options.state.clone().unwrap_or_default(),
+            source,
+        };
+        let kept = match &options.state {
+            Some(path) => Kept::read(path).map_err(unreadable)?,
+            None => Kept::default(),
+        };
+        options.scenario.seed(&mut store, kept.made.unwrap_or(now));
+        if let Some(path) = &options.state {
+            store.keep_in(path, &kept, now).map_err(unreadable)?;
+        }
+        let mut key = [0; 32];
+        options.random.fill(&mut key);
+        Ok(Self {
+            scenario: options.scenario.clone(),
+            clock: Arc::clone(&options.clock),
+            random: Arc::clone(&options.random),
+            port,
+            entra: Entra {
+                tenant: options.scenario.tenant.clone(),
+                callers: options.scenario.callers.clone(),
+                key,
+            },
+            store: Mutex::new(store),
+            throttle: Mutex::new(Throttle::default()),
+            faults: Mutex::new(options.faults.clone()),
+            log: Mutex::new(Vec::new()),
+            options,
+        })
+    }
+
+    /// Returns what a client needs to know.
+    pub(super) fn ready(&self, ca: PathBuf) -> Ready {
+        // `Scenario::load` refuses a scenario without a caller or a subscription.
+        let caller = &self.scenario.callers[0];
+        Ready {
+            arm: format!("https://127.0.0.1:{}", self.port),
+            ca,
+            tenant_id: self.scenario.tenant.clone(),
+            client_id: caller.client_id.clone(),
+            client_secret: caller.client_secret.clone(),
+            subscription_id: self.scenario.subscriptions[0].id.clone(),
+            pid: std::process::id(),
+        }
+    }
+
+    /// Lets time pass, on the lab's clock.
+    pub(super) async fn wait(&self, duration: Duration) {
+        if !duration.is_zero() {
+            self.clock.sleep(duration).await;
+        }
+    }
+
+    /// Returns the fault that a request meets.
+    pub(super) fn fault(&self, ask: &Ask) -> Option<Rule> {
+        lock(&self.faults).next(&ask.method, &ask.path)
+    }
+
+    /// Returns every request that was answered.
+    pub(super) fn log(&self) -> Vec<Logged> {
+        lock(&self.log).clone()
+    }
+
+    /// Returns the state, with every operation ended that ever ends.
+    pub(super) fn state(&self) -> Value {
+        let mut store = lock(&self.store);
+        store.settle(u64::MAX - 1);
+        store.snapshot()
+    }
+
+    /// Changes a resource outside of any request.
+    pub(super) fn tamper(&self, id: &str, change: impl FnOnce(&mut Value)) {
+        let mut store = lock(&self.store);
+        if let Some(mut value) = store.get(id).cloned() {
+            change(&mut value);
+            store.put(id, value);
+        }
+    }
+
+    /// Answers a request, on the plane that host and path name.
+    pub(super) fn answer(&self, ask: &Ask, rule: Option<&Rule>) -> Reply {
+        let now = self.clock.now();
+        if ask.host.starts_with("graph.") {
+            let audience = [
+                format!("https://graph.localhost:{}", self.port),
+                "00000003-0000-0000-c000-000000000000".to_owned(),
+            ];
+            return match self.entra.check(ask, &audience, now) {
+                Ok(claims) => graph::answer(self, &lock(&self.store), ask, &claims),
+                Err((_, message)) => graph_error(401, "InvalidAuthenticationToken", &message)
+                    .with("www-authenticate", self.challenge(ask)),
+            };
+        }
+        if let Some(account) = ask.host.split_once(".blob.").map(|(account, _)| account) {
+            let audience = ["https://storage.azure.com".to_owned(), ask.origin.clone()];
+            return match self.entra.check(ask, &audience, now) {
+                Ok(claims) => blob::answer(&mut lock(&self.store), ask, account, &claims, now),
+                Err((_, message)) => blob_error(401, "InvalidAuthenticationInfo", &message).with(
+                    "www-authenticate",
+                    self.challenge(ask) + " resource_id=https://storage.azure.com",
+                ),
+            };
+        }
+        if ask.path.eq_ignore_ascii_case("/metadata/endpoints") {
+            return entra::metadata(ask, self.port);
+        }
+        if let Some(reply) = self.entra.answer(ask, now) {
+            return reply;
+        }
+        let audiences = [
+            format!("https://127.0.0.1:{}", self.port),
+            format!("https://localhost:{}", self.port),
+        ];
+        match self.entra.check(ask, &audiences, now) {
+            Ok(claims) => self.arm(ask, &claims, rule),
+            Err((code, message)) => arm_error(401, code, &message).with(
+                "www-authenticate",
+                self.challenge(ask) + ", error=\"invalid_token\"",
+            ),
+        }
+    }
+
+    fn challenge(&self, ask: &Ask) -> String {
+        format!(
+            "Bearer authorization_uri=\"{}/{}\"",
+            ask.origin, self.scenario.tenant
+        )
+    }
+
+    fn arm(&self, ask: &Ask, claims: &Claims, rule: Option<&Rule>) -> Reply {
+        let now_us = self.clock.mono_us();
+        let mut left = None;
+        if let Some(factor) = self.options.throttle {
+            let subscription = ask
+                .path
+                .strip_prefix("/subscriptions/")
+                .and_then(|rest| rest.split('/').next());
+            let verdict = lock(&self.throttle).take(
+                subscription.unwrap_or_default(),
+                &claims.oid,
+                &ask.method,
+                now_us,
+                factor,
+                self.options.retry_after,
+            );
+            match verdict {
+                Verdict::Left(name, count) => left = Some((name, count)),
+                Verdict::Refused(reply) => return reply,
+            }
+        }
+        let fate = match rule.map(|rule| rule.fault) {
+            Some(Fault::LroFailed) => Fate::Failed,
+            Some(Fault::LroStuck) => Fate::Stuck,
+            _ => Fate::Good,
+        };
+        let mut store = lock(&self.store);
+        store.settle(now_us);
+        let grants = Grants::of(&store, claims);
+        let mut reply = arm::answer(Arm {
+            tenant: self,
+            store: &mut store,
+            ask,
+            claims,
+            grants,
+            now_us,
+            fate,
+        });
+        for event in arm::events(
+            ask,
+            claims,
+            reply.status,
+            self.clock.now(),
+            self.random.as_ref(),
+        ) {
+            store.event(event);
+        }
+        if let Some((name, count)) = left {
+            reply = reply.with(&name, count.to_string());
+        }
+        reply
+    }
+
+    /// Adds to the request log.
+    pub(super) fn note(&self, ask: &Ask, reply: &Reply) {
+        let time = micros(self.clock.now());
+        let mut log = lock(&self.log);
+        let seq = log.len() as u64 + 1;
+        log.push(Logged {
+            seq,
+            time,
+            method: ask.method.clone(),
+            host: ask.host.clone(),
+            path: ask.path.clone(),
+            query: ask.query.clone(),
+            api_version: ask.query("api-version").map(str::to_owned),
+            status: reply.status,
+            client_request_id: ask
+                .header("x-ms-client-request-id")
+                .or_else(|| ask.header("client-request-id"))
+                .map(str::to_owned),
+            write: !reads(ask),
+        });
+    }
+}
+
+/// Returns whether a request cannot change anything: it gets, or it asks by POST.
+fn reads(ask: &Ask) -> bool {
+    const QUESTIONS: [&str; 5] = [
+        "/providers/microsoft.resourcegraph/resources",
+        "/effectivenetworksecuritygroups",
+        "/effectiveroutetable",
+        "/oauth2/v2.0/token",
+        "/oauth2/token",
+    ];
+    let path = ask.path.to_ascii_lowercase();
+    matches!(ask.method.as_str(), "GET" | "HEAD")
+        || (ask.method == "POST" && QUESTIONS.iter().any(|end| path.ends_with(end)))
+}
+
+fn lock<T>(mutex: &Mutex<T>) -> std::sync::MutexGuard<'_, T> {
+    // A request that panicked leaves a tenant that is at worst as a service is after a crash.
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}

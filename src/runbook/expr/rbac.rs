@@ -1,0 +1,163 @@
+//! Filters that know role definitions and role assignments.
+
+use serde_json::{Value, json};
+
+use super::filters::{list, text_arg};
+use super::language::Row;
+use crate::ids::ArmId;
+
+pub(super) const ROWS: &[Row] = &[
+    (
+        "allows",
+        allows,
+        "answer of .../permissions | allows(action): whether it allows the action",
+    ),
+    (
+        "where_allows",
+        where_allows,
+        "role definitions | where_allows(action): those that allow it",
+    ),
+    (
+        "where_role_in",
+        where_role_in,
+        "role assignments | where_role_in([role id]): those of these roles",
+    ),
+];
+
+fn allows(value: &Value, args: &[Value]) -> Result<Value, String> {
+    let action = text_arg(args, 0)?;
+    let elements = list(value.get("value").unwrap_or(value))?;
+    Ok(json!(
+        elements.iter().any(|element| allowed_by(element, action))
+    ))
+}
+
+fn where_allows(value: &Value, args: &[Value]) -> Result<Value, String> {
+    let action = text_arg(args, 0)?;
+    Ok(list(value)?
+        .iter()
+        .filter(|definition| {
+            let elements =
+                crate::json::member(definition, "properties.permissions").and_then(Value::as_array);
+            elements
+                .into_iter()
+                .flatten()
+                .any(|element| allowed_by(element, action))
+        })
+        .cloned()
+        .collect())
+}
+
+/// An action is allowed if one element allows it and that same element does not take it out again (arm.md section 1.9).
+fn allowed_by(element: &Value, action: &str) -> bool {
+    let matches = |name: &str| {
+        let patterns = element
+            .get(name)
+            .and_then(Value::as_array)
+            .into_iter()
+            .flatten();
+        patterns
+            .filter_map(Value::as_str)
+            .any(|pattern| wildcard(pattern, action))
+    };
+    matches("actions") && !matches("notActions")
+}
+
+fn where_role_in(value: &Value, args: &[Value]) -> Result<Value, String> {
+    let roles = list(super::filters::arg(args, 0)?)?;
+    Ok(list(value)?
+        .iter()
+        .filter(|assignment| {
+            let role = crate::json::member(assignment, "properties.roleDefinitionId")
+                .and_then(Value::as_str)
+                .unwrap_or_default();
+            let name = ArmId::name_of(role);
+            roles
+                .iter()
+                .filter_map(Value::as_str)
+                .any(|known| known.eq_ignore_ascii_case(name))
+        })
+        .cloned()
+        .collect())
+}
+
+/// Matches an action against a pattern in which `*` stands for anything, without regard to case.
+fn wildcard(pattern: &str, action: &str) -> bool {
+    let (pattern, action) = (pattern.to_lowercase(), action.to_lowercase());
+    let Some((head, tail)) = pattern.split_once('*') else {
+        return pattern == action;
+    };
+    let Some(mut rest) = action.strip_prefix(head) else {
+        return false;
+    };
+    let (middle, end) = tail.rsplit_once('*').unwrap_or(("", tail));
+    for part in middle.split('*') {
+        match rest.find(part) {
+            Some(at) => rest = &rest[at + part.len()..],
+            None => return false,
+        }
+    }
+    rest.ends_with(end)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn wildcards_match_as_azure_does() {
+        for (pattern, action, expected) in [
+            ("*", "Microsoft.Compute/snapshots/delete", true),
+            (
+                "Microsoft.Compute/*",
+                "microsoft.compute/snapshots/delete",
+                true,
+            ),
+            ("*/read", "Microsoft.Compute/snapshots/delete", false),
+            ("*/delete", "Microsoft.Compute/snapshots/delete", true),
+            // The last part must match at the end, wherever else it occurs.
+            ("*/read", "Microsoft.X/read/y/read", true),
+            ("*/read", "Microsoft.X/readers/write", false),
+            (
+                "Microsoft.Compute/*/write",
+                "Microsoft.Compute/snapshots/delete",
+                false,
+            ),
+            (
+                "Microsoft.*/snap*/del*",
+                "Microsoft.Compute/snapshots/delete",
+                true,
+            ),
+            ("a*a", "a", false),
+            (
+                "Microsoft.Compute/snapshots/delete",
+                "Microsoft.Compute/snapshots/delete",
+                true,
+            ),
+            (
+                "Microsoft.Compute/snapshots",
+                "Microsoft.Compute/snapshots/delete",
+                false,
+            ),
+        ] {
+            assert_eq!(wildcard(pattern, action), expected, "{pattern}");
+        }
+    }
+
+    #[test]
+    fn what_an_element_takes_out_another_may_give() {
+        let action = json!("Microsoft.Compute/snapshots/delete");
+        let but = json!({"actions": ["*"], "notActions": ["Microsoft.Compute/*"]});
+        let owner = json!({"properties": {"permissions": [but]}});
+        assert_eq!(
+            where_allows(&json!([owner]), std::slice::from_ref(&action)).unwrap(),
+            json!([])
+        );
+        assert_eq!(
+            allows(&json!([but]), std::slice::from_ref(&action)).unwrap(),
+            json!(false)
+        );
+        let both = json!({"value": [but, {"actions": ["Microsoft.Compute/snapshots/*"]}]});
+        assert_eq!(allows(&both, &[action]).unwrap(), json!(true));
+    }
+}
