@@ -42,7 +42,10 @@ impl Place {
     pub(super) fn of(own: &ArgMatches) -> Result<Self, Refusal> {
         let typed = |name: &str| own.value_source(name) == Some(ValueSource::CommandLine);
         let lab = own.get_flag("lab");
-        if let Some(name) = ["cloud", "auth"].into_iter().find(|name| lab && typed(name)) {
+        if let Some(name) = ["cloud", "auth"]
+            .into_iter()
+            .find(|name| lab && typed(name))
+        {
             return Err(Refusal::usage(
                 format!("--lab and --{name} contradict each other"),
                 "leave one of them out",
@@ -53,12 +56,14 @@ impl Place {
             latency: own.get_one::<f64>("lab-latency").copied().unwrap_or(1.0),
             profile: own.get_one::<String>("profile").cloned(),
             cloud: own.get_one::<String>("cloud").cloned(),
-            auth: own.get_one::<String>("auth").map(|kind| match kind.as_str() {
-                "env" => AuthKind::Env,
-                "workload-identity" => AuthKind::WorkloadIdentity,
-                "managed-identity" => AuthKind::ManagedIdentity,
-                _ => AuthKind::Cli,
-            }),
+            auth: own
+                .get_one::<String>("auth")
+                .map(|kind| match kind.as_str() {
+                    "env" => AuthKind::Env,
+                    "workload-identity" => AuthKind::WorkloadIdentity,
+                    "managed-identity" => AuthKind::ManagedIdentity,
+                    _ => AuthKind::Cli,
+                }),
             recorded: None,
         })
     }

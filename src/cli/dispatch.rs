@@ -8,7 +8,7 @@ use clap::ArgMatches;
 
 use super::home::Home;
 use super::refusal::Refusal;
-use super::{Output, args, doctor, execute, globals, out, record, shelf, tenant, usage};
+use super::{args, doctor, execute, globals, out, record, shelf, tenant, usage};
 use crate::runbook::catalogue::Catalogue;
 
 /// Runs the command line of this process; returns its exit code.
@@ -127,8 +127,8 @@ fn add(catalogue: &mut Catalogue, path: &Path) -> Result<(), String> {
         .file_stem()
         .map(|name| name.to_string_lossy().into_owned())
         .unwrap_or_default();
-    let text = std::fs::read_to_string(path)
-        .map_err(|error| format!("{shown} is left out: {error}"))?;
+    let text =
+        std::fs::read_to_string(path).map_err(|error| format!("{shown} is left out: {error}"))?;
     catalogue
         .add(&name, &shown, &text)
         .map_err(|error| format!("{error}; it is left out"))

@@ -137,8 +137,12 @@ fn cloud(matches: &ArgMatches, home: &Home, findings: &mut Vec<Finding>) -> Resu
         .build()
         .map_err(|error| Refusal::failed("runtime", error.to_string(), ""))?;
     // Outside the home folder: no case may be named so that this one ends with it.
-    let case = tempfile::tempdir()
-        .map_err(|error| Refusal::record(error.to_string(), "set TMPDIR to a folder that can be written"))?;
+    let case = tempfile::tempdir().map_err(|error| {
+        Refusal::record(
+            error.to_string(),
+            "set TMPDIR to a folder that can be written",
+        )
+    })?;
     let place = Place::of(matches)?;
     runtime.block_on(async {
         let mut add = |what: &str, verdict, text: String, next: &str| {

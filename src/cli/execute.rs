@@ -112,12 +112,7 @@ pub(super) fn undo(
     })
 }
 
-fn request(
-    own: &ArgMatches,
-    connection: &Connection,
-    chosen: &Chosen,
-    asked: Asked,
-) -> RunRequest {
+fn request(own: &ArgMatches, connection: &Connection, chosen: &Chosen, asked: Asked) -> RunRequest {
     RunRequest {
         runbook: Arc::clone(&chosen.runbook),
         text: Arc::clone(&chosen.text),

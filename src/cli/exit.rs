@@ -50,7 +50,9 @@ impl Exit {
             Self::Integrity => "the journal does not verify",
             Self::Declined => "declined by the responder",
             Self::CannotRecord => "the record cannot be kept; nothing further was sent",
-            Self::Interrupted => "stopped at once by a second ctrl-C; the journal says what is unknown",
+            Self::Interrupted => {
+                "stopped at once by a second ctrl-C; the journal says what is unknown"
+            }
             Self::CannotRead => "journal verify: nothing that can be read",
         }
     }

@@ -118,7 +118,10 @@ pub(super) fn typed(matches: &ArgMatches) -> Vec<OsString> {
             ArgAction::SetTrue => words.push(format!("--{id}").into()),
             ArgAction::Count => {
                 let times = usize::from(matches.get_count(id));
-                words.extend(std::iter::repeat_n(OsString::from(format!("--{id}")), times));
+                words.extend(std::iter::repeat_n(
+                    OsString::from(format!("--{id}")),
+                    times,
+                ));
             }
             _ => words.extend(matches.get_raw(id).into_iter().flatten().map(|value| {
                 let mut word = OsString::from(format!("--{id}="));

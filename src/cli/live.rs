@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use chrono::{DateTime, Utc};
 
-use super::{Output, out};
+use super::{Output, out, shown};
 use crate::clock::{Clock, SystemClock};
 use crate::engine::event::{Event, Listener, StepOutcome, What};
 use crate::ids::ArmId;
@@ -23,6 +23,8 @@ pub(super) struct Live {
 #[derive(Default)]
 pub(super) struct View {
     started: Option<DateTime<Utc>>,
+    /// When the attack was noticed, where the responder said so: the deadline counts from the run, people from here.
+    detected: Option<DateTime<Utc>>,
     header: String,
     deadline: Option<Duration>,
     drill: bool,
@@ -31,6 +33,8 @@ pub(super) struct View {
     kept: Vec<String>,
     waiting: Option<String>,
     drawn: usize,
+    /// A question stands on the screen; until it is answered nothing is drawn over it.
+    asking: bool,
     ended: bool,
 }
 
@@ -54,8 +58,9 @@ enum Mark {
 }
 
 impl Live {
-    pub(super) fn new(output: Output) -> Arc<Self> {
-        let terminal = output == Output::Human && std::io::stderr().is_terminal();
+    /// With `verbose`, lines of the log come between: they and a redrawn picture would destroy each other.
+    pub(super) fn new(output: Output, verbose: bool) -> Arc<Self> {
+        let terminal = output == Output::Human && !verbose && std::io::stderr().is_terminal();
         Arc::new(Self {
             output,
             terminal,
@@ -70,9 +75,32 @@ impl Live {
         }
     }
 
+    /// Says when the attack was noticed.
+    pub(super) fn detected(&self, at: Option<DateTime<Utc>>) {
+        self.view().detected = at;
+    }
+
+    /// Says something between the pictures; the next one is drawn below it.
+    pub(super) fn say(&self, text: &str) {
+        self.view().drawn = 0;
+        out::line(text);
+    }
+
+    /// Leaves the screen to a question, until [`Self::answered`].
+    pub(super) fn asks(&self) {
+        let mut view = self.view();
+        view.asking = true;
+        view.drawn = 0;
+    }
+
+    /// Takes the screen back, below the answer.
+    pub(super) fn answered(&self) {
+        self.view().asking = false;
+    }
+
     fn draw(&self, now: DateTime<Utc>) {
         let mut view = self.view();
-        if view.started.is_none() || view.ended {
+        if view.started.is_none() || view.ended || view.asking {
             return;
         }
         let (width, height) = size();
@@ -123,7 +151,7 @@ impl Listener for Live {
                 self.view().ended = true;
             }
         } else if let Some(line) = plain {
-            out::line(&line);
+            out::line(&shown::line(&line));
         }
     }
 }
@@ -246,10 +274,13 @@ impl View {
             .started
             .and_then(|started| (now - started).to_std().ok())
             .unwrap_or_default();
-        let clock = match self.deadline {
+        let mut clock = match self.deadline {
             Some(deadline) => format!("{} of {}", span(since), span(deadline)),
             None => span(since),
         };
+        if let Some(noticed) = self.detected.and_then(|at| (now - at).to_std().ok()) {
+            clock.push_str(&format!(", {} since detection", span(noticed)));
+        }
         let mut lines = vec![self.prefixed(&format!("{}  [{clock}]", self.header))];
         if self.targets.len() == 1 {
             lines.extend(
@@ -280,7 +311,10 @@ impl View {
         lines.extend(tail);
         lines
             .iter()
-            .map(|line| line.chars().take(width.saturating_sub(1)).collect())
+            .map(|line| {
+                let line = shown::line(line);
+                line.chars().take(width.saturating_sub(1)).collect()
+            })
             .collect()
     }
 

@@ -96,7 +96,10 @@ fn known_step(
         .map(|near| format!("; did you mean {near}?"))
         .unwrap_or_default();
     Err(Refusal::usage(
-        format!("{option} {step}: {} has no such step{near}", runbook.name.value),
+        format!(
+            "{option} {step}: {} has no such step{near}",
+            runbook.name.value
+        ),
         format!("azir runbook show {}", runbook.name.value),
     ))
 }

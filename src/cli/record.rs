@@ -141,7 +141,9 @@ fn each(run_dir: &Path, say: impl Fn(&Line, &str) -> String) -> Result<u8, Refus
         });
     }
     if rest > 0 {
-        out::line(&format!("azir: {rest} bytes are no lines of the journal and are not shown"));
+        out::line(&format!(
+            "azir: {rest} bytes are no lines of the journal and are not shown"
+        ));
         out::line(&format!("next: {hint}"));
     }
     Ok(0)
@@ -219,10 +221,7 @@ fn what(line: &Line) -> String {
 }
 
 /// Verifies a run; exits with the verifier's own codes.
-pub(super) fn journal_verify(
-    own: &ArgMatches,
-    home: Result<Home, Refusal>,
-) -> Result<u8, Refusal> {
+pub(super) fn journal_verify(own: &ArgMatches, home: Result<Home, Refusal>) -> Result<u8, Refusal> {
     let name = own.get_one::<String>("run").map_or("last", String::as_str);
     // A folder is taken as it is, however damaged: saying what is wrong with it is the verifier's work.
     let run_dir = if Path::new(name).is_dir() {

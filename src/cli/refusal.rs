@@ -67,7 +67,10 @@ impl Refusal {
             let red = anstyle::Style::new()
                 .fg_color(Some(anstyle::AnsiColor::Red.into()))
                 .bold();
-            super::out::line(&format!("{red}azir:{red:#} {}", shown::block(&self.message)));
+            super::out::line(&format!(
+                "{red}azir:{red:#} {}",
+                shown::block(&self.message)
+            ));
             if !self.hint.is_empty() {
                 super::out::line(&format!("next: {}", shown::line(&self.hint)));
             }
