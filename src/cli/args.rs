@@ -302,6 +302,15 @@ fn lab_serve() -> Command {
         )
         .arg(number("latency", "Scale how long answers take").default_value("1"))
         .arg(number("lro", "Scale how long operations take").default_value("1"))
+        .arg(number("clock-scale", "Let the lab's clock run this much faster").default_value("1"))
+        .arg(
+            number(
+                "replication",
+                "Until reads see a directory write; nothing writes to the lab's directory yet",
+            )
+            .value_name("SECONDS")
+            .default_value("2"),
+        )
         .arg(number(
             "throttle",
             "Throttle, with the documented buckets scaled",

@@ -7,7 +7,7 @@ use clap::ArgMatches;
 use super::out;
 use super::refusal::Refusal;
 use crate::clock::SystemClock;
-use crate::lab::{Faults, Lab, Options, scenario::Scenario};
+use crate::lab::{Faults, Lab, Options, ScaledClock, scenario::Scenario};
 use crate::random::{Random, SeededRandom, SystemRandom};
 
 /// Serves until SIGTERM or ctrl-C.
@@ -52,7 +52,10 @@ pub(super) fn serve(own: &ArgMatches) -> Result<u8, Refusal> {
         page: own.get_one::<usize>("page").copied(),
         faults,
         folder: std::env::temp_dir().join(format!("azir-lab-{}", std::process::id())),
-        clock: Arc::new(SystemClock),
+        clock: Arc::new(ScaledClock::new(
+            Arc::new(SystemClock),
+            own.get_one::<f64>("clock-scale").copied().unwrap_or(1.0),
+        )),
         random,
     };
     let folder = options.folder.clone();
