@@ -1,41 +1,15 @@
 //! Blob storage: create once, read back, append at a position; containers under a locked policy keep what they have
 //! (graph-and-data-planes.md section 8).
 
-use std::collections::BTreeMap;
-
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use chrono::{DateTime, Utc};
-use serde::{Deserialize, Serialize};
 
+use super::blob_body::{Blob, condition_not_met, get, http_date, list, not_found};
 use super::entra::Claims;
 use super::gate::Grants;
 use super::reply::{Ask, Reply, blob_error};
 use super::store::Store;
-
-/// A blob.
-#[derive(Clone, Debug, Default, Deserialize, Serialize)]
-pub(super) struct Blob {
-    #[serde(serialize_with = "to_hex", deserialize_with = "from_hex")]
-    pub(super) bytes: Vec<u8>,
-    pub(super) append: bool,
-    pub(super) etag: u64,
-    /// How often it was appended to.
-    blocks: u64,
-    content_type: String,
-    /// As the client gave it, or of what it sent in one piece.
-    md5: Option<String>,
-    metadata: BTreeMap<String, String>,
-    modified: DateTime<Utc>,
-}
-
-fn to_hex<S: serde::Serializer>(bytes: &[u8], serializer: S) -> Result<S::Ok, S::Error> {
-    serializer.serialize_str(&hex::encode(bytes))
-}
-
-fn from_hex<'de, D: serde::Deserializer<'de>>(deserializer: D) -> Result<Vec<u8>, D::Error> {
-    hex::decode(String::deserialize(deserializer)?).map_err(serde::de::Error::custom)
-}
 
 /// What a container says of its blobs.
 struct Container {
@@ -131,49 +105,6 @@ fn of_container(store: &Store, ask: &Ask, account: &str, container: &str) -> Rep
             ),
         ),
     }
-}
-
-fn list(store: &Store, ask: &Ask, base: &str) -> Reply {
-    let prefix = format!("{base}{}", ask.query("prefix").unwrap_or_default());
-    let after = format!("{base}{}", ask.query("marker").unwrap_or_default());
-    let most = ask
-        .query("maxresults")
-        .and_then(|most| most.parse().ok())
-        .unwrap_or(5_000_usize)
-        .clamp(1, 5_000);
-    let mut found = store
-        .blobs
-        .iter()
-        .filter(|(key, _)| key.starts_with(&prefix) && **key >= after);
-    let blobs: String = found
-        .by_ref()
-        .take(most)
-        .map(|(key, blob)| entry(&key[base.len()..], blob))
-        .collect();
-    let next = found
-        .next()
-        .map(|(key, _)| escaped(&key[base.len()..]))
-        .unwrap_or_default();
-    let body = format!(
-        "<?xml version=\"1.0\" encoding=\"utf-8\"?><EnumerationResults><Blobs>{blobs}</Blobs><NextMarker>{next}</NextMarker></EnumerationResults>"
-    );
-    Reply {
-        status: 200,
-        headers: vec![("content-type".into(), "application/xml".into())],
-        body: body.into_bytes(),
-    }
-}
-
-fn entry(name: &str, blob: &Blob) -> String {
-    format!(
-        "<Blob><Name>{}</Name><Properties><Last-Modified>{}</Last-Modified><Etag>0x{:X}</Etag><Content-Length>{}</Content-Length><Content-Type>{}</Content-Type><BlobType>{}</BlobType></Properties></Blob>",
-        escaped(name),
-        http_date(blob.modified),
-        blob.etag,
-        blob.bytes.len(),
-        escaped(&blob.content_type),
-        blob.kind()
-    )
 }
 
 fn of_blob(
@@ -362,84 +293,6 @@ fn append(
         .with("x-ms-blob-committed-block-count", blocks.to_string())
 }
 
-fn get(store: &Store, ask: &Ask, key: &str) -> Reply {
-    let Some(blob) = store.blobs.get(key) else {
-        return if ask.method == "HEAD" {
-            Reply {
-                body: Vec::new(),
-                ..not_found()
-            }
-        } else {
-            not_found()
-        };
-    };
-    if ask
-        .header("if-match")
-        .is_some_and(|etag| etag != "*" && etag != blob.tag())
-    {
-        return condition_not_met();
-    }
-    let size = blob.bytes.len();
-    let range = ask.header("x-ms-range").or_else(|| ask.header("range"));
-    let (from, to) = match range.map(|range| bounds(range, size)) {
-        None => (0, size),
-        Some(Some(bounds)) => bounds,
-        Some(None) => {
-            return blob_error(
-                416,
-                "InvalidRange",
-                "The range specified is invalid for the current size of the resource.",
-            );
-        }
-    };
-    let mut reply = Reply::empty(if range.is_some() { 206 } else { 200 })
-        .with("content-type", blob.content_type.clone())
-        .with("etag", blob.tag())
-        .with("last-modified", http_date(blob.modified))
-        .with("accept-ranges", "bytes")
-        .with("x-ms-blob-type", blob.kind())
-        .with("x-ms-server-encrypted", "true");
-    if range.is_some() {
-        reply = reply.with(
-            "content-range",
-            format!("bytes {from}-{}/{size}", to.saturating_sub(1)),
-        );
-    }
-    if let Some(md5) = &blob.md5 {
-        reply = reply.with(
-            if range.is_some() {
-                "x-ms-blob-content-md5"
-            } else {
-                "content-md5"
-            },
-            md5.clone(),
-        );
-    }
-    if blob.append {
-        reply = reply.with("x-ms-blob-committed-block-count", blob.blocks.to_string());
-    }
-    for (name, value) in &blob.metadata {
-        reply = reply.with(&format!("x-ms-meta-{name}"), value.clone());
-    }
-    if ask.method == "HEAD" {
-        return reply.with("content-length", size.to_string());
-    }
-    reply.body = blob.bytes[from..to].to_vec();
-    reply
-}
-
-/// Reads `bytes=a-b` or `bytes=a-`: the first byte, and the one after the last.
-fn bounds(range: &str, size: usize) -> Option<(usize, usize)> {
-    let (from, to) = range.strip_prefix("bytes=")?.split_once('-')?;
-    let from: usize = from.parse().ok()?;
-    let to = if to.is_empty() {
-        size
-    } else {
-        to.parse::<usize>().ok()?.saturating_add(1).min(size)
-    };
-    (from < to).then_some((from, to))
-}
-
 /// Refuses a body that is not what its `Content-MD5` says.
 fn intact(ask: &Ask) -> Result<(), Box<Reply>> {
     let Some(given) = ask.header("content-md5") else {
@@ -466,53 +319,10 @@ fn md5(bytes: &[u8]) -> [u8; 16] {
     super::md5::of(bytes)
 }
 
-impl Blob {
-    /// Adds a block at the end.
-    pub(super) fn extend(&mut self, bytes: &[u8], etag: u64) {
-        self.bytes.extend_from_slice(bytes);
-        self.blocks += 1;
-        self.etag = etag;
-    }
-
-    fn tag(&self) -> String {
-        format!("\"0x{:X}\"", self.etag)
-    }
-
-    fn kind(&self) -> &'static str {
-        if self.append {
-            "AppendBlob"
-        } else {
-            "BlockBlob"
-        }
-    }
-}
-
-fn not_found() -> Reply {
-    blob_error(404, "BlobNotFound", "The specified blob does not exist.")
-}
-
-fn condition_not_met() -> Reply {
-    blob_error(
-        412,
-        "ConditionNotMet",
-        "The condition specified using HTTP conditional header(s) is not met.",
-    )
-}
-
 fn immutable() -> Reply {
     blob_error(
         409,
         "BlobImmutableDueToPolicy",
         "This operation is not permitted as the blob is immutable due to a policy.",
     )
-}
-
-fn http_date(time: DateTime<Utc>) -> String {
-    time.format("%a, %d %b %Y %H:%M:%S GMT").to_string()
-}
-
-fn escaped(text: &str) -> String {
-    text.replace('&', "&amp;")
-        .replace('<', "&lt;")
-        .replace('>', "&gt;")
 }

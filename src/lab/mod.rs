@@ -6,6 +6,7 @@
 
 mod arm;
 mod blob;
+mod blob_body;
 mod entra;
 mod faults;
 mod gate;

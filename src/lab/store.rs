@@ -12,7 +12,7 @@ use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value, json};
 
-use super::blob::Blob;
+use super::blob_body::Blob;
 
 /// Everything that the tenant knows.
 #[derive(Default)]

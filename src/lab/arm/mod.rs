@@ -10,6 +10,7 @@ mod groups;
 mod identity;
 mod interfaces;
 mod kql;
+mod kql_parse;
 mod network;
 mod operations;
 mod query;
