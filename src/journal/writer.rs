@@ -143,8 +143,22 @@ pub struct Head {
 /// A handle on the writer of one run; clones share it.
 #[derive(Clone)]
 pub struct Writer {
+    // Dropped in this order: the thread ends when nobody can ask it any more.
     jobs: mpsc::Sender<Job>,
+    _thread: Arc<Thread>,
     shared: Arc<Shared>,
+}
+
+/// The thread that writes. Who drops the last handle waits for it, so that the run is free when the handle is gone.
+struct Thread(Option<std::thread::JoinHandle<()>>);
+
+impl Drop for Thread {
+    fn drop(&mut self) {
+        if let Some(thread) = self.0.take() {
+            // A thread that panicked has written nothing since; the next session finds what is there.
+            let _ = thread.join();
+        }
+    }
 }
 
 /// What the handle and the thread both see.
@@ -253,11 +267,15 @@ impl Writer {
         });
         let (jobs, queue) = mpsc::channel();
         let for_thread = Arc::clone(&shared);
-        std::thread::Builder::new()
+        let thread = std::thread::Builder::new()
             .name("azir-journal".to_owned())
             .spawn(move || log.serve(&queue, &for_thread))
             .map_err(disk("start the writer of", run_dir))?;
-        Ok(Self { jobs, shared })
+        Ok(Self {
+            jobs,
+            _thread: Arc::new(Thread(Some(thread))),
+            shared,
+        })
     }
 
     /// Appends a line; returns its number when it is written, not yet durable.
