@@ -21,19 +21,25 @@ fn chosen(own: &ArgMatches, home: &Home) -> Result<PathBuf, Refusal> {
 
 /// Lists the runs of every case.
 pub(super) fn list(own: &ArgMatches, home: &Home) -> Result<u8, Refusal> {
-    let cases::Listing { lines, unreadable } = cases::list(&home.cases());
+    let listing = cases::list(&home.cases());
+    let code = if listing.damaged() {
+        Exit::Integrity.code()
+    } else {
+        Exit::Done.code()
+    };
+    let cases::Listing { lines, unreadable } = listing;
     for (path, why) in &unreadable {
         out::line(&format!("azir: {}", shown::line(why)));
         out::line(&format!("next: azir journal verify {}", path.display()));
     }
     if Output::of(own) != Output::Human {
         out::result(&serde_json::to_string(&lines).unwrap_or_default());
-        return Ok(0);
+        return Ok(code);
     }
     if lines.is_empty() && unreadable.is_empty() {
         out::line(&format!("no runs yet in {}", home.cases().display()));
         out::line("next: azir isolate-vm vm-app-01 --lab");
-        return Ok(0);
+        return Ok(code);
     }
     let mut text = String::new();
     for line in lines {
@@ -68,7 +74,7 @@ pub(super) fn list(own: &ArgMatches, home: &Home) -> Result<u8, Refusal> {
         );
     }
     out::result(&shown::block(&text));
-    Ok(0)
+    Ok(code)
 }
 
 /// Shows how a run stands.

@@ -65,6 +65,26 @@ pub struct Listing {
     pub unreadable: Vec<(PathBuf, String)>,
 }
 
+impl Listing {
+    /// Returns whether a record is damaged. A folder that holds neither a segment nor a checkpoint is that of a run
+    /// that is about to begin, or that ended before it did anything.
+    pub fn damaged(&self) -> bool {
+        self.unreadable.iter().any(|(path, _)| began(path))
+    }
+}
+
+fn began(run_dir: &Path) -> bool {
+    [run_dir.to_path_buf(), run_dir.join("cp")]
+        .iter()
+        .filter_map(|folder| std::fs::read_dir(folder).ok())
+        .flat_map(|entries| entries.flatten())
+        .any(|entry| {
+            let name = entry.file_name();
+            let name = name.to_string_lossy();
+            name.ends_with(".jsonl") || name.ends_with(".cp")
+        })
+}
+
 /// Lists the runs, each by the word of its journal.
 pub fn list(cases: &Path) -> Listing {
     let mut listing = Listing::default();

@@ -12,6 +12,7 @@ mod azure_retry;
 mod azure_server;
 mod azure_trust;
 mod bad_input;
+mod command_line;
 mod console;
 mod isolate;
 mod journal;
