@@ -47,7 +47,7 @@ pub(super) fn text(plan: &Plan) -> String {
             };
             let _ = writeln!(out, "  {:<9} {}{note}{consent}", step.phase, step.title);
             for write in &step.writes {
-                let _ = writeln!(out, "            {write}");
+                let _ = writeln!(out, "            {}", short(write, &target.target));
             }
             if !step.undo.is_empty() {
                 let _ = writeln!(out, "            undo: {}", step.undo);
@@ -80,5 +80,64 @@ fn section(out: &mut String, head: &str, lines: &[String]) {
     let _ = writeln!(out, "{head}");
     for line in lines {
         let _ = writeln!(out, "    {line}");
+    }
+}
+
+/// Returns a write as a person tells it: `PUT networkInterfaces/vm-app-01-nic in rg-workload-prod`. The subscription
+/// is said where it is not the target's own; JSON has the whole id.
+fn short(write: &str, target: &str) -> String {
+    let subscription = |id: &str| {
+        let rest = id.strip_prefix("/subscriptions/")?;
+        rest.split('/').next().map(str::to_lowercase)
+    };
+    let told = || {
+        let (method, rest) = write.split_once(' ')?;
+        let (id, note) = rest.split_once(' ').unwrap_or((rest, ""));
+        let (scope, resource) = id.split_once("/providers/")?;
+        let (_, group) = scope.split_once("/resourceGroups/")?;
+        // Each part begins with a namespace, which the type makes clear enough.
+        let names: Vec<&str> = resource
+            .split("/providers/")
+            .filter_map(|part| part.split_once('/').map(|(_, names)| names))
+            .collect();
+        let elsewhere = match subscription(id) {
+            own if own == subscription(target) => String::new(),
+            other => format!(", subscription {}", other?),
+        };
+        let note = if note.is_empty() {
+            String::new()
+        } else {
+            format!(" {note}")
+        };
+        Some(format!(
+            "{method} {} in {group}{elsewhere}{note}",
+            names.join("/")
+        ))
+    };
+    told().unwrap_or_else(|| write.to_owned())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_write_is_told_by_its_names_and_by_its_subscription_only_elsewhere() {
+        let target =
+            "/subscriptions/S/resourceGroups/g/providers/Microsoft.Compute/virtualMachines/vm";
+        for (write, told) in [
+            (
+                "PATCH /subscriptions/s/resourceGroups/g/providers/Microsoft.Compute/virtualMachines/vm/providers/Microsoft.Resources/tags/default",
+                "PATCH virtualMachines/vm/tags/default in g",
+            ),
+            (
+                "PUT /subscriptions/t/resourceGroups/h/providers/Microsoft.Network/networkInterfaces/n (only a.b)",
+                "PUT networkInterfaces/n in h, subscription t (only a.b)",
+            ),
+            ("POST /v1.0/users/x", "POST /v1.0/users/x"),
+            ("PUT", "PUT"),
+        ] {
+            assert_eq!(short(write, target), told);
+        }
     }
 }

@@ -3,7 +3,7 @@
 use std::fmt::Write as _;
 
 use crate::ids::ArmId;
-use crate::report::model::{RunReport, RunStatus, StepStatus};
+use crate::report::model::{Residual, RunReport, RunStatus, StepStatus};
 
 /// Returns the summary of a run.
 pub(super) fn text(report: &RunReport) -> String {
@@ -56,13 +56,13 @@ pub(super) fn text(report: &RunReport) -> String {
             .iter()
             .map(|left| format!("{} ({}); next: {}", left.step, left.why, left.next)),
     );
-    let open = report
-        .residual
-        .iter()
-        .map(|residual| match &residual.until {
-            Some(until) => format!("{} (until {until})", residual.what),
-            None => residual.what.clone(),
-        });
+    let open = report.residual.iter().map(|residual| {
+        let whose = whose(report, residual);
+        match &residual.until {
+            Some(until) => format!("{whose}{} (until {until})", residual.what),
+            None => format!("{whose}{}", residual.what),
+        }
+    });
     list(&mut out, "Stays open:", open);
     list(&mut out, "Touches also:", report.collateral.iter().cloned());
     let evidence = report.evidence.iter().map(|exhibit| {
@@ -80,6 +80,23 @@ pub(super) fn text(report: &RunReport) -> String {
     list(&mut out, "Evidence:", evidence);
     record(&mut out, report);
     out
+}
+
+/// Names the targets for which something stays open, unless it is every one of them.
+fn whose(report: &RunReport, residual: &Residual) -> String {
+    if residual.targets.is_empty() || residual.targets.len() == report.targets.len() {
+        return String::new();
+    }
+    let names: Vec<&str> = residual
+        .targets
+        .iter()
+        .take(4)
+        .map(|target| ArmId::name_of(target))
+        .collect();
+    match residual.targets.len().saturating_sub(names.len()) {
+        0 => format!("{}: ", names.join(", ")),
+        more => format!("{} and {more} more: ", names.join(", ")),
+    }
 }
 
 fn headline(report: &RunReport) -> String {

@@ -77,7 +77,7 @@ fn began(run_dir: &Path) -> bool {
     [run_dir.to_path_buf(), run_dir.join("cp")]
         .iter()
         .filter_map(|folder| std::fs::read_dir(folder).ok())
-        .flat_map(|entries| entries.flatten())
+        .flat_map(Iterator::flatten)
         .any(|entry| {
             let name = entry.file_name();
             let name = name.to_string_lossy();

@@ -177,6 +177,9 @@ pub struct Residual {
     pub what: String,
     /// Until when: a time, or words; null: until somebody closes it.
     pub until: Option<String>,
+    /// For which of the run's targets.
+    #[serde(default)]
+    pub targets: Vec<String>,
 }
 
 /// Something left undone.

@@ -294,6 +294,27 @@ impl Fold {
         });
     }
 
+    /// What stays open for several targets in the same words is one thing with several targets.
+    fn residual(&mut self, data: &Map<String, Value>) {
+        let text = |name: &str| data.get(name).and_then(Value::as_str).map(str::to_owned);
+        let (what, until) = (text("what").unwrap_or_default(), text("until"));
+        let target = index(data).and_then(|index| self.report.targets.get(index));
+        let target = target.map(|target| target.target.clone());
+        let known = self
+            .report
+            .residual
+            .iter_mut()
+            .find(|known| known.what == what && known.until == until);
+        match known {
+            Some(known) => known.targets.extend(target),
+            None => self.report.residual.push(Residual {
+                what,
+                until,
+                targets: target.into_iter().collect(),
+            }),
+        }
+    }
+
     fn note(&mut self, line: &Line) {
         let data = &line.data;
         let text = |name: &str| data.get(name).and_then(Value::as_str).map(str::to_owned);
@@ -302,15 +323,7 @@ impl Fold {
                 step: text("step"),
                 what: text("text").unwrap_or_default(),
             }),
-            Some("residual") => {
-                let residual = Residual {
-                    what: text("what").unwrap_or_default(),
-                    until: text("until"),
-                };
-                if !self.report.residual.contains(&residual) {
-                    self.report.residual.push(residual);
-                }
-            }
+            Some("residual") => self.residual(data),
             Some("not_done") => self.report.not_done.push(NotDone {
                 step: text("step").unwrap_or_default(),
                 why: text("why").unwrap_or_default(),
@@ -337,11 +350,7 @@ impl Fold {
                 .unwrap_or_default()
                 .to_owned()
         };
-        let index = data
-            .get("target_index")
-            .and_then(Value::as_u64)
-            .and_then(|index| usize::try_from(index).ok());
-        let Some(target) = index.and_then(|index| self.report.targets.get_mut(index)) else {
+        let Some(target) = index(data).and_then(|index| self.report.targets.get_mut(index)) else {
             return;
         };
         target.status = data
@@ -477,9 +486,12 @@ impl Fold {
     }
 }
 
+fn index(data: &Map<String, Value>) -> Option<usize> {
+    usize::try_from(data.get("target_index")?.as_u64()?).ok()
+}
+
 fn key(data: &Map<String, Value>) -> Option<(usize, String)> {
-    let index = usize::try_from(data.get("target_index")?.as_u64()?).ok()?;
-    Some((index, data.get("step")?.as_str()?.to_owned()))
+    Some((index(data)?, data.get("step")?.as_str()?.to_owned()))
 }
 
 /// Returns a value that is inline or cited from evidence.

@@ -490,3 +490,36 @@ fn a_killed_run_leaves_a_journal_that_verifies_and_says_what_is_unknown() {
     let (_, report) = azir.json(&["show", "last"]);
     assert_eq!(report["status"], json!("halted"));
 }
+
+#[test]
+fn what_stays_open_is_said_of_the_machines_it_concerns() {
+    let azir = Azir::new();
+    let (code, report) = azir.json(&[
+        "isolate-vm",
+        "vm-app-01",
+        "vm-hard-01",
+        "--incident",
+        "IR-1",
+        "--yes",
+    ]);
+    assert_eq!(code, 0, "{report}");
+    let residual = report["residual"].as_array().unwrap();
+    let of = |words: &str| {
+        let found = residual
+            .iter()
+            .find(|one| one["what"].as_str().unwrap().contains(words));
+        found.unwrap_or_else(|| panic!("{words}: {residual:?}"))["targets"].clone()
+    };
+    assert_eq!(of("168.63.129.16").as_array().unwrap().len(), 2);
+    let address = of("public address pip-hard");
+    assert_eq!(address.as_array().unwrap().len(), 1);
+    assert!(address[0].as_str().unwrap().ends_with("/vm-hard-01"));
+    // A role is told by its name and its holder, not by ids.
+    assert!(of("role Contributor on").as_array().is_some());
+    let shown = azir.run(&["show", "last"]).stdout;
+    assert!(
+        shown.contains("- vm-hard-01: public address pip-hard")
+            && shown.contains("- vm-app-01: role Reader on"),
+        "{shown}"
+    );
+}

@@ -13,6 +13,11 @@ pub(super) const ROWS: &[Row] = &[
         "answer of .../permissions | allows(action): whether it allows the action",
     ),
     (
+        "role_names",
+        role_names,
+        "role definitions | role_names: of each its id and the name that people know",
+    ),
+    (
         "where_allows",
         where_allows,
         "role definitions | where_allows(action): those that allow it",
@@ -22,6 +27,11 @@ pub(super) const ROWS: &[Row] = &[
         where_role_in,
         "role assignments | where_role_in([role id]): those of these roles",
     ),
+    (
+        "with_roles",
+        with_roles,
+        "role assignments | with_roles(role names, user identities): each with role, holder and label, in words",
+    ),
 ];
 
 fn allows(value: &Value, args: &[Value]) -> Result<Value, String> {
@@ -30,6 +40,62 @@ fn allows(value: &Value, args: &[Value]) -> Result<Value, String> {
     Ok(json!(
         elements.iter().any(|element| allowed_by(element, action))
     ))
+}
+
+fn role_names(value: &Value, _: &[Value]) -> Result<Value, String> {
+    Ok(list(value)?
+        .iter()
+        .map(|definition| {
+            let name = crate::json::member(definition, "properties.roleName");
+            json!({"id": definition.get("name"), "role": name})
+        })
+        .collect())
+}
+
+/// Says of each assignment which role who has on what: a responder cannot choose between ids.
+///
+/// A role or identity that is not among those given keeps its id.
+fn with_roles(value: &Value, args: &[Value]) -> Result<Value, String> {
+    let (roles, identities) = (
+        list(super::filters::arg(args, 0)?)?,
+        list(super::filters::arg(args, 1)?)?,
+    );
+    list(value)?
+        .iter()
+        .map(|assignment| {
+            let of = |name: &str| {
+                crate::json::member(assignment, name)
+                    .and_then(Value::as_str)
+                    .unwrap_or_default()
+            };
+            let id = ArmId::name_of(of("properties.roleDefinitionId"));
+            let role = named(roles, "id", id, "role").unwrap_or(id);
+            let principal = of("properties.principalId");
+            let holder = named(identities, "value.principalId", principal, "key").map_or_else(
+                || principal.to_owned(),
+                |key| ArmId::name_of(key).to_owned(),
+            );
+            let label = format!("{role} on {}, of {holder}", of("properties.scope"));
+            let mut named = assignment
+                .as_object()
+                .cloned()
+                .ok_or("it works on objects")?;
+            named.extend([
+                ("role".to_owned(), json!(role)),
+                ("holder".to_owned(), json!(holder)),
+                ("label".to_owned(), json!(label)),
+            ]);
+            Ok(Value::Object(named))
+        })
+        .collect()
+}
+
+fn named<'a>(items: &'a [Value], key: &str, wanted: &str, name: &str) -> Option<&'a str> {
+    let text = |item: &'a Value, path: &str| crate::json::member(item, path)?.as_str();
+    items
+        .iter()
+        .find(|item| text(item, key).is_some_and(|found| found.eq_ignore_ascii_case(wanted)))
+        .and_then(|item| text(item, name))
 }
 
 fn where_allows(value: &Value, args: &[Value]) -> Result<Value, String> {
@@ -159,5 +225,24 @@ mod tests {
         );
         let both = json!({"value": [but, {"actions": ["Microsoft.Compute/snapshots/*"]}]});
         assert_eq!(allows(&both, &[action]).unwrap(), json!(true));
+    }
+
+    #[test]
+    fn assignments_are_told_in_words_and_unknown_ones_by_their_ids() {
+        let roles = role_names(
+            &json!([{"name": "AAA", "properties": {"roleName": "Reader"}}]),
+            &[],
+        )
+        .unwrap();
+        let users = json!([{"key": "/subscriptions/s/x/id-app", "value": {"principalId": "P1"}}]);
+        let assignment = |role: &str, principal: &str| json!({"id": "a", "properties": {"roleDefinitionId": format!("/x/{role}"), "principalId": principal, "scope": "/subscriptions/s"}});
+        let told = with_roles(
+            &json!([assignment("aaa", "p1"), assignment("bbb", "p2")]),
+            &[roles, users],
+        )
+        .unwrap();
+        assert_eq!(told[0]["label"], "Reader on /subscriptions/s, of id-app");
+        assert_eq!(told[1]["label"], "bbb on /subscriptions/s, of p2");
+        assert_eq!(told[1]["properties"]["principalId"], "p2");
     }
 }
