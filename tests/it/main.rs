@@ -13,6 +13,7 @@ mod azure_server;
 mod azure_trust;
 mod bad_input;
 mod command_line;
+mod consent;
 mod console;
 mod isolate;
 mod journal;

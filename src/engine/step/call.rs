@@ -97,13 +97,13 @@ pub(super) fn exit(target: &Target<'_>, node: usize, child: usize) -> Result<Ste
             match target.common.expressions.value(&template.value, &scope) {
                 Ok(value) => value,
                 // In a plan some results are known only at run time; a run must have them.
-                Err(_) if super::in_plan(target) => Value::Array(Vec::new()),
+                Err(_) if super::in_plan::in_plan(target) => Value::Array(Vec::new()),
                 Err(error) => return Err(Failure::expression(id, &error)),
             }
         };
         values.insert(name.clone(), value);
     }
-    super::name_results(target, node, &Value::Object(values));
+    super::lines::name_results(target, node, &Value::Object(values));
     Ok(StepDone::default())
 }
 

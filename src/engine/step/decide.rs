@@ -8,6 +8,7 @@ use crate::engine::event::What;
 use crate::engine::failure::Failure;
 use crate::engine::recorder::object;
 use crate::engine::request::Selection;
+use crate::engine::target::Target;
 use crate::runbook::model::{Decide, DecideDefault};
 
 /// Offers the options and writes down what was chosen, by whom and in which words.
@@ -26,28 +27,42 @@ pub(super) async fn execute(item: &Item<'_>, decide: &Decide) -> Result<Acted, F
         .filter_map(option)
         .collect();
     let chosen = choose(item, decide, &question, &options).await?;
-    if let Some(recorder) = common.power.recorder() {
+    record(item.target, item.id(), &question, &options, &chosen).await?;
+    Ok(Acted::with(vec![("chosen", json!(chosen.ids))]))
+}
+
+/// Writes down what was asked and answered, by whom and in which words, and tells it.
+pub(super) async fn record(
+    target: &Target<'_>,
+    step: &str,
+    question: &str,
+    options: &[Choice],
+    chosen: &Chosen,
+) -> Result<(), Failure> {
+    if let Some(recorder) = target.common.power.recorder() {
         let data = object(json!({
-            "step": item.id(),
-            "target_index": item.target.index,
-            "question": recorder.inline_or_cite(&Value::String(question.clone()))?,
+            "step": step,
+            "target_index": target.index,
+            "question": recorder.inline_or_cite(&Value::String(question.to_owned()))?,
             "options": recorder.inline_or_cite(&json!(options))?,
             "choice": chosen.ids,
             "by": chosen.by,
             "words": chosen.words,
         }));
         if chosen.by == "responder" {
-            recorder.person(&common.responder, "decision", data).await?;
+            recorder
+                .person(&target.common.responder, "decision", data)
+                .await?;
         } else {
             recorder.durable("decision", data).await?;
         }
     }
-    item.target.teller.of_step(item.id()).tell(What::Decided {
-        question,
+    target.teller.of_step(step).tell(What::Decided {
+        question: question.to_owned(),
         chosen: chosen.ids.clone(),
-        by: chosen.by,
+        by: chosen.by.clone(),
     });
-    Ok(Acted::with(vec![("chosen", json!(chosen.ids))]))
+    Ok(())
 }
 
 async fn choose(

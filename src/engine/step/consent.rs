@@ -1,0 +1,66 @@
+//! Consent: what `--yes` does not cover is done only if the responder says so, here or by `--accept`.
+
+use serde_json::json;
+
+use super::{Item, decide};
+use crate::engine::ask::{Choice, Chosen};
+use crate::engine::failure::{Failure, FailureKind};
+use crate::engine::target::Target;
+use crate::runbook::model::{Step, Undo};
+
+/// Asks for consent where `--yes` does not give it, and writes the answer down; returns why the step is left undone.
+pub(super) async fn consent(
+    target: &Target<'_>,
+    node: usize,
+    step: &Step,
+    items: &[Item<'_>],
+) -> Result<Option<String>, Failure> {
+    let id = &target.common.program.nodes[node].id;
+    if !step.consent_explicit || items.is_empty() {
+        return Ok(None);
+    }
+    let cost = match &step.undo {
+        Some(Undo::Never(why)) => format!("cannot be undone: {why}"),
+        _ => step.lasting.clone().unwrap_or_default(),
+    };
+    if let Some(given) = answer(target, id, step, &cost).await {
+        let title = &step.title.value;
+        let option = Choice {
+            id: id.clone(),
+            label: title.clone(),
+        };
+        decide::record(target, id, &format!("{title}: {cost}"), &[option], &given).await?;
+        if !given.ids.is_empty() {
+            return Ok(None);
+        }
+    }
+    let why = format!("it needs explicit consent; --accept {id} gives it");
+    if let Some(recorder) = target.common.power.recorder() {
+        let next = format!(
+            "azir {} {} --accept {id}",
+            target.common.program.frames[0].runbook.name.value, target.name
+        );
+        recorder
+            .note(
+                "not_done",
+                json!({"step": id, "target_index": target.index, "why": why, "next": next}),
+            )
+            .await?;
+    }
+    let failure = Failure::failed("consent", why.clone(), format!("--accept {id}"))
+        .of_kind(FailureKind::LeftUndone);
+    target.tally().left.push((id.clone(), failure));
+    Ok(Some(why))
+}
+
+async fn answer(target: &Target<'_>, id: &str, step: &Step, cost: &str) -> Option<Chosen> {
+    if target.common.accept.contains(id) {
+        return Some(Chosen {
+            ids: vec![id.to_owned()],
+            by: "--accept".to_owned(),
+            words: None,
+        });
+    }
+    let _turn = target.common.asking.lock().await;
+    target.common.ask.consent(id, &step.title.value, cost).await
+}

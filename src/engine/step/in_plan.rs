@@ -1,0 +1,98 @@
+//! What a step would do, said without doing it.
+
+use serde_json::{Map, json};
+
+use super::lines::{name_results, nothing};
+use super::{Item, ItemDone, StepDone, edit, kind_word, request, undo_words};
+use crate::engine::failure::Failure;
+use crate::engine::plan::PlanStep;
+use crate::engine::power::Power;
+use crate::engine::target::{Target, phase_word, results};
+use crate::runbook::model::{Action, Step};
+
+pub(super) fn in_plan(target: &Target<'_>) -> bool {
+    matches!(target.common.power, Power::Plan(_))
+}
+
+/// Says what a step would do, without doing it.
+pub(super) fn plan_items(
+    target: &Target<'_>,
+    node: usize,
+    step: &Step,
+    items: Vec<Item<'_>>,
+) -> Result<StepDone, Failure> {
+    let mut writes = Vec::new();
+    let mut note = None;
+    let mut done = Vec::new();
+    for item in items {
+        match &step.action {
+            Action::Request(request) => match request::rendered(&item, request) {
+                Ok(line) => writes.push(line),
+                Err(_) => note = Some("some of it is known only at run time".to_owned()),
+            },
+            Action::Edit(edit) => match edit::rendered(&item, edit) {
+                Ok(line) => writes.push(line),
+                Err(_) => note = Some("some of it is known only at run time".to_owned()),
+            },
+            _ => {}
+        }
+        if let Some(planned) = plan_values(&item) {
+            done.push(planned);
+        }
+    }
+    let values = if done.is_empty() && step.for_each.is_none() {
+        nothing(step)
+    } else {
+        results(step, done)
+    };
+    name_results(target, node, &values);
+    note_plan(target, node, writes, note);
+    Ok(StepDone::default())
+}
+
+/// Evaluates what can be known of an item's results before it is done.
+fn plan_values(item: &Item<'_>) -> Option<ItemDone> {
+    let mut scope = item.scope.clone();
+    let mut values = Map::new();
+    for (name, template) in &item.step.lets {
+        if let Ok(value) = item
+            .target
+            .common
+            .expressions
+            .value(&template.value, &scope)
+        {
+            scope.set(name, &value);
+            values.insert(name.clone(), value);
+        }
+    }
+    if matches!(item.step.action, Action::Decide(_)) {
+        values.insert("chosen".to_owned(), json!([]));
+    }
+    Some(ItemDone {
+        values,
+        scope,
+        key: item.key.clone(),
+        acted: false,
+    })
+}
+
+/// Adds a line to the plan.
+pub(crate) fn note_plan(
+    target: &Target<'_>,
+    node: usize,
+    writes: Vec<String>,
+    note: Option<String>,
+) {
+    let step = target.common.program.step(node);
+    let line = PlanStep {
+        id: target.common.program.nodes[node].id.clone(),
+        title: step.title.value.clone(),
+        phase: phase_word(step),
+        kind: kind_word(step).to_owned(),
+        undo: undo_words(step),
+        needs_consent: step.consent_explicit,
+        writes,
+        note,
+    };
+    target.tally().plan.push((node, line));
+}
