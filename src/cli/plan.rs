@@ -2,7 +2,7 @@
 
 use std::fmt::Write as _;
 
-use crate::engine::plan::{Plan, Verdict};
+use crate::engine::plan::{Plan, PlanStep, Verdict};
 
 /// Returns a plan as text.
 pub(super) fn text(plan: &Plan) -> String {
@@ -10,8 +10,9 @@ pub(super) fn text(plan: &Plan) -> String {
     // Writing to a String cannot fail.
     let _ = writeln!(
         out,
-        "PLAN {} {}: {}",
-        plan.runbook, plan.version, plan.title
+        "PLAN {}: {}",
+        format!("{} {}", plan.runbook, plan.version).trim_end(),
+        plan.title
     );
     let _ = writeln!(
         out,
@@ -30,28 +31,25 @@ pub(super) fn text(plan: &Plan) -> String {
         if let Some(error) = &target.error {
             let _ = writeln!(out, "  STOPS: {error}");
         }
+        let mut before: Option<&PlanStep> = None;
         for step in target
             .steps
             .iter()
             .filter(|step| step.kind != "read" || step.note.is_some())
         {
-            let note = step
-                .note
-                .as_ref()
-                .map(|note| format!(" ({note})"))
-                .unwrap_or_default();
-            let consent = if step.needs_consent {
-                " [needs --accept]"
-            } else {
-                ""
-            };
-            let _ = writeln!(out, "  {:<9} {}{note}{consent}", step.phase, step.title);
-            for write in &step.writes {
+            // An undo plans each write of a step by itself; a person reads the step once.
+            let again =
+                before.is_some_and(|before| before.id == step.id && before.note == step.note);
+            if !again {
+                heading(&mut out, step);
+            }
+            for write in step.writes.iter().filter(|write| !write.is_empty()) {
                 let _ = writeln!(out, "            {}", short(write, &target.target));
             }
-            if !step.undo.is_empty() {
+            if !again && !step.undo.is_empty() {
                 let _ = writeln!(out, "            undo: {}", step.undo);
             }
+            before = Some(step);
         }
         section(&mut out, "  stays open:", &target.residual);
         section(&mut out, "  touches also:", &target.collateral);
@@ -71,6 +69,21 @@ pub(super) fn text(plan: &Plan) -> String {
         let _ = writeln!(out, "{word:<8}{}: {target}{}", answer.what, answer.text);
     }
     out
+}
+
+fn heading(out: &mut String, step: &PlanStep) {
+    let note = step
+        .note
+        .as_ref()
+        .map(|note| format!(" ({note})"))
+        .unwrap_or_default();
+    let consent = if step.needs_consent {
+        " [needs --accept]"
+    } else {
+        ""
+    };
+    // Writing to a String cannot fail.
+    let _ = writeln!(out, "  {:<9} {}{note}{consent}", step.phase, step.title);
 }
 
 fn section(out: &mut String, head: &str, lines: &[String]) {

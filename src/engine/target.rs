@@ -252,6 +252,7 @@ impl<'a> Target<'a> {
                 "phase": phase_word(step),
                 "kind": step::kind_word(step),
                 "target_index": self.index,
+                "order": node,
                 "state": "skipped",
                 "why": why,
             }));

@@ -119,7 +119,8 @@ pub fn unknown(run_dir: &Path) -> Result<Vec<OpenIntent>, JournalError> {
 struct Fold {
     report: RunReport,
     steps: BTreeMap<(usize, String), StepReport>,
-    order: Vec<(usize, String)>,
+    /// The steps by their place in the runbook; those without one, of an undo, as they were done.
+    order: Vec<(u64, (usize, String))>,
     ended: bool,
     undoable: bool,
 }
@@ -218,7 +219,8 @@ impl Fold {
             return;
         };
         if !self.steps.contains_key(&key) {
-            self.order.push(key.clone());
+            let place = data.get("order").and_then(Value::as_u64);
+            self.order.push((place.unwrap_or(u64::MAX), key.clone()));
         }
         let step = self.steps.entry(key.clone()).or_insert_with(|| StepReport {
             id: key.1.clone(),
@@ -438,7 +440,9 @@ impl Fold {
     }
 
     fn finish(mut self) -> RunReport {
-        for key in &self.order {
+        // What can be read at once is read at once; a person looks for the steps where the runbook has them.
+        self.order.sort_by_key(|(place, _)| *place);
+        for (_, key) in &self.order {
             if let (Some(target), Some(step)) =
                 (self.report.targets.get_mut(key.0), self.steps.remove(key))
             {

@@ -517,6 +517,26 @@ fn what_stays_open_is_said_of_the_machines_it_concerns() {
     // A role is told by its name and its holder, not by ids.
     assert!(of("role Contributor on").as_array().is_some());
     let shown = azir.run(&["show", "last"]).stdout;
+    // Reads overlap; the steps are told where the runbook has them all the same.
+    for machine in report["targets"].as_array().unwrap() {
+        let ids: Vec<&str> = machine["steps"]
+            .as_array()
+            .unwrap()
+            .iter()
+            .map(|step| step["id"].as_str().unwrap())
+            .collect();
+        let place = |id: &str| ids.iter().position(|known| *known == id).unwrap();
+        let told = [
+            "machine",
+            "nics",
+            "capture.machine",
+            "swap",
+            "flows",
+            "tags",
+            "activity",
+        ];
+        assert!(told.map(place).is_sorted(), "{ids:?}");
+    }
     assert!(
         shown.contains("- vm-hard-01: public address pip-hard")
             && shown.contains("- vm-app-01: role Reader on"),

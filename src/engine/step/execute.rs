@@ -84,7 +84,7 @@ async fn act(
         .expressions
         .text(&step.title, &target.scope(node))
         .unwrap_or_else(|_| step.title.value.clone());
-    record_start(target, step, id, &title, &items).await?;
+    record_start(target, node, step, &title, &items).await?;
     teller.tell(What::StepStarted {
         title,
         phase: phase_word(step),

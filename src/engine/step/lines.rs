@@ -13,14 +13,15 @@ use crate::runbook::model::{Action, Step};
 
 pub(super) async fn record_start(
     target: &Target<'_>,
+    node: usize,
     step: &Step,
-    id: &str,
     title: &str,
     items: &[Item<'_>],
 ) -> Result<(), Failure> {
     let Some(recorder) = target.common.power.recorder() else {
         return Ok(());
     };
+    let id = &target.common.program.nodes[node].id;
     let keys: Value = items
         .iter()
         .map(|item| Value::String(item.key.clone()))
@@ -31,6 +32,7 @@ pub(super) async fn record_start(
         "phase": phase_word(step),
         "kind": kind_word(step),
         "target_index": target.index,
+        "order": node,
         "state": "started",
         "items": recorder.inline_or_cite(&keys)?,
     }));
@@ -51,6 +53,7 @@ pub(super) async fn end(
         let data = object(json!({
             "step": id,
             "target_index": target.index,
+            "order": node,
             "state": if outcome == StepOutcome::Skipped { "skipped" } else { "ended" },
             "outcome": outcome,
             "title": target.common.program.step(node).title.value,
