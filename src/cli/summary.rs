@@ -65,6 +65,7 @@ pub(super) fn text(report: &RunReport) -> String {
     });
     list(&mut out, "Stays open:", open);
     list(&mut out, "Touches also:", report.collateral.iter().cloned());
+    list(&mut out, "Made, and stays:", made(report).into_iter());
     let evidence = report.evidence.iter().map(|exhibit| {
         let place = exhibit.stored.as_ref().map_or_else(
             || "on this machine only".to_owned(),
@@ -80,6 +81,34 @@ pub(super) fn text(report: &RunReport) -> String {
     list(&mut out, "Evidence:", evidence);
     record(&mut out, report);
     out
+}
+
+/// Tells what the run made, a line for each reason why it stays.
+fn made(report: &RunReport) -> Vec<String> {
+    let mut by_reason: Vec<(&str, Vec<String>)> = Vec::new();
+    for made in &report.made {
+        let (name, of) = (ArmId::name_of(&made.resource), ArmId::name_of(&made.of));
+        let told = if report.targets.iter().any(|target| target.target == made.of) {
+            name.to_owned()
+        } else {
+            format!("{name} of {of}")
+        };
+        match by_reason.iter_mut().find(|(why, _)| *why == made.why) {
+            Some((_, names)) => names.push(told),
+            None => by_reason.push((&made.why, vec![told])),
+        }
+    }
+    by_reason
+        .into_iter()
+        .map(|(why, names)| {
+            let shown = names.iter().take(8).cloned().collect::<Vec<_>>().join(", ");
+            let more = match names.len().saturating_sub(8) {
+                0 => String::new(),
+                more => format!(" and {more} more"),
+            };
+            format!("{shown}{more} ({why})")
+        })
+        .collect()
 }
 
 /// Names the targets for which something stays open, unless it is every one of them.

@@ -43,6 +43,9 @@ pub struct RunReport {
     pub collateral: Vec<String>,
     /// What is missing from evidence or checks.
     pub gaps: Vec<Gap>,
+    /// What the run made in the cloud that stays on purpose, as snapshots do.
+    #[serde(default)]
+    pub made: Vec<Made>,
     /// What was collected.
     pub evidence: Vec<EvidenceRef>,
     /// The record.
@@ -180,6 +183,17 @@ pub struct Residual {
     /// For which of the run's targets.
     #[serde(default)]
     pub targets: Vec<String>,
+}
+
+/// Something made that stays.
+#[derive(Clone, Debug, Deserialize, Eq, JsonSchema, PartialEq, Serialize)]
+pub struct Made {
+    /// Its resource id.
+    pub resource: String,
+    /// What it was made of or for.
+    pub of: String,
+    /// Why it stays.
+    pub why: String,
 }
 
 /// Something left undone.

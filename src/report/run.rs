@@ -7,8 +7,8 @@ use std::path::Path;
 use serde_json::{Map, Value};
 
 use super::model::{
-    CheckReport, Deadline, ErrorReport, EvidenceRef, Gap, JournalRef, NotDone, Residual, RunReport,
-    RunStatus, RunbookRef, SCHEMA_VERSION, StepReport, StepStatus, TargetReport,
+    CheckReport, Deadline, ErrorReport, EvidenceRef, Gap, JournalRef, Made, NotDone, Residual,
+    RunReport, RunStatus, RunbookRef, SCHEMA_VERSION, StepReport, StepStatus, TargetReport,
 };
 use crate::evidence::Store;
 use crate::journal::status::{OpenIntent, open_intents};
@@ -121,6 +121,8 @@ struct Fold {
     steps: BTreeMap<(usize, String), StepReport>,
     /// The steps by their place in the runbook; those without one, of an undo, as they were done.
     order: Vec<(u64, (usize, String))>,
+    /// What is being made, by the line of its intent.
+    making: BTreeMap<u64, Made>,
     ended: bool,
     undoable: bool,
 }
@@ -185,6 +187,7 @@ impl Fold {
             report,
             steps: BTreeMap::new(),
             order: Vec::new(),
+            making: BTreeMap::new(),
             ended: false,
             undoable: false,
         }
@@ -194,22 +197,47 @@ impl Fold {
         let data = &line.data;
         match line.kind.as_str() {
             "step" => self.step(line),
-            "action.intent" => {
-                if let Some(step) = self.at(data) {
-                    step.requests += 1;
+            "action.intent" => self.intent(line),
+            "action.result" => {
+                let ok = data.get("outcome").and_then(Value::as_str) == Some("ok");
+                let intent = data.get("intent").and_then(Value::as_u64);
+                if let Some(made) = intent
+                    .and_then(|seq| self.making.remove(&seq))
+                    .filter(|_| ok)
+                {
+                    self.report.made.push(made);
                 }
-                let writes = data.get("effect").and_then(Value::as_str) != Some("read");
-                let undo = data.get("undo").and_then(Value::as_str).unwrap_or_default();
-                self.undoable |= writes
-                    && !undo.is_empty()
-                    && !undo.starts_with("never")
-                    && !undo.starts_with("lasting");
             }
             "check" => self.check(data),
             "evidence" => self.evidence(data),
             "note" => self.note(line),
             _ => {}
         }
+    }
+
+    fn intent(&mut self, line: &Line) {
+        let data = &line.data;
+        if let Some(step) = self.at(data) {
+            step.requests += 1;
+        }
+        let text = |name: &str| {
+            data.get(name)
+                .and_then(Value::as_str)
+                .unwrap_or_default()
+                .to_owned()
+        };
+        let (effect, undo) = (text("effect"), text("undo"));
+        let lasting = undo.strip_prefix("lasting: ");
+        if let Some(why) = lasting.filter(|_| effect == "create") {
+            let made = Made {
+                resource: text("target"),
+                of: text("item"),
+                why: why.to_owned(),
+            };
+            self.making.insert(line.seq, made);
+        }
+        self.undoable |=
+            effect != "read" && lasting.is_none() && !undo.is_empty() && !undo.starts_with("never");
     }
 
     fn step(&mut self, line: &Line) {

@@ -517,6 +517,15 @@ fn what_stays_open_is_said_of_the_machines_it_concerns() {
     // A role is told by its name and its holder, not by ids.
     assert!(of("role Contributor on").as_array().is_some());
     let shown = azir.run(&["show", "last"]).stdout;
+    let made = report["made"].as_array().unwrap();
+    let snapshots = made
+        .iter()
+        .filter(|made| made["resource"].as_str().unwrap().contains("/snapshots/"));
+    assert_eq!(snapshots.count(), 6, "{made:?}");
+    assert!(
+        shown.contains("of vm-app-01_OsDisk") && shown.contains("(snapshots are evidence"),
+        "{shown}"
+    );
     // Reads overlap; the steps are told where the runbook has them all the same.
     for machine in report["targets"].as_array().unwrap() {
         let ids: Vec<&str> = machine["steps"]
