@@ -576,7 +576,7 @@ impl Target<'_> {
         // A step that was never reached has no results; what stays open is said all the same.
         for step in &runbook.steps {
             if scope.get(&step.id.value).is_none() {
-                scope.set(&step.id.value, &self.nothing_of(step));
+                scope.set(&step.id.value, &step::nothing_of(self, step));
             }
         }
         let expressions = &self.common.expressions;
@@ -614,23 +614,6 @@ impl Target<'_> {
             });
             self.tally().collateral.extend(texts);
         }
-    }
-
-    /// Returns the results of a step that was never reached: of a `run` step every result of the runbook it calls, null.
-    fn nothing_of(&self, step: &crate::runbook::model::Step) -> Value {
-        let crate::runbook::model::Action::Run(other) = &step.action else {
-            return step::nothing_of(step);
-        };
-        let called = self
-            .common
-            .program
-            .frames
-            .iter()
-            .find(|frame| frame.runbook.name.value == other.runbook.value);
-        let names = called
-            .into_iter()
-            .flat_map(|frame| frame.runbook.result.keys());
-        Value::Object(names.map(|name| (name.clone(), Value::Null)).collect())
     }
 
     /// Writes a target's last lines and returns how it ended.

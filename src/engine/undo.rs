@@ -404,6 +404,15 @@ impl Old {
             }
         }
         super::step::restore_called(target);
+        // A run that was killed never came to its later steps; what names them finds nothing there.
+        for (frame, names) in program.frames.iter().zip(&target.names) {
+            let known = names.scope();
+            for step in &frame.runbook.steps {
+                if known.get(&step.id.value).is_none() {
+                    names.step(&step.id.value, &super::step::nothing_of(target, step));
+                }
+            }
+        }
     }
 }
 

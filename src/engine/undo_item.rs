@@ -18,6 +18,7 @@ use crate::json::{member, set_member};
 use crate::report::model::RunStatus;
 use crate::runbook::expr::{RenderedCall, Scope};
 use crate::runbook::model::{On, Plane, Undo, UndoRequest};
+use crate::runbook::place::Spanned;
 
 /// What an undo would do about one write.
 pub(crate) struct Change {
@@ -232,6 +233,8 @@ fn scope(target: &Target<'_>, node: usize, write: &OldWrite) -> Scope {
         .scope()
         .get(&step.id.value)
         .unwrap_or(Value::Null);
+    scope.set("before", &write.record["before"]);
+    scope.set("after", &write.after);
     let own = match results.get("each").and_then(Value::as_array) {
         Some(each) => each
             .iter()
@@ -239,19 +242,34 @@ fn scope(target: &Target<'_>, node: usize, write: &OldWrite) -> Scope {
             .cloned(),
         None => Some(results),
     };
-    for (name, value) in own
-        .as_ref()
-        .and_then(Value::as_object)
-        .into_iter()
-        .flatten()
-    {
-        if name != "item" {
-            scope.set(name, value);
-        }
+    let own = own.and_then(|own| own.as_object().cloned());
+    for (name, template) in &step.lets {
+        let known = own.as_ref().and_then(|own| own.get(name));
+        let value = match known {
+            Some(value) if !value.is_null() => Some(value.clone()),
+            // The run was killed before it named its results: they are worked out from what was sent.
+            _ => again(target, write, template, &scope),
+        };
+        scope.set(name, &value.unwrap_or(Value::Null));
     }
-    scope.set("before", &write.record["before"]);
-    scope.set("after", &write.after);
     scope
+}
+
+/// Works out a result of a step from the names that the step saw when it wrote.
+fn again(
+    target: &Target<'_>,
+    write: &OldWrite,
+    template: &Spanned<Value>,
+    scope: &Scope,
+) -> Option<Value> {
+    let mut scope = scope.clone();
+    scope.set("now", &write.record["now"]);
+    scope.set("body", &write.after);
+    target
+        .common
+        .expressions
+        .value(&template.value, &scope)
+        .ok()
 }
 
 impl Part<'_> {

@@ -31,7 +31,7 @@ pub struct Rule {
     pub code: Option<String>,
     /// Seconds to ask to wait.
     pub retry_after: Option<u64>,
-    /// Milliseconds, for `delay`.
+    /// Milliseconds, for `delay` and `delay-after`.
     pub millis: Option<u64>,
     #[serde(skip)]
     seen: u64,
@@ -47,8 +47,10 @@ pub enum Fault {
     ResetBefore,
     /// The effect happens and the connection breaks.
     ResetAfter,
-    /// The answer comes late.
+    /// What was asked is done late.
     Delay,
+    /// What was asked is done at once, and the answer comes late.
+    DelayAfter,
     /// Half of the body is missing.
     Truncate,
     /// The body is no JSON, though it says so.

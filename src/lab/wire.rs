@@ -31,10 +31,7 @@ pub(super) async fn handle(
     let rule = tenant.fault(&ask);
     match rule.as_ref().map(|rule| rule.fault) {
         Some(Fault::ResetBefore) => return broken(),
-        Some(Fault::Delay) => {
-            let millis = rule.as_ref().and_then(|rule| rule.millis).unwrap_or(1_000);
-            tenant.wait(Duration::from_millis(millis)).await;
-        }
+        Some(Fault::Delay) => late(&tenant, rule.as_ref()).await,
         _ => {}
     }
     let mut reply = match rule.as_ref().and_then(|rule| instead(rule, &ask)) {
@@ -44,10 +41,16 @@ pub(super) async fn handle(
     tenant.note(&ask, &reply);
     match rule {
         Some(rule) if rule.fault == Fault::ResetAfter => return broken(),
+        Some(rule) if rule.fault == Fault::DelayAfter => late(&tenant, Some(&rule)).await,
         Some(rule) => twist(&rule, &mut reply),
         None => {}
     }
     response(&tenant, &ask, reply)
+}
+
+async fn late(tenant: &Tenant, rule: Option<&Rule>) {
+    let millis = rule.and_then(|rule| rule.millis).unwrap_or(1_000);
+    tenant.wait(Duration::from_millis(millis)).await;
 }
 
 /// Answers so that the exchange breaks: the body fails before its first byte, which resets an HTTP/2 stream

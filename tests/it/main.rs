@@ -24,6 +24,7 @@ mod journal_kit;
 mod journal_stamp;
 mod journal_tamper;
 mod journal_writer;
+mod killed;
 mod lab;
 mod lab_blob;
 mod lab_compute;

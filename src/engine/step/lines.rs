@@ -125,8 +125,18 @@ pub(super) fn nothing(step: &Step) -> Value {
     Value::Object(values)
 }
 
-/// Returns the results of a step that was never reached.
-pub(crate) fn nothing_of(step: &Step) -> Value {
+/// Returns the results of a step that was never reached: of a `run` step every result of the runbook it calls, null.
+pub(crate) fn nothing_of(target: &Target<'_>, step: &Step) -> Value {
+    if let Action::Run(other) = &step.action {
+        let frames = &target.common.program.frames;
+        let called = frames
+            .iter()
+            .find(|frame| frame.runbook.name.value == other.runbook.value);
+        let names = called
+            .into_iter()
+            .flat_map(|frame| frame.runbook.result.keys());
+        return Value::Object(names.map(|name| (name.clone(), Value::Null)).collect());
+    }
     if step.for_each.is_some() {
         json!({"each": []})
     } else {

@@ -1,0 +1,155 @@
+//! A run killed at any of its requests can be undone: what took effect is put back, what did not is left alone.
+
+use std::process::Stdio;
+use std::time::{Duration, Instant};
+
+use serde_json::Value;
+
+use crate::support::Azir;
+
+/// What of the tenant an undo answers for.
+fn answered_for(state: &Value) -> Value {
+    let resources = state["resources"].as_object().unwrap();
+    let ours = |id: &str| {
+        (id.contains("/networkinterfaces/hard-nic") || id.contains("/virtualmachines/vm-hard-01"))
+            && !id.contains("/roleassignments/")
+    };
+    resources
+        .iter()
+        .filter(|(id, _)| ours(id))
+        .map(|(id, resource)| {
+            let identity = &resource["identity"];
+            let kept = serde_json::json!({
+                "identity": [identity["type"], identity["userAssignedIdentities"]],
+                "properties": if id.contains("/networkinterfaces/") { resource["properties"].clone() } else { Value::Null },
+                "tags": resource["tags"],
+            });
+            (id.clone(), kept)
+        })
+        .collect()
+}
+
+/// Starts a run, kills it while it waits for the answer to the `nth` request that fits, undoes it.
+fn killed_and_undone(method: &str, path: &str, nth: usize) {
+    let azir = Azir::with(
+        &format!(
+            "faults: [{{method: {method}, path: '{path}', nth: {nth}, do: delay-after, millis: 600000}}]"
+        ),
+        |_| {},
+    );
+    let before = answered_for(&azir.lab.state());
+    assert!(before.as_object().unwrap().len() >= 4, "{before}");
+    let args = [
+        "isolate-vm",
+        "vm-hard-01",
+        "--incident",
+        "IR-1",
+        "--yes",
+        "--choose",
+        "cut_roles_which=all",
+    ];
+    kill_at(&azir, &args, method, path, nth);
+    let place = format!("{method} {path} {nth}");
+    let verified = azir.run(&["journal", "verify", "last"]);
+    assert!(
+        matches!(verified.code, 2 | 3),
+        "{place}: {}",
+        verified.stdout
+    );
+    assert_eq!(
+        azir.json(&["show", "last"]).1["status"],
+        "halted",
+        "{place}"
+    );
+    let done = azir.run(&["undo", "last", "--yes"]);
+    assert_eq!(done.code, 0, "{place}: {}{}", done.stdout, done.stderr);
+    assert_eq!(answered_for(&azir.lab.state()), before, "{place}");
+}
+
+/// Runs a command and kills it while it waits for the answer to the `nth` request from now on that fits.
+fn kill_at(azir: &Azir, args: &[&str], method: &str, path: &str, nth: usize) {
+    let sent = || {
+        let all = azir.lab.requests();
+        let fits = all.iter().filter(|request| {
+            let known = request.path.to_ascii_lowercase();
+            request.method == method && known.contains(&path.to_ascii_lowercase())
+        });
+        fits.count()
+    };
+    let mut child = azir
+        .command(args)
+        .stdout(Stdio::null())
+        .stderr(Stdio::null())
+        .spawn()
+        .unwrap();
+    let deadline = Instant::now() + Duration::from_secs(60);
+    while sent() < nth {
+        assert!(
+            Instant::now() < deadline,
+            "{method} {path} {nth} never came"
+        );
+        std::thread::sleep(Duration::from_millis(2));
+    }
+    child.kill().unwrap();
+    child.wait().unwrap();
+}
+
+#[test]
+fn an_undo_killed_at_a_write_is_finished_by_the_next() {
+    // The run itself sends one request of each kind before; the undo's own comes after it.
+    for (method, path, nth) in [
+        ("PATCH", "/tags/default", 2),
+        ("PUT", "/networkInterfaces/", 5),
+        ("PATCH", "/virtualMachines/vm-hard-01", 3),
+    ] {
+        let azir = Azir::with(
+            &format!(
+                "faults: [{{method: {method}, path: '{path}', nth: {nth}, do: delay-after, millis: 600000}}]"
+            ),
+            |_| {},
+        );
+        let before = answered_for(&azir.lab.state());
+        let (code, report) =
+            azir.json(&["isolate-vm", "vm-hard-01", "--incident", "IR-1", "--yes"]);
+        assert_eq!(code, 0, "{report}");
+        let run = report["run"].as_str().unwrap();
+        kill_at(&azir, &["undo", run, "--yes"], method, path, nth);
+        assert_eq!(azir.json(&["show", "last"]).1["status"], "halted");
+        let done = azir.run(&["undo", run, "--yes"]);
+        assert_eq!(
+            done.code, 0,
+            "{method} {path}: {}{}",
+            done.stdout, done.stderr
+        );
+        assert_eq!(answered_for(&azir.lab.state()), before, "{method} {path}");
+    }
+}
+
+#[test]
+fn a_run_killed_while_it_reads_is_undone_without_a_write() {
+    for (path, nth) in [
+        ("/virtualMachines/vm-hard-01", 1),
+        ("/networkInterfaces/hard-nic-2", 1),
+        ("/roleAssignments", 1),
+        ("/roleDefinitions", 1),
+        ("/networkSecurityGroups", 1),
+    ] {
+        killed_and_undone("GET", path, nth);
+    }
+}
+
+#[test]
+fn a_run_killed_while_it_writes_is_put_back_from_what_its_journal_has() {
+    for (method, path, nth) in [
+        ("PUT", "/snapshots/", 2),
+        ("PUT", "/networkInterfaces/", 1),
+        ("PUT", "/networkInterfaces/", 3),
+        ("PUT", "/securityRules/azir-flush", 1),
+        ("PATCH", "/virtualMachines/vm-hard-01", 1),
+        ("DELETE", "/roleAssignments/", 1),
+        ("PATCH", "/tags/default", 1),
+        ("PUT", "/ir-evidence/", 1),
+    ] {
+        killed_and_undone(method, path, nth);
+    }
+}
