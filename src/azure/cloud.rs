@@ -5,6 +5,7 @@ use url::Url;
 
 use super::error::Error;
 use super::http::Http;
+use crate::clock::Clock;
 
 /// The endpoints of one cloud (arm.md section 1.8; graph-and-data-planes.md section 5.6).
 #[derive(Clone, Debug, Eq, PartialEq)]
@@ -87,7 +88,7 @@ impl Cloud {
     ///
     /// # Errors
     /// A name that is no public cloud and no URL; http to anywhere but loopback; metadata that cannot be read.
-    pub async fn find(name: &str, http: &Http) -> Result<Self, Error> {
+    pub async fn find(name: &str, http: &Http, clock: &dyn Clock) -> Result<Self, Error> {
         if let Some(cloud) = Self::builtin(name) {
             return Ok(cloud);
         }
@@ -103,18 +104,18 @@ impl Cloud {
                 "a Resource Manager is reached by https; http only on this machine",
             ));
         }
-        Self::discover(&arm, http).await
+        Self::discover(&arm, http, clock).await
     }
 
     /// Reads `{arm}/metadata/endpoints` (unauthenticated). Accepts one cloud or a list of them.
     ///
     /// # Errors
     /// An unreachable host; metadata without Resource Manager or login endpoint.
-    pub async fn discover(arm: &Url, http: &Http) -> Result<Self, Error> {
+    pub async fn discover(arm: &Url, http: &Http, clock: &dyn Clock) -> Result<Self, Error> {
         let mut url = arm.clone();
         url.set_path("/metadata/endpoints");
         url.set_query(Some("api-version=2022-09-01"));
-        let body = http.get_json(&url).await?;
+        let body = http.get_json(&url, clock).await?;
         let refuse = |message: String| Error::Cloud {
             name: arm.to_string(),
             message,

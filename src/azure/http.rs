@@ -13,6 +13,8 @@ use url::Url;
 
 use super::error::{Error, chain};
 use super::origins::is_loopback;
+use super::retry;
+use crate::clock::Clock;
 
 /// Answers larger than this are refused, unpacked as they are: no ARM, Graph or blob answer that azir keeps in
 /// memory comes near it. Evidence is streamed.
@@ -20,6 +22,8 @@ pub(crate) const MAX_BODY: usize = 256 * 1024 * 1024;
 
 /// An answer whose body stands still for this long is lost.
 const STALLED: Duration = Duration::from_secs(60);
+/// Attempts at metadata: without it there is no cloud to wait for.
+const MAX_METADATA: u32 = 5;
 
 /// The HTTP side of one process.
 #[derive(Clone)]
@@ -81,24 +85,76 @@ impl Http {
         Ok(slot.get_or_init(|| client).clone())
     }
 
-    /// Gets JSON without any token; for metadata.
-    pub(crate) async fn get_json(&self, url: &Url) -> Result<Value, Error> {
+    /// Gets JSON without any token, for metadata; tries again as other reads do, but not for long.
+    pub(crate) async fn get_json(&self, url: &Url, clock: &dyn Clock) -> Result<Value, Error> {
+        let mut number = 1;
+        loop {
+            let (error, met, asked) = match self.get_once(url, clock).await {
+                Ok(value) => return Ok(value),
+                Err(failed) => failed,
+            };
+            let code = match &error {
+                Error::Service { code, .. } => code.as_str(),
+                _ => "",
+            };
+            let attempt = match met {
+                Met::Nobody => retry::Attempt::NotSent,
+                Met::Silence => retry::Attempt::NoAnswer,
+                Met::Refusal(status) => retry::Attempt::Answered { status, code },
+            };
+            match retry::wait(attempt, number, true, asked, 0.5) {
+                Some(wait) if number < MAX_METADATA => clock.sleep(wait).await,
+                _ => return Err(error),
+            }
+            number += 1;
+        }
+    }
+
+    async fn get_once(
+        &self,
+        url: &Url,
+        clock: &dyn Clock,
+    ) -> Result<Value, (Error, Met, Option<Duration>)> {
         let host = url.host_str().unwrap_or_default().to_owned();
-        let sent = self.pool(url, false)?.get(url.clone()).timeout(STALLED);
-        let response = sent.send().await.map_err(|error| Error::Unreachable {
-            host: host.clone(),
-            message: chain(&error.without_url()),
+        let pool = self
+            .pool(url, false)
+            .map_err(|error| (error, Met::Refusal(0), None))?;
+        let sent = pool.get(url.clone()).timeout(STALLED).send().await;
+        let response = sent.map_err(|error| {
+            let met = if error.is_connect() {
+                Met::Nobody
+            } else {
+                Met::Silence
+            };
+            let message = chain(&error.without_url());
+            let host = host.clone();
+            (Error::Unreachable { host, message }, met, None)
         })?;
         let status = response.status().as_u16();
-        let body = body(response, &host).await?;
+        let headers = response.headers().clone();
+        let header = |name: &str| Some(headers.get(name)?.to_str().ok()?.to_owned());
+        let asked = retry::asked(header, clock.now());
+        let silence = |error| (error, Met::Silence, None);
+        let body = body(response, &host).await.map_err(silence)?;
         if status != 200 {
-            return Err(super::error::service(status, &body, None, None));
+            let error = super::error::service(status, &body, None, None);
+            return Err((error, Met::Refusal(status), asked));
         }
-        serde_json::from_slice(&body).map_err(|error| Error::Malformed {
-            host,
-            message: error.to_string(),
+        serde_json::from_slice(&body).map_err(|error| {
+            let message = error.to_string();
+            silence(Error::Malformed { host, message })
         })
     }
+}
+
+/// What a request for metadata met.
+enum Met {
+    /// No connection was made.
+    Nobody,
+    /// No whole answer came.
+    Silence,
+    /// An error.
+    Refusal(u16),
 }
 
 /// Reads a body up to the cap.

@@ -132,7 +132,7 @@ pub(super) async fn connect(
         .clone()
         .or_else(|| profile.cloud.clone())
         .unwrap_or_else(|| "AzureCloud".to_owned());
-    let cloud = Cloud::find(&cloud_name, &http).await?;
+    let cloud = Cloud::find(&cloud_name, &http, &SystemClock).await?;
     let credential = SdkCredential::choose(place.auth, &environment(&profile), &cloud, &http)?;
     Ok(Connection {
         client: client(cloud, http, credential),
@@ -175,7 +175,7 @@ async fn connect_lab(place: &Place, case: &Path) -> Result<Connection, Refusal> 
         )
     })?;
     let http = Http::new(Some(&pem))?;
-    let cloud = Cloud::find(&ready.arm, &http).await?;
+    let cloud = Cloud::find(&ready.arm, &http, &SystemClock).await?;
     let environment = AuthEnvironment {
         tenant: Some(ready.tenant_id.clone()),
         client_id: Some(ready.client_id.clone()),

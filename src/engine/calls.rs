@@ -1,8 +1,8 @@
 //! The client's observer: every attempt is in the journal before it is on the wire.
 
 use serde_json::{Value, json};
-use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
 
 use super::event::What;
 use super::failure::FailureKind;
@@ -35,6 +35,8 @@ pub(crate) struct Calls {
     teller: Teller,
     place: CallPlace,
     attempts: AtomicU32,
+    /// Attempts whose effect nobody knows yet, by the lines of their intents.
+    unsettled: Mutex<Vec<u64>>,
     /// The last answer of a write, for its undo.
     pub(crate) keep_after: bool,
 }
@@ -47,6 +49,7 @@ impl Calls {
             teller,
             place,
             attempts: AtomicU32::new(0),
+            unsettled: Mutex::default(),
             keep_after: false,
         }
     }
@@ -56,6 +59,20 @@ impl Calls {
         self.place.before = Some(before);
         self.place.undo = Some(undo);
         self
+    }
+
+    /// Takes down what reading back says of every attempt whose effect was not known.
+    pub(crate) async fn reconciled(&self, how: &str) {
+        let open = std::mem::take(&mut *self.open());
+        for ticket in open {
+            self.settled(ticket, how).await;
+        }
+    }
+
+    fn open(&self) -> std::sync::MutexGuard<'_, Vec<u64>> {
+        self.unsettled
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
     }
 
     async fn record_intent(&self, recorder: &Recorder, call: &Call) -> Result<u64, Refused> {
@@ -127,6 +144,9 @@ impl Observer for Calls {
     }
 
     async fn result(&self, ticket: u64, outcome: &Outcome) {
+        if outcome.kind == OutcomeKind::Unknown {
+            self.open().push(ticket);
+        }
         if let Some(recorder) = &self.recorder {
             let data = object(self.result_data(recorder, ticket, outcome));
             // If this cannot be written the intent stays open, which is the truth; the writer
@@ -136,6 +156,7 @@ impl Observer for Calls {
     }
 
     async fn settled(&self, ticket: u64, how: &str) {
+        self.open().retain(|open| *open != ticket);
         if let Some(recorder) = &self.recorder {
             let data = object(json!({"intent": ticket, "found": "yes", "how": how}));
             // As above: a poisoned writer refuses the next intent.

@@ -9,7 +9,7 @@ use super::failure::{Failure, FailureKind};
 use super::power::Power;
 use super::recorder::Cite;
 use super::step::{Item, wire};
-use crate::azure::{Effect, Reader};
+use crate::azure::Reader;
 use crate::evidence::vault as protocol;
 use crate::runbook::expr::RenderedCall;
 use crate::runbook::model::Plane;
@@ -97,6 +97,11 @@ pub(crate) async fn upload(
     }
 }
 
+/// Whether an upload that failed may have left the blob there all the same.
+fn is_or_may_be_there(failure: &Failure) -> bool {
+    failure.code == "BlobAlreadyExists" || failure.kind == FailureKind::Unknown
+}
+
 async fn try_upload(
     item: &Item<'_>,
     place: &VaultPlace,
@@ -117,14 +122,18 @@ async fn try_upload(
         .calls("evidence to the vault")
         .writing(kept, "never: evidence stays".to_owned());
     let sent = wire::put_blob(client, &url, protocol::create_headers(), bytes, &calls).await;
-    let (version, etag) = match sent {
-        Ok(answer) => (answer.version, answer.etag),
-        // Somebody, perhaps an earlier attempt of ours, stored it: what counts is what is there.
-        Err(failure) if failure.code == "BlobAlreadyExists" => (None, None),
-        Err(failure) => return Err(failure),
+    let (version, etag) = match &sent {
+        Ok(answer) => (answer.version.clone(), answer.etag.clone()),
+        // Somebody, perhaps an attempt of ours whose answer was lost, stored it: what counts is what is there.
+        Err(failure) if is_or_may_be_there(failure) => (None, None),
+        Err(failure) => return Err(failure.clone()),
     };
-    item.target.tally().stored += 1;
-    let read_back = wire::hash_blob(client, &url, &item.calls("read back from the vault")).await?;
+    let read_back = wire::hash_blob(client, &url, &item.calls("read back from the vault")).await;
+    let read_back = match (read_back, sent) {
+        (Ok(found), _) => found,
+        (Err(_), Err(failure)) => return Err(failure),
+        (Err(failure), Ok(_)) => return Err(failure),
+    };
     if read_back != (kept.sha256, kept.size) {
         return Err(Failure::failed(
             "vault_mismatch",
@@ -132,6 +141,9 @@ async fn try_upload(
             "compare the blob with the local evidence file before trusting either",
         ));
     }
-    let _ = Effect::Create;
+    calls
+        .reconciled("the blob was read back, and its bytes are those that were sent")
+        .await;
+    item.target.tally().stored += 1;
     Ok(json!({"uri": url, "version": version, "etag": etag}))
 }

@@ -1,6 +1,7 @@
 //! Lists to their end, bodies of any size, headers as each plane wants them, and the discovery of a cloud.
 
 use azir::azure::{Cloud, Error, Http, Plane, ReadRequest, RequestParts};
+use azir::clock::{Clock as _, ManualClock};
 
 use super::azure_server::{Bench, Reply, Server, answer, arm};
 
@@ -184,9 +185,10 @@ async fn a_cloud_is_discovered_from_an_object_or_a_list() {
         "resourceManager":"{base}","microsoftGraphResourceId":"{base}","suffixes":{"storage":"localhost","keyVaultDns":".vault.localhost"}}"#;
     let other = r#"{"name":"other","resourceManager":"https://elsewhere.example","authentication":{"loginEndpoint":"https://elsewhere.example"}}"#;
     let http = Http::new(None).unwrap();
+    let clock = ManualClock::at(chrono::Utc::now());
     for body in [one.to_owned(), format!("[{other},{one}]")] {
         let server = Server::start(vec![answer(200, &[], &body)]).await;
-        let cloud = Cloud::find(&server.base, &http).await.unwrap();
+        let cloud = Cloud::find(&server.base, &http, &clock).await.unwrap();
         assert_eq!(
             (cloud.name.as_str(), cloud.vault_suffix.as_str()),
             ("lab", "vault.localhost")
@@ -197,12 +199,26 @@ async fn a_cloud_is_discovered_from_an_object_or_a_list() {
         assert_eq!(asked.header("authorization"), None);
     }
     let two = format!("[{other},{other}]");
+    // What passes is waited for; what does not is refused after a few attempts.
+    let server = Server::start(vec![
+        answer(503, &[("Retry-After", "1")], "{}"),
+        answer(200, &[], "<html>"),
+        answer(200, &[], one),
+    ])
+    .await;
+    let began = clock.mono_us();
+    assert!(Cloud::find(&server.base, &http, &clock).await.is_ok());
+    assert_eq!(server.seen().len(), 3);
+    assert!(clock.mono_us() - began >= 1_000_000);
     for body in [two.as_str(), "[]", "{}", "<html>"] {
-        let server = Server::start(vec![answer(200, &[], body)]).await;
-        assert!(Cloud::find(&server.base, &http).await.is_err(), "{body}");
+        let server = Server::start((0..5).map(|_| answer(200, &[], body)).collect()).await;
+        assert!(
+            Cloud::find(&server.base, &http, &clock).await.is_err(),
+            "{body}"
+        );
     }
     for name in ["http://management.example", "no-cloud", "ftp://localhost"] {
-        assert!(Cloud::find(name, &http).await.is_err(), "{name}");
+        assert!(Cloud::find(name, &http, &clock).await.is_err(), "{name}");
     }
     assert!(Http::new(Some(b"no certificate")).is_err());
 }

@@ -173,6 +173,19 @@ fn throttling_and_trouble_on_the_way_are_waited_out() {
 }
 
 #[test]
+fn an_upload_whose_answer_is_lost_is_settled_by_reading_the_blob_back() {
+    let azir = Azir::with(
+        "faults: [{path: /metadata/endpoints, do: reset-before}, {method: PUT, path: /ir-evidence/, do: reset-after}]",
+        |_| {},
+    );
+    let (code, report) = azir.json(&["isolate-vm", "vm-app-01", "--incident", "IR-1", "--yes"]);
+    assert_eq!((code, &report["gaps"]), (0, &json!([])), "{report}");
+    assert!(report["evidence"][0]["stored"].is_string(), "{report}");
+    let (_, verified) = azir.json(&["journal", "verify", "last"]);
+    assert_eq!(verified["open_intents"], json!(0), "{verified}");
+}
+
+#[test]
 fn an_unwritable_home_is_exit_75() {
     let folder = tempfile::tempdir().unwrap();
     let file = folder.path().join("file");
