@@ -24,6 +24,7 @@ mod shown;
 mod summary;
 mod tenant;
 mod usage;
+mod view;
 
 use std::process::ExitCode;
 

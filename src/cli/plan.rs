@@ -23,7 +23,7 @@ pub(super) fn text(plan: &Plan) -> String {
         let _ = writeln!(
             out,
             "deadline {}",
-            super::live::span(std::time::Duration::from_secs(seconds))
+            super::view::span(std::time::Duration::from_secs(seconds))
         );
     }
     for target in &plan.targets {
