@@ -142,6 +142,7 @@ impl SdkCredential {
             make(kind, &env, &options(&cloud, pool)).map_err(|error| Error::Auth {
                 scope: "any resource".to_owned(),
                 message: format!("the {name} credential cannot be made: {}", chain(&error)),
+                passing: false,
                 aadsts: None,
             })
         });
@@ -240,6 +241,7 @@ impl TokenSource for SdkCredential {
                 Error::Auth {
                     scope: scope.to_owned(),
                     aadsts: aadsts(&message),
+                    passing: passes(&error),
                     message,
                 }
             })?;
@@ -261,6 +263,25 @@ impl TokenSource for SdkCredential {
             *self.current.lock().unwrap_or_else(PoisonError::into_inner) = fresh;
         }
     }
+}
+
+/// Whether a sign-in failed on the way rather than being refused: no answer came, or half of one.
+fn passes(error: &azure_core::Error) -> bool {
+    use azure_core::error::ErrorKind;
+    let mut cause: Option<&(dyn std::error::Error + 'static)> = Some(error);
+    while let Some(error) = cause {
+        let on_the_way = error.is::<serde_json::Error>()
+            || error
+                .downcast_ref::<azure_core::Error>()
+                .is_some_and(|error| {
+                    matches!(error.kind(), ErrorKind::Io | ErrorKind::DataConversion)
+                });
+        if on_the_way {
+            return true;
+        }
+        cause = error.source();
+    }
+    false
 }
 
 /// Returns the AADSTS code in a message.
@@ -285,6 +306,11 @@ pub(crate) struct Tokens {
 /// A token that ends sooner than this is replaced before it is used.
 const EARLY: Duration = Duration::from_secs(5 * 60);
 
+/// Attempts at a token whose answer was lost; the SDK itself waits for a service that is busy.
+const FETCHES: u32 = 4;
+/// The pause before the second attempt; it doubles.
+const FIRST_PAUSE: Duration = Duration::from_millis(500);
+
 impl Tokens {
     pub(crate) fn new(source: Arc<dyn TokenSource>, clock: Arc<dyn Clock>) -> Self {
         Self {
@@ -307,7 +333,7 @@ impl Tokens {
         {
             return Ok(token.clone());
         }
-        match (self.source.fetch(scope).await, kept.as_ref()) {
+        match (self.fetch(scope).await, kept.as_ref()) {
             (Ok(token), _) => {
                 *kept = Some(token.clone());
                 Ok(token)
@@ -316,6 +342,18 @@ impl Tokens {
             (Err(_), Some(old)) if old.expires > self.clock.now() => Ok(old.clone()),
             (Err(error), _) => Err(error),
         }
+    }
+
+    async fn fetch(&self, scope: &str) -> Result<Token, Error> {
+        let mut pause = FIRST_PAUSE;
+        for _ in 1..FETCHES {
+            match self.source.fetch(scope).await {
+                Err(Error::Auth { passing: true, .. }) => self.clock.sleep(pause).await,
+                answer => return answer,
+            }
+            pause *= 2;
+        }
+        self.source.fetch(scope).await
     }
 
     /// Drops the token of `scope` if it is still `used`, so that the next one is new.

@@ -26,6 +26,8 @@ pub enum Error {
         message: String,
         /// The AADSTS code, if Entra gave one.
         aadsts: Option<String>,
+        /// Whether it may pass by itself: no answer came, or half of one.
+        passing: bool,
     },
     /// The service wants a person to sign in again.
     #[error("the sign-in must be renewed with more proof before {host} answers")]

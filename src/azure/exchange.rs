@@ -6,6 +6,7 @@ use base64::Engine as _;
 use bytes::Bytes;
 use url::Url;
 
+use super::Plane;
 use super::client::{Inner, Manner};
 use super::credentials::Token;
 use super::error::{self, Error};
@@ -209,6 +210,18 @@ impl Inner {
         if response.status >= 300 {
             return self.turned_down(wanted, response, number, jitter).await;
         }
+        // Half an answer to a read is no answer; asking again costs nothing.
+        if !wanted.writes()
+            && !wanted.stream
+            && wanted.parts.plane != Plane::Blob
+            && let Err(error) = readable(&response)
+        {
+            return Ended {
+                wait: again(retry::Attempt::NoAnswer),
+                heard: Some(response),
+                ..Ended::failed(error)
+            };
+        }
         let mut operation = None;
         let heard = Some(response.clone());
         let result = self.follow(wanted, response, &mut operation).await;
@@ -283,6 +296,15 @@ fn after(wanted: &Wanted<'_>, unsettled: &[u64], error: Error) -> Error {
         error
     } else {
         wanted.unknown(error)
+    }
+}
+
+/// Checks that an answer says something, where it has a body at all.
+fn readable(response: &Response) -> Result<(), Error> {
+    if response.body.is_empty() {
+        Ok(())
+    } else {
+        response.json().map(drop)
     }
 }
 

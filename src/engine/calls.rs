@@ -61,6 +61,17 @@ impl Calls {
         self
     }
 
+    /// Observes reads at the same place.
+    pub(crate) fn reading(&self, why: &str) -> Self {
+        let place = CallPlace {
+            why: why.to_owned(),
+            undo: None,
+            before: None,
+            ..self.place.clone()
+        };
+        Self::new(self.recorder.clone(), self.teller.clone(), place)
+    }
+
     /// Takes down what reading back says of every attempt whose effect was not known.
     pub(crate) async fn reconciled(&self, how: &str) {
         let open = std::mem::take(&mut *self.open());

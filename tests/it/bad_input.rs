@@ -173,6 +173,43 @@ fn throttling_and_trouble_on_the_way_are_waited_out() {
 }
 
 #[test]
+fn a_write_whose_answer_cannot_be_read_is_not_called_failed() {
+    for fault in ["truncate", "html", "malformed"] {
+        let azir = Azir::with(
+            &format!(
+                "faults: [{{method: PUT, path: /networkInterfaces/, do: {fault}}}, {{method: PUT, path: /securityRules/, do: {fault}}}, {{method: PATCH, path: /virtualMachines/, times: 2, do: {fault}}}, {{method: PUT, path: /snapshots/, do: {fault}}}]"
+            ),
+            |_| {},
+        );
+        let (code, report) = azir.json(&["isolate-vm", "vm-app-01", "--incident", "IR-1", "--yes"]);
+        assert_eq!(
+            (code, &report["gaps"]),
+            (0, &json!([])),
+            "{fault}: {report}"
+        );
+        assert_eq!(azir.run(&["undo", "last", "--yes"]).code, 0, "{fault}");
+    }
+}
+
+#[test]
+fn an_answer_that_cannot_be_read_is_asked_for_again() {
+    for fault in ["truncate", "html", "malformed"] {
+        let azir = Azir::with(
+            &format!(
+                "faults: [{{path: /oauth2/, do: {fault}}}, {{method: GET, path: /virtualMachines/, do: {fault}}}, {{method: GET, path: /networkInterfaces/, do: {fault}}}, {{path: eventtypes, do: {fault}}}, {{path: /effectiveNetworkSecurityGroups, do: {fault}}}]"
+            ),
+            |_| {},
+        );
+        let (code, report) = azir.json(&["isolate-vm", "vm-app-01", "--incident", "IR-1", "--yes"]);
+        assert_eq!(
+            (code, &report["gaps"]),
+            (0, &json!([])),
+            "{fault}: {report}"
+        );
+    }
+}
+
+#[test]
 fn an_upload_whose_answer_is_lost_is_settled_by_reading_the_blob_back() {
     let azir = Azir::with(
         "faults: [{path: /metadata/endpoints, do: reset-before}, {method: PUT, path: /ir-evidence/, do: reset-after}]",
