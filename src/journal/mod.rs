@@ -11,6 +11,7 @@ pub mod format;
 mod intents;
 mod lock;
 mod log;
+pub mod prove;
 pub mod reader;
 pub mod redact;
 mod resume;

@@ -12,6 +12,8 @@ mod finding;
 mod line;
 mod meaning;
 mod pieces;
+mod plain;
+mod proof;
 mod root;
 mod run_start;
 mod scan;
@@ -23,7 +25,9 @@ mod stamp;
 mod verdict;
 
 pub use finding::{Finding, Level};
-pub use verdict::{Outside, Report, verify};
+pub use proof::{PROOF_LIMIT, ProofReport, check_proof};
+pub use signatures::{Stamp, Vouching};
+pub use verdict::{Outside, Report, Since, verify};
 
 use super::format;
 
