@@ -248,7 +248,7 @@ impl Shown<'_> {
             let text = "its path does not lead to the checkpoint's root";
             findings.error(self.member, None, "wrong-path", text);
         }
-        if self.index + 1 == checkpoint.size && hash != checkpoint.chain {
+        if self.index.checked_add(1) == Some(checkpoint.size) && hash != checkpoint.chain {
             let text = "the last entry that the checkpoint covers is another one";
             findings.error(self.member, None, "wrong-chain", text);
         }
