@@ -536,6 +536,33 @@ fn an_entry_is_proved_and_checked_on_the_command_line() {
     assert_eq!(content(&run_dir), before);
 }
 
+#[test]
+fn the_readmes_commands_work_as_they_stand() {
+    let readme = include_str!("../../README.md");
+    let (_, section) = readme.split_once("## Verifying and exporting").unwrap();
+    let block = section.split("```").nth(1).unwrap();
+    let azir = Azir::new();
+    let done = azir.run(&["snapshot-vm", "vm-app-01", "--incident", "IR-1", "--yes"]);
+    assert_eq!(done.code, 0, "{}{}", done.stdout, done.stderr);
+    let lines: Vec<&str> = block
+        .lines()
+        .filter(|line| line.starts_with("azir "))
+        .collect();
+    assert_eq!(lines.len(), 7);
+    for line in lines {
+        let args: Vec<&str> = line.split(' ').skip(1).collect();
+        let mut command = azir.command(&args);
+        let done = crate::support::done(command.current_dir(azir.home.path()).output().unwrap());
+        let judged = line.contains("verify") || line.contains("check-proof");
+        assert_eq!(
+            done.code,
+            if judged { 2 } else { 0 },
+            "{line}: {}",
+            done.stderr
+        );
+    }
+}
+
 /// A program from the Python packages that `.ci/python/requirements.txt` names.
 fn python(name: &str) -> Command {
     let folder = std::env::var("AZIR_TEST_PYTHON_BIN")
