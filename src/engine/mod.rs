@@ -28,6 +28,7 @@ mod target;
 mod undo;
 mod undo_item;
 mod vault;
+mod witness;
 
 pub use error::EngineError;
 pub use request::{Ended, Mode, Responder, RunRequest, Selection, UndoRequest};

@@ -265,12 +265,7 @@ impl Engine {
         let deps = WriterDeps::real(Arc::clone(&self.clock), Arc::clone(&self.random));
         let writer =
             Writer::create(&run_dir, start, deps).map_err(|error| EngineError::record(&error))?;
-        Ok(Arc::new(Recorder::new(
-            writer,
-            store,
-            Arc::clone(&self.random),
-            format!("{}/{run}", old.incident),
-        )))
+        Ok(self.recorder(writer, store, format!("{}/{run}", old.incident)))
     }
 }
 
