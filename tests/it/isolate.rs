@@ -324,6 +324,12 @@ fn a_machine_that_does_not_run_is_judged_by_computed_rules() {
         done.stderr
             .contains("computed, because the machine does not run")
     );
+    // The subnet's NSG was read for a reason: it says whether the bastion can still get in.
+    assert!(
+        done.stderr.contains("; subnet default has no NSG"),
+        "{}",
+        done.stderr
+    );
     assert!(
         azir.lab
             .requests()

@@ -13,6 +13,7 @@ mod network;
 mod pieces;
 mod rbac;
 mod rules;
+mod subnet;
 
 use std::collections::{BTreeMap, BTreeSet};
 
