@@ -28,6 +28,21 @@ fn an_unknown_machine_is_refused_with_the_nearest_names() {
 }
 
 #[test]
+fn an_unknown_name_says_where_azir_could_not_look() {
+    let azir = Azir::with(
+        "faults: [{path: '/subscriptions/33333333*/virtualMachines', do: status, status: 403, times: 9}]",
+        |_| {},
+    );
+    let (code, error) = azir.json(&["isolate-vm", "vm-nowhere", "--yes"]);
+    assert_eq!(code, 5, "{error}");
+    let message = error["error"]["message"].as_str().unwrap();
+    assert!(
+        message.contains("not looked in: 33333333-3333-4333-8333-333333333333 ("),
+        "{message}"
+    );
+}
+
+#[test]
 fn an_ambiguous_name_is_refused_with_both_ids() {
     let azir = Azir::new();
     let (code, error) = azir.json(&["isolate-vm", "vm-twin-01", "--yes"]);
