@@ -344,7 +344,7 @@ impl Store {
         let state = value
             .pointer("/properties/provisioningState")
             .and_then(Value::as_str);
-        if !matches!(state, Some("Updating" | "Deleting")) {
+        if !matches!(state, Some("Creating" | "Updating" | "Deleting")) {
             return;
         }
         let mut value = value.clone();
@@ -382,7 +382,8 @@ impl Store {
 
 /// Makes final what was under way when a lab stopped: it has ended meanwhile.
 fn ended(value: &mut Value) {
-    if value.pointer("/properties/provisioningState") == Some(&json!("Updating")) {
+    let state = value.pointer("/properties/provisioningState");
+    if state.is_some_and(|state| state == "Updating" || state == "Creating") {
         value["properties"]["provisioningState"] = json!("Succeeded");
     }
     let copied = value

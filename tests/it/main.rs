@@ -34,6 +34,7 @@ mod lab_rights;
 mod lab_signin;
 mod lab_support;
 mod lab_wire;
+mod restore_point;
 mod runbook_format;
 mod support;
 mod vault;
