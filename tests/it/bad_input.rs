@@ -389,3 +389,90 @@ fn an_unknown_key_in_the_configuration_is_an_error_with_its_line() {
         done.stderr
     );
 }
+
+#[test]
+fn an_interface_that_cannot_be_cut_does_not_hold_up_the_rest_of_the_cut() {
+    let azir = Azir::with(
+        "faults: [{method: PUT, path: hard-nic-3, do: status, status: 409, code: ScopeLocked, times: 99}]",
+        |_| {},
+    );
+    let (code, report) = azir.json(&["isolate-vm", "vm-hard-01", "--incident", "IR-1", "--yes"]);
+    assert_eq!(
+        (code, &report["status"]),
+        (3, &json!("partial")),
+        "{report}"
+    );
+    let writes = azir.writes();
+    let sent = |part: &str| writes.iter().filter(|write| write.contains(part)).count();
+    assert_eq!(
+        sent("PUT /subscriptions") - sent("hard-nic-3"),
+        4 + 2 + 1,
+        "{writes:#?}"
+    );
+    assert_eq!(
+        sent("PATCH"),
+        2,
+        "identities and tags all the same: {writes:#?}"
+    );
+    let residual = report["residual"].to_string();
+    assert!(
+        residual.contains("NOT CUT: interface hard-nic-3"),
+        "{residual}"
+    );
+}
+
+#[test]
+fn a_place_where_nothing_can_be_prepared_does_not_hold_up_the_others() {
+    let azir = Azir::new();
+    let (code, report) = azir.json(&["prepare-quarantine", "--incident", "IR-1", "--yes"]);
+    assert_eq!(
+        (code, &report["status"]),
+        (3, &json!("partial")),
+        "{report}"
+    );
+    let made: Vec<String> = azir
+        .writes()
+        .into_iter()
+        .filter(|write| {
+            write.contains("22222222") && write.contains("nsg-ir-quarantine-northeurope")
+        })
+        .collect();
+    assert_eq!(made.len(), 1, "{:?}", azir.writes());
+    let failed = report["targets"][0]["error"]["message"].to_string();
+    assert!(failed.contains("resourceGroups/write"), "{failed}");
+}
+
+#[test]
+fn where_no_quarantine_can_be_had_the_identities_go_all_the_same() {
+    let azir = Azir::with(
+        "faults: [{path: /networkSecurityGroups, do: status, status: 403, code: AuthorizationFailed, times: 999}]",
+        |_| {},
+    );
+    let (code, report) = azir.json(&["isolate-vm", "vm-hard-01", "--incident", "IR-1", "--yes"]);
+    assert_eq!(code, 3, "{report}");
+    let writes = azir.writes();
+    assert!(
+        !writes
+            .iter()
+            .any(|write| write.contains("/networkInterfaces/")),
+        "{writes:#?}"
+    );
+    assert_eq!(
+        writes
+            .iter()
+            .filter(|write| write.starts_with("PATCH"))
+            .count(),
+        2,
+        "identities and tags: {writes:#?}"
+    );
+    let text = report.to_string();
+    for nic in ["hard-nic-1", "hard-nic-2", "hard-nic-3"] {
+        assert!(text.contains(&format!("NOT CUT: interface {nic}")), "{nic}");
+    }
+    let done = azir.run(&["show", "last"]);
+    assert!(
+        done.stdout.contains("AuthorizationFailed"),
+        "{}",
+        done.stdout
+    );
+}
