@@ -163,6 +163,47 @@ fn a_foreign_next_link_gets_no_token_and_stops_the_list() {
 }
 
 #[test]
+fn a_log_that_breaks_off_is_kept_as_far_as_it_was_read_and_never_called_complete() {
+    let azir = Azir::with(
+        "faults: [{path: eventtypes, nth: 3, do: status, status: 403, code: AuthorizationFailed, times: 99}]",
+        |_| {},
+    );
+    let group = format!("{}/resourceGroups/rg-workload-prod", crate::support::SUB);
+    let (code, report) = azir.json(&[
+        "collect-activity-log",
+        &group,
+        "--incident",
+        "IR-1",
+        "--yes",
+    ]);
+    assert_eq!(code, 4, "{report}");
+    let exhibit = &report["evidence"][0];
+    assert!(exhibit["size"].as_u64().unwrap() > 0, "{report}");
+    let gaps = report["gaps"].to_string();
+    assert!(gaps.contains("100 rows and is not complete"), "{gaps}");
+}
+
+#[test]
+fn a_log_without_a_row_is_not_called_clean() {
+    let azir = Azir::new();
+    let group = format!("{}/resourceGroups/rg-north", crate::support::SUB);
+    let (code, report) = azir.json(&[
+        "collect-activity-log",
+        &group,
+        "--incident",
+        "IR-1",
+        "--yes",
+    ]);
+    assert_eq!(code, 0, "{report}");
+    assert!(
+        report["residual"]
+            .to_string()
+            .contains("which proves nothing"),
+        "{report}"
+    );
+}
+
+#[test]
 fn a_foreign_operation_address_is_not_polled() {
     let azir = Azir::with(
         "faults: [{method: PUT, path: /networkInterfaces/, do: foreign-location}]",
