@@ -110,4 +110,5 @@ pub(super) fn export() -> Command {
                 .value_name("PATH")
                 .help("Write to this new file; absent: to stdout"),
         )
+        .args(outside().map(|arg| arg.help_heading("What the page's verdict is judged by (html)")))
 }

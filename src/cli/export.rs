@@ -9,7 +9,7 @@ use clap::ArgMatches;
 use super::exit::Exit;
 use super::home::Home;
 use super::refusal::Refusal;
-use super::{Output, out, record};
+use super::{Output, out, record, verify};
 use crate::clock::{Clock as _, SystemClock};
 use crate::digest::Digest;
 use crate::journal::verify::Outside;
@@ -21,6 +21,15 @@ pub(super) fn journal(own: &ArgMatches, home: &Home) -> Result<u8, Refusal> {
     let format = own
         .get_one::<String>("format")
         .map_or("jsonl", String::as_str);
+    let outside = verify::outside(own);
+    if format != "html" && given(&outside) {
+        return Err(Refusal::usage(
+            format!(
+                "{format} tells what was written and judges nothing: --origin, --signers, --tsa-ca and --earlier-checkpoint are for html"
+            ),
+            format!("azir journal verify {}", run_dir.display()),
+        ));
+    }
     let header = Header::read(&run_dir).map_err(|error| failed(&error, &run_dir))?;
     if let Some(warning) = header.warning() {
         out::line(warning);
@@ -33,7 +42,7 @@ pub(super) fn journal(own: &ArgMatches, home: &Home) -> Result<u8, Refusal> {
             return record::written(&run_dir);
         }
         let stdout = BufWriter::new(std::io::stdout().lock());
-        return match write(format, &run_dir, stdout) {
+        return match write(format, &run_dir, &outside, stdout) {
             // Whoever closed the pipe has read enough.
             Err(ExportError::Write(error)) if error.kind() == std::io::ErrorKind::BrokenPipe => {
                 Ok(Exit::Done.code())
@@ -45,7 +54,7 @@ pub(super) fn journal(own: &ArgMatches, home: &Home) -> Result<u8, Refusal> {
     };
     let path = Path::new(path);
     let file = create(path, &run_dir)?;
-    let written = write(format, &run_dir, BufWriter::new(&file))
+    let written = write(format, &run_dir, &outside, BufWriter::new(&file))
         .and_then(|()| file.sync_all().map_err(ExportError::Write));
     if let Err(error) = written {
         // A part of an export must not be taken for one.
@@ -59,7 +68,19 @@ pub(super) fn journal(own: &ArgMatches, home: &Home) -> Result<u8, Refusal> {
     Ok(Exit::Done.code())
 }
 
-fn write(format: &str, run_dir: &Path, mut to: impl Write) -> Result<(), ExportError> {
+fn given(outside: &Outside) -> bool {
+    outside.origin.is_some()
+        || outside.signers.is_some()
+        || outside.tsa_ca.is_some()
+        || !outside.earlier_checkpoints.is_empty()
+}
+
+fn write(
+    format: &str,
+    run_dir: &Path,
+    outside: &Outside,
+    mut to: impl Write,
+) -> Result<(), ExportError> {
     let now = SystemClock.now();
     match format {
         "timesketch-jsonl" => timesketch::jsonl(run_dir, &mut to).map(|_| ())?,
@@ -67,7 +88,7 @@ fn write(format: &str, run_dir: &Path, mut to: impl Write) -> Result<(), ExportE
         "case" => case::json_ld(run_dir, &mut to).map(|_| ())?,
         "html" => {
             let made = now.format("%Y-%m-%dT%H:%M:%SZ").to_string();
-            html::page(run_dir, &Outside::default(), &made, &mut to)?;
+            html::page(run_dir, outside, &made, &mut to)?;
         }
         "bagit" => {
             let today = now.format("%Y-%m-%d").to_string();

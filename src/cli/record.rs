@@ -168,6 +168,6 @@ fn readable(line: &Line) -> String {
         line.time.get(11..23).unwrap_or_default(),
         words::who(line),
         line.kind,
-        words::said(line)
+        words::what(line)
     )
 }

@@ -15,6 +15,7 @@ use super::{Output, out, shown};
 use crate::journal::prove::{ProveError, prove};
 use crate::journal::verify::{Finding, Level, Outside, ProofReport, Report, check_proof, verify};
 use crate::report::by_hand::{self, ByHand};
+use crate::report::export::header::Header;
 
 /// Verifies a run; exits with the verifier's own codes.
 pub(super) fn journal(own: &ArgMatches, home: Result<Home, Refusal>) -> Result<u8, Refusal> {
@@ -45,7 +46,8 @@ pub(super) fn journal(own: &ArgMatches, home: Result<Home, Refusal>) -> Result<u
     Ok(report.exit_code)
 }
 
-fn outside(own: &ArgMatches) -> Outside {
+/// Returns what was handed in from outside.
+pub(super) fn outside(own: &ArgMatches) -> Outside {
     let path = |name: &str| own.get_one::<String>(name).map(PathBuf::from);
     Outside {
         origin: own.get_one::<String>("origin").cloned(),
@@ -205,6 +207,12 @@ pub(super) fn prove_entry(own: &ArgMatches, home: &Home) -> Result<u8, Refusal> 
         out::result(&proof);
         return Ok(Exit::Done.code());
     };
+    if let Some(warning) = Header::read(&run_dir)
+        .ok()
+        .and_then(|header| header.warning())
+    {
+        out::line(warning);
+    }
     let mut file = super::export::create(Path::new(path), &run_dir)?;
     file.write_all(proof.as_bytes())
         .map_err(|error| super::export::not_written(Path::new(path), &error))?;
@@ -252,7 +260,7 @@ fn proof_told(report: &ProofReport) -> String {
         2 => "PROVED by what the file itself holds, not anchored: what is missing is listed",
         _ => "CANNOT READ",
     };
-    let mut text = format!("{verdict}\n");
+    let mut text = format!("{}{verdict}\n", report.mark);
     // Writing to a String cannot fail.
     if !report.entry.is_null() {
         let word = |name: &str| report.entry[name].as_str().unwrap_or_default();

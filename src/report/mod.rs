@@ -8,4 +8,5 @@ pub mod cases;
 pub mod export;
 pub mod model;
 pub mod run;
+pub mod teller;
 pub mod words;

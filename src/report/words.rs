@@ -1,7 +1,5 @@
 //! What a line of a journal says, in a few words for people.
 
-use std::collections::HashMap;
-
 use serde_json::Value;
 
 use crate::journal::Line;
@@ -15,10 +13,13 @@ pub fn who(line: &Line) -> &str {
         .unwrap_or("azir")
 }
 
-/// Returns what a line says.
-pub fn said(line: &Line) -> String {
+/// Returns what a line says, in a few words; empty for a type that needs none.
+pub fn what(line: &Line) -> String {
     let at = |path: &str| text(line, path);
     match line.kind.as_str() {
+        "run.start" if at("purpose") == "incident" => {
+            format!("incident log of {} for {}", at("host"), at("responder/upn"))
+        }
         "run.start" => format!(
             "{} of {} for {}",
             at("mode"),
@@ -39,14 +40,32 @@ pub fn said(line: &Line) -> String {
             let holds = holds.map_or("unknown".to_owned(), |holds| holds.to_string());
             format!("{}: {holds}", at("claim"))
         }
+        "decision" if !at("about").is_empty() => {
+            let said = [
+                "choice",
+                "why",
+                "detected_at",
+                "authority",
+                "ticket",
+                "lead",
+            ]
+            .map(at);
+            let said: Vec<String> = said.into_iter().filter(|said| !said.is_empty()).collect();
+            format!("{}: {} by {}", at("about"), said.join(", "), at("by"))
+        }
         "decision" => format!("{}: {} by {}", at("step"), at("question"), at("by")),
-        "manual" => format!(
-            "{}: {}",
-            at("step"),
-            [at("instruction"), at("text")].concat()
+        // What was done outside azir, then.
+        "manual" if !at("at").is_empty() => format!("at {}: {}", at("at"), at("finding")),
+        "manual" => format!("{}: {}", at("step"), at("instruction")),
+        "evidence" => format!("{} {} {}", at("exhibit"), at("name"), at("description"))
+            .trim_end()
+            .to_owned(),
+        "transfer" => format!(
+            "from {} to {}: {}",
+            at("from"),
+            at("to"),
+            [at("items"), at("purpose")].join(" ").trim()
         ),
-        "evidence" => format!("{} {}", at("exhibit"), at("name")),
-        "transfer" => format!("from {} to {}: {}", at("from"), at("to"), at("purpose")),
         "anchor" => {
             let number = line.data.get("checkpoint").and_then(Value::as_u64);
             let number = number.map(|number| number.to_string()).unwrap_or_default();
@@ -75,87 +94,6 @@ pub fn text(line: &Line, path: &str) -> String {
         .to_owned()
 }
 
-/// Tells lines one after the other, so that an answer says what it answers.
-#[derive(Debug, Default)]
-pub struct Teller {
-    /// What each intent without an answer wants, by its number.
-    asked: HashMap<u64, String>,
-}
-
-impl Teller {
-    /// Returns a sentence for a line that stands on its own: the type, and what it says.
-    pub fn tell(&mut self, line: &Line) -> String {
-        let at = |path: &str| text(line, path);
-        let intent = || line.data.get("intent").and_then(Value::as_u64);
-        match line.kind.as_str() {
-            "action.intent" => {
-                let asked = format!("{} {}", at("api/method"), at("target"));
-                let why = at("why");
-                let sentence = if why.is_empty() {
-                    format!("about to {} {asked}", effect(line))
-                } else {
-                    format!("about to {} {asked}: {why}", effect(line))
-                };
-                self.asked.insert(line.seq, asked);
-                sentence
-            }
-            "action.result" => {
-                let asked = intent().and_then(|seq| self.asked.get(&seq)).cloned();
-                let asked = asked.unwrap_or_else(|| "an earlier request".to_owned());
-                let outcome = at("outcome");
-                if outcome != "unknown"
-                    && let Some(seq) = intent()
-                {
-                    self.asked.remove(&seq);
-                }
-                let status = line.data.get("status").and_then(Value::as_u64);
-                let status = status
-                    .map(|status| format!(" ({status})"))
-                    .unwrap_or_default();
-                let code = at("error_code");
-                format!("{outcome}{status}: {asked} {code}")
-                    .trim_end()
-                    .to_owned()
-            }
-            "action.reconcile" => {
-                let asked = intent().and_then(|seq| self.asked.get(&seq)).cloned();
-                format!(
-                    "asked the cloud whether it took effect: {}: {} {}",
-                    at("found"),
-                    asked.unwrap_or_default(),
-                    at("how")
-                )
-            }
-            "check" => match line.data.get("holds").and_then(Value::as_bool) {
-                Some(true) => format!("read back and holds: {}", at("claim")),
-                Some(false) => format!("read back and FALSE: {}", at("claim")),
-                None => format!("read back and unknown: {}", at("claim")),
-            },
-            "decision" => {
-                let choice = line.data.get("choice").map(chosen).unwrap_or_default();
-                format!(
-                    "decided {}: {} Chosen: {choice}",
-                    at("step"),
-                    at("question")
-                )
-            }
-            "step" => {
-                let title = at("title");
-                let step = at("step");
-                let what = if title.is_empty() { &step } else { &title };
-                let why = at("why");
-                let why = if why.is_empty() {
-                    why
-                } else {
-                    format!(": {why}")
-                };
-                format!("step {} {}: {what}{why}", at("state"), at("outcome")).replace(" :", ":")
-            }
-            kind => format!("{kind}: {}", said(line)),
-        }
-    }
-}
-
 /// Returns what a decision came to.
 pub fn chosen(choice: &Value) -> String {
     match choice {
@@ -163,56 +101,5 @@ pub fn chosen(choice: &Value) -> String {
         Value::Array(items) if items.is_empty() => "none".to_owned(),
         Value::Array(items) => items.iter().map(chosen).collect::<Vec<_>>().join(", "),
         other => other.to_string(),
-    }
-}
-
-fn effect(line: &Line) -> String {
-    let effect = text(line, "effect");
-    if effect.is_empty() {
-        "call".to_owned()
-    } else {
-        effect
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use serde_json::json;
-
-    use super::*;
-
-    fn line(seq: u64, kind: &str, data: &Value) -> Line {
-        Line {
-            seq,
-            time: String::new(),
-            mono_us: 0,
-            actor: json!({"azir": "s"}),
-            session: String::new(),
-            kind: kind.to_owned(),
-            data: data.as_object().cloned().unwrap(),
-        }
-    }
-
-    #[test]
-    fn an_answer_says_what_it_answers() {
-        let mut teller = Teller::default();
-        let intent =
-            json!({"effect": "update", "target": "/x", "api": {"method": "PUT"}, "why": "Cut"});
-        assert_eq!(
-            teller.tell(&line(3, "action.intent", &intent)),
-            "about to update PUT /x: Cut"
-        );
-        let result =
-            json!({"intent": 3, "outcome": "failed", "status": 409, "error_code": "Locked"});
-        assert_eq!(
-            teller.tell(&line(4, "action.result", &result)),
-            "failed (409): PUT /x Locked"
-        );
-        assert!(teller.asked.is_empty());
-        let check = json!({"claim": "it is cut", "holds": false});
-        assert_eq!(
-            teller.tell(&line(5, "check", &check)),
-            "read back and FALSE: it is cut"
-        );
     }
 }

@@ -430,6 +430,10 @@ fn every_format_of_a_run_is_written_beside_the_record_and_never_into_it() {
         assert_eq!(done.code, 2);
         assert!(done.stderr.contains("never changed"), "{}", done.stderr);
     }
+    // A format that judges nothing says so rather than to take no notice.
+    let done = azir.run(&["journal", "export", "--format", "case", "--origin", "x"]);
+    assert_eq!(done.code, 2, "{}", done.stderr);
+    assert!(done.stderr.contains("judges nothing"), "{}", done.stderr);
     assert_eq!(content(&run_dir), before);
     let (code, told) = azir.json(&[
         "journal",
@@ -463,7 +467,7 @@ fn an_entry_is_proved_and_checked_on_the_command_line() {
     let done = bare(elsewhere.path(), &["journal", "check-proof", to]);
     assert_eq!(done.code, 2, "{}", done.stdout);
     for said in [
-        "PROVED by what the file itself holds",
+        "LAB PROVED by what the file itself holds",
         "It proves:",
         "It does not prove:",
         "entry 3 of azir/IR-1/",
@@ -542,7 +546,7 @@ fn the_readmes_commands_work_as_they_stand() {
     let (_, section) = readme.split_once("## Verifying and exporting").unwrap();
     let block = section.split("```").nth(1).unwrap();
     let azir = Azir::new();
-    let done = azir.run(&["snapshot-vm", "vm-app-01", "--incident", "IR-1", "--yes"]);
+    let done = azir.run(&["isolate-vm", "vm-app-01", "--incident", "IR-1", "--yes"]);
     assert_eq!(done.code, 0, "{}{}", done.stdout, done.stderr);
     let lines: Vec<&str> = block
         .lines()

@@ -29,6 +29,8 @@ pub struct ProofReport {
     pub exit_code: u8,
     /// The run's origin, as the checkpoint has it.
     pub origin: String,
+    /// `DRILL `, `LAB ` or both, where the opening line says so; empty: it does not, or is not shown.
+    pub mark: String,
     /// The entry's number.
     pub index: u64,
     /// Entries that the checkpoint covers.
@@ -76,6 +78,7 @@ pub fn check_proof(file: &Path, outside: &Outside) -> ProofReport {
     let mut report = ProofReport {
         exit_code: 4,
         origin: String::new(),
+        mark: String::new(),
         index: 0,
         tree_size: 0,
         entry: Value::Null,
@@ -134,6 +137,9 @@ fn judge(
         .opening
         .as_ref()
         .and_then(|opening| session(opening, &checkpoint, findings));
+    if session.is_some() {
+        report.mark = proof.opening.as_ref().map(mark).unwrap_or_default();
+    }
     let sessions: Vec<Session> = session.into_iter().collect();
     let mut shows = Shows {
         session: sessions.first(),
@@ -285,6 +291,17 @@ fn session(opening: &Opening, checkpoint: &Checkpoint, findings: &mut Findings) 
         findings.error("opening", None, "other-origin", text);
     }
     Some(run_start::session(&data, &place, findings))
+}
+
+/// What must not be taken for an incident says so.
+fn mark(opening: &Opening) -> String {
+    let line: Value = serde_json::from_str(&opening.line).unwrap_or_default();
+    let drill = line["data"]["mode"] == "drill";
+    let lab = line["data"]["cloud"] == "lab";
+    [(drill, "DRILL "), (lab, "LAB ")]
+        .into_iter()
+        .filter_map(|(is, word)| is.then_some(word))
+        .collect()
 }
 
 /// What a proof shows, step by step.

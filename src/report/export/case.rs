@@ -15,7 +15,7 @@ use super::header::Header;
 use crate::digest::Digest;
 use crate::journal::Line;
 use crate::journal::reader::Lines;
-use crate::report::words::{chosen, said, text};
+use crate::report::words::{chosen, text, what};
 
 /// Writes the graph; returns how many objects it has.
 ///
@@ -192,7 +192,7 @@ impl<W: Write> Graph<'_, W> {
         let choice = choice
             .map(|choice| format!(" Chosen: {choice}"))
             .unwrap_or_default();
-        let mut node = self.action(line, &line.kind, &format!("{}{choice}", said(line)));
+        let mut node = self.action(line, &line.kind, &format!("{}{choice}", what(line)));
         node["action:performer"] = reference(&self.person_id(&person));
         for name in ["from", "to"] {
             let other = text(line, name);

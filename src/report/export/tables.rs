@@ -9,7 +9,8 @@ use super::ExportError;
 use super::markup::escaped;
 use crate::journal::Line;
 use crate::journal::reader::Lines;
-use crate::report::words::{Teller, chosen, text, who};
+use crate::report::teller::Teller;
+use crate::report::words::{chosen, text, who};
 
 /// Entries that the page lists; the journal has them all.
 const LISTED: usize = 2_000;
@@ -99,10 +100,11 @@ impl Tables {
     }
 
     fn person(&mut self, line: &Line) {
-        let asked = ["question", "instruction", "text", "purpose"].map(|name| text(line, name));
+        let asked =
+            ["question", "instruction", "about", "items", "purpose"].map(|name| text(line, name));
         let asked = asked.into_iter().find(|asked| !asked.is_empty());
         let choice = line.data.get("choice").map(chosen);
-        let told = ["words", "typed", "finding", "answer"].map(|name| text(line, name));
+        let told = ["finding", "why", "words", "typed", "text"].map(|name| text(line, name));
         let choice = choice
             .or_else(|| told.into_iter().find(|told| !told.is_empty()))
             .or_else(|| {

@@ -12,7 +12,8 @@ use super::header::Header;
 use crate::digest::Digest;
 use crate::journal::Line;
 use crate::journal::reader::Lines;
-use crate::report::words::{Teller, text, who};
+use crate::report::teller::Teller;
+use crate::report::words::{text, who};
 
 /// The columns; the first three are the mandatory ones.
 const COLUMNS: &[&str] = &[
