@@ -92,6 +92,7 @@ impl Page<'_> {
             escaped(&title)
         );
         if let Some(warning) = self.header.warning() {
+            put!(self, "<p class=mark>{}</p>", self.header.mark());
             put!(self, "<p class=warning>{}</p>", escaped(warning));
         }
         put!(

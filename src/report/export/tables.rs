@@ -64,7 +64,7 @@ impl Tables {
             }
             listed += 1;
             tables.entries.push_str(&format!(
-                "<tr><td>{}</td><td class=t>{}</td><td>{}</td><td>{}</td><td>{}</td></tr>\n",
+                "<tr><td>{}</td><td class=t>{}</td><td class=s>{}</td><td>{}</td><td>{}</td></tr>\n",
                 line.seq,
                 clock(&line.time),
                 escaped(&line.kind),
