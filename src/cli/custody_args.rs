@@ -54,10 +54,10 @@ pub(super) fn prove() -> Command {
         .override_usage("azir journal prove [RUN] SEQ [-o FILE] [--only-entry]")
         .arg(
             Arg::new("of")
-                .value_name("RUN] [SEQ")
+                .value_names(["RUN", "SEQ"])
                 .num_args(1..=2)
                 .required(true)
-                .help("The run, absent: last; and the entry's number, counted from 0"),
+                .help("The run (absent: last), and the entry's number, counted from 0"),
         )
         .arg(
             Arg::new("to")
