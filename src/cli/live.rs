@@ -9,6 +9,7 @@ use super::view::View;
 use super::{Output, out, shown};
 use crate::clock::{Clock, SystemClock};
 use crate::engine::event::{Event, Listener, What};
+use crate::ids::IncidentId;
 
 /// Hears events and shows them.
 pub(super) struct Live {
@@ -38,6 +39,11 @@ impl Live {
     /// Says when the attack was noticed.
     pub(super) fn detected(&self, at: Option<DateTime<Utc>>) {
         self.view().detected = at;
+    }
+
+    /// Says, once the run begins, which incident it got.
+    pub(super) fn unnamed(&self, incident: &IncidentId) {
+        self.view().unnamed = Some(incident.to_string());
     }
 
     /// Says something between the pictures; the next one is drawn below it.
@@ -101,6 +107,11 @@ impl Listener for Live {
         }
         let (plain, ended) = {
             let mut view = self.view();
+            if let (What::RunStarted { .. }, Some(incident)) = (&event.what, view.unnamed.take()) {
+                out::line(&format!(
+                    "no incident was named; this is {incident} (name it with --incident)"
+                ));
+            }
             let plain = view.plain(event);
             view.take(event);
             (plain, matches!(event.what, What::RunEnded { .. }))

@@ -260,8 +260,10 @@ impl<'a> Target<'a> {
             let _ = recorder.line("step", data).await;
             if step::writes(step) {
                 let next = format!(
-                    "azir {} {}",
-                    self.common.program.frames[0].runbook.name.value, self.name
+                    "azir {} {} --incident {}",
+                    self.common.program.frames[0].runbook.name.value,
+                    self.name,
+                    self.common.incident
                 );
                 let said = json!({"step": nodes[node].id, "target_index": self.index, "why": why, "next": next});
                 let _ = recorder.note("not_done", said).await;
