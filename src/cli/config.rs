@@ -158,6 +158,14 @@ fn meant(message: &str) -> Option<(&str, &str)> {
 /// Returns the profile of the built-in lab.
 pub(super) fn lab() -> Profile {
     Profile {
+        subscriptions: Some(
+            [
+                "22222222-2222-4222-8222-222222222222",
+                "33333333-3333-4333-8333-333333333333",
+            ]
+            .map(str::to_owned)
+            .to_vec(),
+        ),
         bastion: vec!["10.99.0.0/24".to_owned()],
         regions: vec!["westeurope".to_owned()],
         snapshots: Some(Snapshots {

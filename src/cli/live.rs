@@ -89,6 +89,15 @@ impl Live {
         out::talk(&text);
     }
 
+    /// Whether a line says something else than the one before it, the time aside.
+    fn news(&self, line: &str) -> bool {
+        let words = line.split_once("s ").map_or(line, |(_, words)| words);
+        let mut view = self.view();
+        let news = view.last != words;
+        words.clone_into(&mut view.last);
+        news
+    }
+
     fn view(&self) -> std::sync::MutexGuard<'_, View> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -121,7 +130,7 @@ impl Listener for Live {
             if ended {
                 self.view().ended = true;
             }
-        } else if let Some(line) = plain {
+        } else if let Some(line) = plain.filter(|line| self.news(line)) {
             out::line(&shown::line(&line));
         }
     }

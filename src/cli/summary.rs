@@ -211,7 +211,10 @@ fn made(report: &RunReport) -> Vec<String> {
     let mut by_reason: Vec<(&str, Vec<String>)> = Vec::new();
     for made in &report.made {
         let (name, of) = (ArmId::name_of(&made.resource), ArmId::name_of(&made.of));
-        let told = if report.targets.iter().any(|target| target.target == made.of) {
+        // An item without a name of its own says nothing about what was made.
+        let nameless = of.starts_with("item ");
+        let target = report.targets.iter().any(|target| target.target == made.of);
+        let told = if nameless || target {
             name.to_owned()
         } else {
             format!("{name} of {of}")

@@ -20,6 +20,8 @@ pub(super) struct View {
     pub(super) detected: Option<DateTime<Utc>>,
     /// The incident that was made up because none was named.
     pub(super) unnamed: Option<String>,
+    /// What the last plain line said.
+    pub(super) last: String,
     header: String,
     deadline: Option<Duration>,
     drill: bool,

@@ -383,3 +383,23 @@ fn the_nearest_name_is_proposed_where_the_command_was_typed() {
         done.stderr
     );
 }
+
+#[test]
+fn a_plan_outside_the_profiles_subscriptions_fails_before_the_run_does() {
+    let azir = Azir::new();
+    let config = azir.home.path().join("config.toml");
+    let text = std::fs::read_to_string(&config).unwrap();
+    let only = "subscriptions = [\"33333333-3333-4333-8333-333333333333\"]\n";
+    std::fs::write(&config, format!("{text}{only}")).unwrap();
+    let target = format!(
+        "{}/resourceGroups/rg-workload-prod/providers/Microsoft.Compute/virtualMachines/vm-app-01",
+        crate::support::SUB
+    );
+    let plan = azir.run(&["isolate-vm", &target, "--plan"]);
+    assert_eq!(plan.code, 5, "{}", plan.stdout);
+    let said = "FAIL    guard: vm-app-01: subscription 22222222-2222-4222-8222-222222222222 is not among those that the profile lets azir write to";
+    assert_eq!(plan.stdout.matches(said).count(), 1, "{}", plan.stdout);
+    let run = azir.run(&["isolate-vm", &target, "--incident", "IR-1", "--yes"]);
+    assert_eq!(run.code, 5, "{}", run.stdout);
+    assert_eq!(azir.writes(), Vec::<String>::new());
+}

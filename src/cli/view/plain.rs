@@ -66,6 +66,11 @@ impl View {
                     {
                         "nothing to do:"
                     }
+                    StepOutcome::Done
+                        if why.as_deref().is_some_and(|why| why.starts_with("stays")) =>
+                    {
+                        "left:"
+                    }
                     StepOutcome::Done => "done",
                     StepOutcome::Failed => "failed",
                     StepOutcome::Unknown => "unknown",
