@@ -19,6 +19,7 @@ mod live;
 mod meaning;
 mod out;
 mod plan;
+mod prose;
 mod record;
 mod refusal;
 mod shelf;

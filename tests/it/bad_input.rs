@@ -204,19 +204,30 @@ fn a_log_without_a_row_is_not_called_clean() {
 }
 
 #[test]
-fn a_foreign_operation_address_is_not_polled() {
-    let azir = Azir::with(
-        "faults: [{method: PUT, path: /networkInterfaces/, do: foreign-location}]",
-        |_| {},
+fn a_foreign_operation_address_is_not_polled_and_the_resource_itself_is_asked() {
+    const SCRIPT: &str = "faults: [{method: PUT, path: /networkInterfaces/, do: foreign-location}]";
+    let azir = Azir::with(SCRIPT, |_| {});
+    let (code, report) = azir.json(&["isolate-vm", "vm-app-01", "--incident", "IR-1", "--yes"]);
+    assert_eq!(code, 0, "{report}");
+    let journal = azir.run(&["journal", "export", "last"]).stdout;
+    assert!(
+        journal.contains("evil.example"),
+        "what was refused is on record"
     );
+    let reconciled = journal
+        .lines()
+        .filter(|line| {
+            line.contains("\"type\":\"action.reconcile\"") && line.contains("\"found\":\"yes\"")
+        })
+        .count();
+    assert_eq!(reconciled, 1);
+
+    // An operation that has not ended shows nothing: then nothing is claimed.
+    let azir = Azir::with(SCRIPT, |options| options.lro = 1.0);
     let (code, report) = azir.json(&["isolate-vm", "vm-app-01", "--incident", "IR-1", "--yes"]);
     assert_eq!(code, 3, "{report}");
-    assert!(
-        report["targets"][0]["error"]["message"]
-            .as_str()
-            .unwrap()
-            .contains("evil.example")
-    );
+    let error = report["targets"][0]["error"]["message"].to_string();
+    assert!(error.contains("evil.example"), "{error}");
 }
 
 #[test]
@@ -455,6 +466,11 @@ fn an_interface_that_cannot_be_cut_does_not_hold_up_the_rest_of_the_cut() {
         2,
         "identities and tags all the same: {writes:#?}"
     );
+    let state = azir.lab.state().to_string();
+    assert!(
+        state.contains("isolation-incomplete"),
+        "a machine that can be reached is not called isolated"
+    );
     let residual = report["residual"].to_string();
     assert!(
         residual.contains("NOT CUT: interface hard-nic-3"),
@@ -515,5 +531,17 @@ fn where_no_quarantine_can_be_had_the_identities_go_all_the_same() {
         done.stdout.contains("AuthorizationFailed"),
         "{}",
         done.stdout
+    );
+}
+
+#[test]
+fn a_quarantine_without_a_group_says_what_to_type() {
+    let azir = Azir::new();
+    std::fs::write(azir.home.path().join("config.toml"), "").unwrap();
+    let (code, report) = azir.json(&["prepare-quarantine", "--yes"]);
+    assert_eq!(code, 5, "{report}");
+    assert_eq!(
+        report["targets"][0]["error"]["hint"],
+        "azir prepare-quarantine --plan"
     );
 }
