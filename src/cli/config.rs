@@ -1,7 +1,7 @@
 //! `config.toml`: profiles by name; unknown keys are errors with their line.
 
 use std::collections::BTreeMap;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use serde::Deserialize;
 
@@ -19,6 +19,9 @@ pub(super) struct Config {
     /// Profiles by name.
     #[serde(default)]
     profiles: BTreeMap<String, Profile>,
+    /// The folder of the file.
+    #[serde(skip)]
+    folder: PathBuf,
 }
 
 /// What a run without any profile has in the place of its name.
@@ -48,7 +51,7 @@ impl Config {
                 ));
             }
         };
-        let config: Self = toml::from_str(&text).map_err(|error| {
+        let mut config: Self = toml::from_str(&text).map_err(|error| {
             let hint = meant(error.message()).map_or_else(
                 || format!("edit {}", path.display()),
                 |(typed, near)| format!("in {}, write {near} for {typed}", path.display()),
@@ -67,7 +70,16 @@ impl Config {
                 "choose another name for it",
             ));
         }
+        config.folder.clone_from(&home.0);
         Ok(config)
+    }
+
+    /// Returns a path as the file means it: from the home of the responder, or beside the file itself.
+    fn beside(&self, path: &Path) -> PathBuf {
+        match (path.strip_prefix("~"), std::env::home_dir()) {
+            (Ok(rest), Some(own)) => own.join(rest),
+            _ => self.folder.join(path),
+        }
     }
 
     /// Returns the profile to use, with its name; without any, an empty one.
@@ -79,7 +91,9 @@ impl Config {
             return Ok((LAB.to_owned(), lab()));
         }
         if let Some(profile) = self.profiles.get(name) {
-            Ok((name.to_owned(), profile.clone()))
+            let mut profile = profile.clone();
+            profile.time_stamp_roots = profile.time_stamp_roots.map(|path| self.beside(&path));
+            Ok((name.to_owned(), profile))
         } else {
             let names: Vec<&str> = self
                 .profiles
@@ -141,5 +155,7 @@ cloud = "AzureCloud"                 # or AzureUSGovernment, AzureChinaCloud, or
 # quarantine = { resource_group = "rg-security-prod", name = "nsg-ir-quarantine" }   # further ones: <name>-<region>
 # bastion = ["10.99.0.0/24"]                                 # absent: no allow rule
 # vault = { account = "stforensicirprodweu", container = "ir-evidence" }
+# time_stamps = ["http://timestamp.digicert.com"]            # RFC 3161, one or two; each stamps a session's last checkpoint
+# time_stamp_roots = "tsa-roots.pem"                         # replies that do not verify under these are not kept
 # responder = "alice@contoso.com"                            # who answers for runs; default: the token's name
 "#;

@@ -194,6 +194,21 @@ fn record(out: &mut String, report: &RunReport) {
     };
     let _ = writeln!(out, "Record: {} entries, {state}", journal.entries);
     let _ = writeln!(out, "  {}", journal.path);
+    let receipts: Vec<String> = journal
+        .receipts
+        .iter()
+        .map(|(witness, count)| match witness.as_str() {
+            "tsa" => format!("{count} of time stamps"),
+            "worm" => format!("{count} of the vault"),
+            other => format!("{count} of {other}"),
+        })
+        .collect();
+    if !receipts.is_empty() {
+        let _ = writeln!(out, "Receipts: {}", receipts.join(", "));
+    }
+    for missing in &journal.unvouched {
+        let _ = writeln!(out, "{missing}");
+    }
     let short = &report.run[..report.run.len().min(8)];
     let _ = writeln!(out, "Verify: azir journal verify {short}");
     if let Some(undo) = &report.undo {

@@ -97,6 +97,7 @@ impl View {
                 }
             }
             What::Gap { text } => self.kept.push(format!("GAP  {text}")),
+            What::Unvouched { missing } => self.kept.push(missing.to_string()),
             What::Checked {
                 claim,
                 holds,
@@ -289,6 +290,7 @@ impl View {
             What::Waiting { why, seconds } => format!("{target}waiting {seconds:.1} s: {why}"),
             What::Gap { text } => format!("{target}GAP {text}"),
             What::Note { text } => format!("{target}note {text}"),
+            What::Unvouched { missing } => missing.to_string(),
             What::Decided { chosen, by, .. } => format!(
                 "{target}decided {step}: {} by {by}",
                 if chosen.is_empty() {

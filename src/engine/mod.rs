@@ -33,6 +33,8 @@ mod witness;
 pub use error::EngineError;
 pub use request::{Ended, Mode, Responder, RunRequest, Selection, UndoRequest};
 pub use run::{Engine, Tool};
+pub(crate) use witness::outside;
+pub use witness::{Authorities, Worm};
 
 /// Counts the subscriptions that the caller can see; a first call that proves that the cloud answers.
 ///

@@ -30,7 +30,7 @@ use crate::clock::Clock;
 use crate::evidence::Store;
 use crate::journal::{RunStart, Writer, WriterDeps};
 use crate::random::Random;
-use crate::report::model::RunStatus;
+use crate::report::model::{RunStatus, Unvouched};
 use crate::runbook::catalogue::Catalogue;
 use crate::runbook::expr::Expressions;
 use crate::runbook::model::ParamKind;
@@ -563,6 +563,19 @@ pub(crate) async fn finish(
         return Err(error);
     }
     let exit_code = outcome::exit_code(status, effects, record_lost || closed.is_err());
+    let unvouched: Vec<Unvouched> = closed
+        .unwrap_or_default()
+        .into_iter()
+        .map(|missing| Unvouched {
+            witness: missing.kind.word().to_owned(),
+            since: crate::clock::seconds(missing.since),
+            why: missing.why,
+        })
+        .collect();
+    for missing in &unvouched {
+        let missing = missing.clone();
+        common.teller.tell(What::Unvouched { missing });
+    }
     common.teller.tell(What::RunEnded {
         status: outcome::word(status),
         exit_code,
@@ -570,6 +583,7 @@ pub(crate) async fn finish(
     Ok(Ended {
         run_dir: recorder.run_dir(),
         exit_code,
+        unvouched,
     })
 }
 

@@ -11,7 +11,7 @@ use crate::journal_kit::{
 };
 
 /// A time-stamp authority under a root of its own.
-struct Authority {
+pub(crate) struct Authority {
     folder: tempfile::TempDir,
 }
 
@@ -26,7 +26,7 @@ ess_cert_id_alg = sha256
 ";
 
 impl Authority {
-    fn new() -> Self {
+    pub(crate) fn new() -> Self {
         let authority = Self {
             folder: tempfile::tempdir().unwrap(),
         };
@@ -43,7 +43,7 @@ impl Authority {
         authority
     }
 
-    fn path(&self, name: &str) -> PathBuf {
+    pub(crate) fn path(&self, name: &str) -> PathBuf {
         self.folder.path().join(name)
     }
 
@@ -63,6 +63,12 @@ impl Authority {
     fn stamp(&self, file: &Path) -> Vec<u8> {
         fs::copy(file, self.path("data")).unwrap();
         self.openssl("ts -query -data data -sha256 -cert -out request.tsq");
+        self.answer(&fs::read(self.path("request.tsq")).unwrap())
+    }
+
+    /// Answers a request; one at a time, for it keeps its serial number in a file.
+    pub(crate) fn answer(&self, request: &[u8]) -> Vec<u8> {
+        fs::write(self.path("request.tsq"), request).unwrap();
         self.openssl("ts -reply -config tsa.cnf -section tsa -queryfile request.tsq -signer tsa.pem -inkey tsa.key -chain ca.pem -out reply.tsr");
         fs::read(self.path("reply.tsr")).unwrap()
     }

@@ -35,6 +35,7 @@ mod lab_signin;
 mod lab_support;
 mod lab_wire;
 mod runbook_format;
+mod stamps;
 mod support;
 mod vault;
 

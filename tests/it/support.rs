@@ -55,6 +55,12 @@ impl Azir {
         Self { home, lab }
     }
 
+    /// Adds lines to the profile.
+    pub(crate) fn configure(&self, lines: &str) {
+        let text = format!("{CONFIG}{lines}\n");
+        std::fs::write(self.home.path().join("config.toml"), text).unwrap();
+    }
+
     /// Returns the command, ready to be run against the lab as against a cloud.
     pub(crate) fn command(&self, args: &[&str]) -> Command {
         let ready = self.lab.ready();

@@ -13,9 +13,10 @@ use tokio::task::JoinHandle;
 
 use super::{Checkpoint, Witness, WitnessKind};
 use crate::clock::Clock;
+use crate::engine::calls::cut;
 use crate::engine::recorder::object;
 use crate::journal::format::checkpoint_name;
-use crate::journal::{Actor, Entry, Writer};
+use crate::journal::{Actor, Entry, Writer, redact};
 
 /// How long a witness that failed is left alone before it is asked again.
 const AGAIN: Duration = Duration::from_secs(20);
@@ -163,6 +164,12 @@ async fn attend(
             // A writer that is poisoned says so to whoever acts; a receipt alone is no reason to stop.
             let _ = writer.append(anchor(number, witness.kind(), receipt)).await;
         }
+        if let Err(why) = &answer
+            && is_new(&state)
+        {
+            // As above. Said once: what is asked for again every few seconds must not fill the record.
+            let _ = writer.append(missing(number, witness.kind(), why)).await;
+        }
         settle(&state, number, answer.map(|_| ()), clock.now());
         let again = async {
             if failed {
@@ -209,6 +216,26 @@ fn settle(state: &Mutex<State>, number: u64, answer: Result<(), String>, now: Da
             let since = state.missing.take().map_or(now, |(since, _)| since);
             state.missing = Some((since, why));
         }
+    }
+}
+
+fn is_new(state: &Mutex<State>) -> bool {
+    let state = state.lock().unwrap_or_else(PoisonError::into_inner);
+    state.missing.is_none()
+}
+
+fn missing(checkpoint: u64, kind: WitnessKind, why: &str) -> Entry {
+    let text = redact::redact_text(&cut(why, 600));
+    Entry {
+        kind: "note",
+        actor: Actor::Azir,
+        data: object(json!({
+            "kind": "witness",
+            "witness": kind.word(),
+            "checkpoint": checkpoint,
+            "state": "missing",
+            "text": text,
+        })),
     }
 }
 

@@ -1,0 +1,170 @@
+//! Append blobs in the vault as witnesses: what is there under a locked policy, nobody takes back.
+//!
+//! Of each run, below `<incident>/<run>/anchor/`: every segment as an append blob of the same name, `checkpoints` as
+//! the append blob of all checkpoints one after the other, and the newest checkpoint as a block blob of its own
+//! (`000003.cp`), which a verifier takes as it is. Receipts are no intents: nothing in the tenant changes, and a line a
+//! request would have the record grow by being anchored.
+
+use std::collections::BTreeMap;
+use std::path::Path;
+use std::sync::Arc;
+
+use async_trait::async_trait;
+use serde_json::{Value, json};
+use tokio::sync::Mutex;
+
+use super::append::{Append, Content};
+use super::{Checkpoint, Witness, WitnessKind};
+use crate::azure::{Client, Priority};
+use crate::clock::Clock;
+use crate::engine::calls::{CallPlace, Calls};
+use crate::engine::power::Teller;
+use crate::engine::profile::Vault;
+use crate::engine::vault::VaultPlace;
+use crate::evidence::vault as protocol;
+use crate::journal::format::checkpoint_name;
+
+/// The vault's container, as a witness.
+pub struct Worm {
+    client: Client,
+    clock: Arc<dyn Clock>,
+    vault: Vault,
+    /// What is known of the blobs; one at a time, for two appends to one blob would refuse each other.
+    known: Mutex<Known>,
+}
+
+#[derive(Default)]
+struct Known {
+    place: Option<VaultPlace>,
+    /// How many bytes of each blob are ours, by address.
+    lengths: BTreeMap<String, u64>,
+}
+
+impl Worm {
+    /// Anchors in the container that a profile names; asks nobody yet.
+    pub fn new(client: &Client, clock: &Arc<dyn Clock>, vault: &Vault) -> Self {
+        Self {
+            client: client.with_priority(Priority::Collect),
+            clock: Arc::clone(clock),
+            vault: vault.clone(),
+            known: Mutex::default(),
+        }
+    }
+
+    /// Brings the container up to a checkpoint: whatever of segments and checkpoints is not there yet.
+    ///
+    /// Returns a receipt, or nothing if all of it was there.
+    ///
+    /// # Errors
+    /// What is missing, and why. Nothing that lies there is ever overwritten.
+    pub async fn anchor(
+        &self,
+        run_dir: &Path,
+        number: u64,
+        text: &[u8],
+    ) -> Result<Option<Value>, String> {
+        let covered = Covered::read(text)?;
+        let known = &mut *self.known.lock().await;
+        let place = self.place(known).await?;
+        let base = format!(
+            "{}/{}/{}",
+            place.endpoint,
+            place.container,
+            protocol::anchor_folder(&covered.incident, &covered.run)
+        );
+        let mut segments = Vec::new();
+        for (name, bytes) in &covered.files {
+            let content = Content::File(run_dir.join(name));
+            let append = Append::new(&self.client, format!("{base}/{name}"), &content, *bytes);
+            segments.extend(append.send(&mut known.lengths).await?);
+        }
+        let all = checkpoints(run_dir, number, text)?;
+        let length = all.len() as u64;
+        let content = Content::Bytes(all);
+        let append = Append::new(
+            &self.client,
+            format!("{base}/checkpoints"),
+            &content,
+            length,
+        );
+        let Some(mut receipt) = append.send(&mut known.lengths).await? else {
+            return Ok(None);
+        };
+        let single = format!("{base}/{}", checkpoint_name(number, "cp"));
+        let content = Content::Bytes(text.to_vec());
+        let length = text.len() as u64;
+        Append::new(&self.client, single.clone(), &content, length)
+            .once()
+            .await?;
+        receipt["file"] = json!(single);
+        receipt["segments"] = json!(segments);
+        Ok(Some(receipt))
+    }
+
+    async fn place(&self, known: &mut Known) -> Result<VaultPlace, String> {
+        if let Some(place) = &known.place {
+            return Ok(place.clone());
+        }
+        // Only reads: nothing here is to stop when the run does, and none of it is of the run.
+        let halt = tokio::sync::watch::channel(false).1;
+        let teller = Teller::new(None, Arc::clone(&self.clock), uuid::Uuid::nil(), halt);
+        let calls = Calls::new(None, teller, CallPlace::default());
+        let found = VaultPlace::find(&self.vault, &self.client, &calls).await;
+        let place = found.map_err(|failure| format!("the vault cannot be found: {failure}"))?;
+        known.place = Some(place.clone());
+        Ok(place)
+    }
+}
+
+#[async_trait]
+impl Witness for Worm {
+    fn kind(&self) -> WitnessKind {
+        WitnessKind::Worm
+    }
+
+    async fn vouch(&self, checkpoint: Checkpoint<'_>) -> Result<Option<Value>, String> {
+        self.anchor(checkpoint.run_dir, checkpoint.number, checkpoint.text)
+            .await
+    }
+}
+
+/// What a checkpoint says of itself and covers.
+struct Covered {
+    incident: String,
+    run: String,
+    /// Segments and how many bytes of each.
+    files: Vec<(String, u64)>,
+}
+
+impl Covered {
+    fn read(text: &[u8]) -> Result<Self, String> {
+        let odd = || "the checkpoint cannot be read".to_owned();
+        let text = std::str::from_utf8(text).map_err(|_| odd())?;
+        let mut lines = text.lines();
+        let mut origin = lines.next().ok_or_else(odd)?.split('/').skip(1);
+        let (incident, run) = origin.next().zip(origin.next()).ok_or_else(odd)?;
+        let mut files = Vec::new();
+        for line in lines.filter_map(|line| line.strip_prefix("file ")) {
+            let mut words = line.split(' ');
+            let (name, bytes) = words.next().zip(words.next()).ok_or_else(odd)?;
+            files.push((name.to_owned(), bytes.parse().map_err(|_| odd())?));
+        }
+        Ok(Self {
+            incident: incident.to_owned(),
+            run: run.to_owned(),
+            files,
+        })
+    }
+}
+
+/// Returns all checkpoints up to `number`, one after the other.
+fn checkpoints(run_dir: &Path, number: u64, text: &[u8]) -> Result<Vec<u8>, String> {
+    let mut all = Vec::new();
+    for earlier in 1..number {
+        let path = run_dir.join("cp").join(checkpoint_name(earlier, "cp"));
+        let text = std::fs::read(&path).map_err(|error| format!("{}: {error}", path.display()))?;
+        all.extend(text);
+    }
+    all.extend(text);
+    Ok(all)
+}
