@@ -5,6 +5,7 @@
     reason = "a test that cannot go on says where it stopped; counts are printed for the README"
 )]
 
+mod anchors;
 mod architecture;
 mod azure_lists;
 mod azure_operations;

@@ -78,8 +78,7 @@ impl Worm {
             let append = Append::new(&self.client, format!("{base}/{name}"), &content, *bytes);
             segments.extend(append.send(&mut known.lengths).await?);
         }
-        let all = checkpoints(run_dir, number, text)?;
-        let length = all.len() as u64;
+        let (all, length) = checkpoints(run_dir, number, text)?;
         let content = Content::Bytes(all);
         let append = Append::new(
             &self.client,
@@ -87,18 +86,19 @@ impl Worm {
             &content,
             length,
         );
-        let Some(mut receipt) = append.send(&mut known.lengths).await? else {
-            return Ok(None);
-        };
+        let appended = append.send(&mut known.lengths).await?;
         let single = format!("{base}/{}", checkpoint_name(number, "cp"));
-        let content = Content::Bytes(text.to_vec());
-        let length = text.len() as u64;
-        Append::new(&self.client, single.clone(), &content, length)
-            .once()
-            .await?;
-        receipt["file"] = json!(single);
-        receipt["segments"] = json!(segments);
-        Ok(Some(receipt))
+        if !known.lengths.contains_key(&single) {
+            let (content, length) = (Content::Bytes(text.to_vec()), text.len() as u64);
+            let create = Append::new(&self.client, single.clone(), &content, length);
+            create.once().await?;
+            known.lengths.insert(single.clone(), length);
+        }
+        Ok(appended.map(|mut receipt| {
+            receipt["file"] = json!(single);
+            receipt["segments"] = json!(segments);
+            receipt
+        }))
     }
 
     async fn place(&self, known: &mut Known) -> Result<VaultPlace, String> {
@@ -157,14 +157,23 @@ impl Covered {
     }
 }
 
-/// Returns all checkpoints up to `number`, one after the other.
-fn checkpoints(run_dir: &Path, number: u64, text: &[u8]) -> Result<Vec<u8>, String> {
+/// Returns all checkpoints, one after the other, and how many bytes those up to `number` have.
+fn checkpoints(run_dir: &Path, number: u64, text: &[u8]) -> Result<(Vec<u8>, u64), String> {
     let mut all = Vec::new();
-    for earlier in 1..number {
-        let path = run_dir.join("cp").join(checkpoint_name(earlier, "cp"));
-        let text = std::fs::read(&path).map_err(|error| format!("{}: {error}", path.display()))?;
-        all.extend(text);
+    let mut length = 0;
+    for one in 1.. {
+        if one == number {
+            all.extend(text);
+            length = all.len() as u64;
+            continue;
+        }
+        let path = run_dir.join("cp").join(checkpoint_name(one, "cp"));
+        match std::fs::read(&path) {
+            Ok(text) => all.extend(text),
+            // What the container has beyond `number` is compared with those that were made since.
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound && one > number => break,
+            Err(error) => return Err(format!("{}: {error}", path.display())),
+        }
     }
-    all.extend(text);
-    Ok(all)
+    Ok((all, length))
 }
