@@ -389,6 +389,48 @@ fn a_policy_that_lets_nothing_be_appended_is_named() {
     );
 }
 
+/// The protocol of anchors, as the vendor's own emulator knows it; called where that runs (`vault`).
+pub(crate) async fn by_the_vendors_emulator(client: &Client, endpoint: &str) {
+    let folder = tempfile::tempdir().unwrap();
+    let parent = folder.path().to_path_buf();
+    // The run is written on a thread of its own: this one already waits for something.
+    let run_dir = std::thread::spawn(move || sealed_run(&parent, 1))
+        .join()
+        .unwrap();
+    let clock: Arc<dyn Clock> = Arc::new(SystemClock);
+    let worm = || Worm::at(client, &clock, endpoint, "ir-evidence");
+    let last = number_of(&last_checkpoint(&run_dir));
+    let ours = worm();
+    for number in [1, last] {
+        let text = checkpoint(&run_dir, number);
+        let receipt = ours.anchor(&run_dir, number, &text).await.unwrap().unwrap();
+        assert!(receipt["segments"][0]["etag"].is_string(), "{receipt}");
+    }
+    let text = checkpoint(&run_dir, last);
+    assert_eq!(
+        worm().anchor(&run_dir, last, &text).await,
+        Ok(None),
+        "by another process"
+    );
+    let base = format!("{endpoint}/ir-evidence/IR-2026-0042/{RUN}/anchor");
+    let read = |name: String| async move {
+        let request = ReadRequest::new(parts("GET", &name)).unwrap();
+        client.read(&request, &Silent).await.unwrap().body.to_vec()
+    };
+    let segment = std::fs::read(run_dir.join("seg-000001.jsonl")).unwrap();
+    assert!(read(format!("{base}/seg-000001.jsonl")).await == segment);
+    assert_eq!(read(format!("{base}/{last:06}.cp")).await, text);
+    // A second writer comes in between, and the position refuses us.
+    let mut foreign = parts("PUT", &format!("{base}/checkpoints"));
+    foreign.query = vec![("comp".to_owned(), "appendblock".to_owned())];
+    foreign.body = Some(b"azir/other\n"[..].into());
+    let foreign = WriteRequest::new(foreign, Effect::Update, true).unwrap();
+    client.write(&foreign, &Silent).await.unwrap();
+    let next = [&text[..], b"more\n"].concat();
+    let told = ours.anchor(&run_dir, last + 1, &next).await.unwrap_err();
+    assert!(told.contains("another writer holds the anchor"), "{told}");
+}
+
 /// The default tenant with other words in the policy of the vault's container.
 pub(crate) fn sealed_container(policy: &str) -> Scenario {
     let usual = "allowProtectedAppendWrites: true";

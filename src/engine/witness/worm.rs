@@ -51,6 +51,21 @@ impl Worm {
         }
     }
 
+    /// Anchors below this address, as `https://ACCOUNT.blob.core.windows.net`, in this container.
+    pub fn at(client: &Client, clock: &Arc<dyn Clock>, endpoint: &str, container: &str) -> Self {
+        let vault = Vault {
+            account: None,
+            id: None,
+            container: container.to_owned(),
+        };
+        let mut worm = Self::new(client, clock, &vault);
+        worm.known.get_mut().place = Some(VaultPlace {
+            endpoint: endpoint.to_owned(),
+            container: container.to_owned(),
+        });
+        worm
+    }
+
     /// Brings the container up to a checkpoint: whatever of segments and checkpoints is not there yet.
     ///
     /// Returns a receipt, or nothing if all of it was there.
