@@ -7,6 +7,7 @@ use serde::Deserialize;
 
 use super::home::Home;
 use super::refusal::Refusal;
+use crate::engine::production::Production;
 use crate::engine::profile::{Profile, Quarantine, Snapshots, Vault};
 use crate::runbook::problem::nearest;
 
@@ -28,7 +29,7 @@ pub(super) struct Config {
 pub(super) const NO_PROFILE: &str = "(none)";
 
 /// The name of the profile of `--lab`, which is built in.
-pub(super) const LAB: &str = "lab";
+pub(super) use crate::engine::production::LAB;
 
 impl Config {
     /// Returns where the file is.
@@ -72,6 +73,22 @@ impl Config {
         }
         config.folder.clone_from(&home.0);
         Ok(config)
+    }
+
+    /// Returns the vaults that exercises must not write to: those of every profile that is not for exercises.
+    pub(super) fn production(&self) -> Vec<Production> {
+        let real = self
+            .profiles
+            .iter()
+            .filter(|(_, profile)| !profile.tabletop);
+        real.filter_map(|(name, profile)| {
+            Some(Production {
+                profile: name.clone(),
+                cloud: profile.cloud.clone(),
+                vault: profile.vault.clone()?,
+            })
+        })
+        .collect()
     }
 
     /// Returns a path as the file means it: from the home of the responder, or beside the file itself.

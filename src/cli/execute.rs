@@ -168,6 +168,7 @@ fn engine(
         catalogue: Arc::clone(catalogue),
         profile: connection.profile.clone(),
         profile_name: connection.profile_name.clone(),
+        production: connection.production.clone(),
         cases: home.cases(),
         listener: Arc::clone(&live) as Arc<dyn crate::engine::event::Listener>,
         ask: Arc::new(terminal),

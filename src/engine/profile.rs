@@ -73,6 +73,17 @@ pub struct Vault {
     pub container: String,
 }
 
+impl Vault {
+    /// Returns what a person calls it.
+    pub fn shown(&self) -> String {
+        let id = self.id.as_deref().map(crate::ids::ArmId::name_of);
+        let account = id
+            .or(self.account.as_deref())
+            .unwrap_or("an account without a name");
+        format!("container {} of {account}", self.container)
+    }
+}
+
 fn ir_evidence() -> String {
     "ir-evidence".to_owned()
 }

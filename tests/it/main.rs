@@ -41,6 +41,7 @@ mod runbook_format;
 mod stamps;
 mod support;
 mod vault;
+mod vault_worth;
 
 /// A file that nobody names here would never run.
 #[test]

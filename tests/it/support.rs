@@ -139,7 +139,7 @@ pub(crate) fn done(output: Output) -> Done {
     }
 }
 
-const CONFIG: &str = r#"
+pub(crate) const CONFIG: &str = r#"
 profile = "test"
 [profiles.test]
 bastion = ["10.99.0.0/24"]

@@ -76,6 +76,14 @@ pub fn has_chain(
         .map_err(|cannot| cannot.0)
 }
 
+/// Checks that a file of roots can be read: PEM, one certificate or more.
+///
+/// # Errors
+/// Why it cannot.
+pub fn can_read_roots(roots: &Path) -> Result<(), String> {
+    stamp::check_roots(roots).map_err(|cannot| cannot.0)
+}
+
 /// Statuses above 1, in the words of RFC 3161.
 const STATUSES: [&str; 4] = [
     "rejection",

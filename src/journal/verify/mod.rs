@@ -23,7 +23,7 @@ mod sshsig;
 mod stamp;
 mod verdict;
 
-pub use answer::{BadStamp, Stamp, has_chain, stamp_of};
+pub use answer::{BadStamp, Stamp, can_read_roots, has_chain, stamp_of};
 pub use finding::{Finding, Level};
 pub use verdict::{Outside, Report, verify};
 
