@@ -382,11 +382,18 @@ fn a_policy_that_lets_nothing_be_appended_is_named() {
         sealed_container("allowProtectedAppendWrites: false"),
         "faults: []",
     );
-    let told = anchored(&bench.worm(), &bench.run(), 1).unwrap_err();
+    let run_dir = bench.run();
+    let told = anchored(&bench.worm(), &run_dir, 1).unwrap_err();
     assert!(
         told.contains("must have allowed protected append writes"),
         "{told}"
     );
+    // The checkpoint itself needs no append.
+    assert!(
+        told.contains("the checkpoint itself lies at https://"),
+        "{told}"
+    );
+    assert_eq!(bench.blob("000001.cp").unwrap(), checkpoint(&run_dir, 1));
 }
 
 /// The protocol of anchors, as the vendor's own emulator knows it; called where that runs (`vault`).

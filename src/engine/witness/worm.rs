@@ -2,7 +2,7 @@
 //!
 //! Of each run, below `<incident>/<run>/anchor/`: every segment as an append blob of the same name, `checkpoints` as
 //! the append blob of all checkpoints one after the other, and the newest checkpoint as a block blob of its own
-//! (`000003.cp`), which a verifier takes as it is. Receipts are no intents: nothing in the tenant changes, and a line a
+//! (`000003.cp`), which a verifier takes as it is and which even a policy without appends lets in. Receipts are no intents: nothing in the tenant changes, and a line a
 //! request would have the record grow by being anchored.
 
 use std::collections::BTreeMap;
@@ -87,11 +87,20 @@ impl Worm {
             place.container,
             protocol::anchor_folder(&covered.incident, &covered.run)
         );
+        // First what counts: under any policy a new blob can be made, and none can be replaced.
+        let single = format!("{base}/{}", checkpoint_name(number, "cp"));
+        if !known.lengths.contains_key(&single) {
+            let (content, length) = (Content::Bytes(text.to_vec()), text.len() as u64);
+            let create = Append::new(&self.client, single.clone(), &content, length);
+            create.once().await?;
+            known.lengths.insert(single.clone(), length);
+        }
         let mut segments = Vec::new();
         for (name, bytes) in &covered.files {
             let content = Content::File(run_dir.join(name));
             let append = Append::new(&self.client, format!("{base}/{name}"), &content, *bytes);
-            segments.extend(append.send(&mut known.lengths).await?);
+            let appended = append.send(&mut known.lengths).await;
+            segments.extend(appended.map_err(|why| but(&why, &single))?);
         }
         let (all, length) = checkpoints(run_dir, number, text)?;
         let content = Content::Bytes(all);
@@ -101,14 +110,8 @@ impl Worm {
             &content,
             length,
         );
-        let appended = append.send(&mut known.lengths).await?;
-        let single = format!("{base}/{}", checkpoint_name(number, "cp"));
-        if !known.lengths.contains_key(&single) {
-            let (content, length) = (Content::Bytes(text.to_vec()), text.len() as u64);
-            let create = Append::new(&self.client, single.clone(), &content, length);
-            create.once().await?;
-            known.lengths.insert(single.clone(), length);
-        }
+        let appended = append.send(&mut known.lengths).await;
+        let appended = appended.map_err(|why| but(&why, &single))?;
         Ok(appended.map(|mut receipt| {
             receipt["file"] = json!(single);
             receipt["segments"] = json!(segments);
@@ -141,6 +144,11 @@ impl Witness for Worm {
         self.anchor(checkpoint.run_dir, checkpoint.number, checkpoint.text)
             .await
     }
+}
+
+/// Says what is missing, and that the checkpoint itself is not.
+fn but(why: &str, single: &str) -> String {
+    format!("{why}; the checkpoint itself lies at {single}")
 }
 
 /// What a checkpoint says of itself and covers.
