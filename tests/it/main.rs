@@ -16,6 +16,7 @@ mod bad_input;
 mod command_line;
 mod consent;
 mod console;
+mod every_runbook;
 mod isolate;
 mod journal;
 mod journal_crash;
