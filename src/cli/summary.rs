@@ -192,7 +192,9 @@ fn record(out: &mut String, report: &RunReport) {
     let journal = &report.journal;
     let state = match (journal.verified, journal.anchored) {
         (false, _) => "DOES NOT VERIFY",
-        (true, false) => "verifies; unsigned by a person; not anchored outside this machine",
+        (true, false) => {
+            "verifies; unsigned by a person; not proved to be anchored outside this machine"
+        }
         (true, true) => "verifies and is anchored",
     };
     let _ = writeln!(out, "Record: {} entries, {state}", journal.entries);
@@ -207,7 +209,12 @@ fn record(out: &mut String, report: &RunReport) {
         })
         .collect();
     if !receipts.is_empty() {
-        let _ = writeln!(out, "Receipts: {}", receipts.join(", "));
+        // A receipt inside the record proves nothing; what it cites does.
+        let _ = writeln!(
+            out,
+            "Anchors: receipts {}; proved by azir journal verify with --tsa-ca or --earlier-checkpoint",
+            receipts.join(", ")
+        );
     }
     for missing in &journal.unvouched {
         let _ = writeln!(out, "{missing}");

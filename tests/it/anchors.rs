@@ -468,7 +468,7 @@ fn a_run_anchors_itself_and_says_so() {
     let last = last_checkpoint(&run_dir);
     let name = last.file_name().unwrap().to_str().unwrap();
     let path = format!("/ir-evidence/IR-1/{run}/anchor/{name}");
-    let written = azir.writes();
+    let written = azir.all_writes();
     assert!(
         written.iter().any(|write| write.ends_with(&path)),
         "{written:?}"

@@ -464,6 +464,37 @@ fn an_authority_that_is_not_there_is_a_gap_with_a_name_and_stops_nothing() {
 }
 
 #[test]
+fn what_is_configured_is_read_before_anything_is_sent_and_said() {
+    let azir = Azir::new();
+    for (lines, words) in [
+        ("time_stamps = [\"ftp://tsa.example/\"]", "http or https"),
+        ("time_stamps = [\"a\", \"b\", \"c\"]", "3 authorities"),
+        (
+            "time_stamp = [\"http://tsa.example/\"]",
+            "write time_stamps for time_stamp",
+        ),
+    ] {
+        azir.configure(lines);
+        let done = azir.run(&["isolate-vm", "vm-app-01", "--yes"]);
+        assert_eq!(done.code, 2, "{lines}: {}", done.stderr);
+        assert!(done.stderr.contains(words), "{lines}: {}", done.stderr);
+        assert_eq!(azir.run(&["doctor"]).code, 1, "{lines}");
+    }
+    assert!(azir.all_writes().is_empty());
+    azir.configure("time_stamps = [\"http://127.0.0.1:1/\"]\ntime_stamp_roots = \"roots.pem\"");
+    let (code, plan) = azir.json(&["isolate-vm", "vm-app-01", "--plan"]);
+    assert_eq!(code, 0, "{plan}");
+    assert!(
+        plan.to_string().contains("stamped once, not twice"),
+        "{plan}"
+    );
+    // Paths in the file are beside the file.
+    let roots = azir.home.path().join("roots.pem");
+    let doctor = azir.run(&["doctor"]).stdout;
+    assert!(doctor.contains(&roots.display().to_string()), "{doctor}");
+}
+
+#[test]
 #[ignore = "needs openssl"]
 fn a_real_authority_is_judged_under_the_roots_given_and_by_openssl() {
     let authority = Arc::new(Authority::new());

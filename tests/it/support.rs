@@ -109,8 +109,14 @@ impl Azir {
             .unwrap()
     }
 
-    /// Returns the writes that reached the lab, as `METHOD path`.
+    /// Returns the writes that reached the lab, as `METHOD path`; less those that anchor the record of it all.
     pub(crate) fn writes(&self) -> Vec<String> {
+        let all = self.all_writes().into_iter();
+        all.filter(|write| !write.contains("/anchor/")).collect()
+    }
+
+    /// Returns every write that reached the lab, as `METHOD path`.
+    pub(crate) fn all_writes(&self) -> Vec<String> {
         self.lab
             .requests()
             .into_iter()

@@ -86,7 +86,7 @@ fn the_plan_and_the_doctor_say_what_the_container_is_worth() {
             doctor.stdout
         );
     }
-    assert!(azir.writes().is_empty());
+    assert!(azir.all_writes().is_empty());
 }
 
 #[test]
@@ -154,7 +154,7 @@ fn an_exercise_that_would_write_to_the_vault_of_production_is_refused_before_any
             assert!(message.contains("profile prod"), "{message}");
         }
     }
-    assert!(azir.writes().is_empty());
+    assert!(azir.all_writes().is_empty());
     assert!(!azir.home.path().join("cases").exists() || azir.run(&["list"]).stdout.is_empty());
     // With a container of its own it goes on.
     let exercise = "[profiles.quarterly]\ntabletop = true\nvault = { account = \"stforensicirprodweu\", container = \"ir-unlocked\" }\n";
@@ -166,7 +166,7 @@ fn an_exercise_that_would_write_to_the_vault_of_production_is_refused_before_any
     let (code, report) = azir.json(&["isolate-vm", "vm-app-01", "--yes", "--profile", "quarterly"]);
     assert_eq!(code, 0, "{report}");
     assert!(
-        azir.writes()
+        azir.all_writes()
             .iter()
             .all(|write| !write.contains("/ir-evidence/"))
     );

@@ -7,7 +7,6 @@
 use std::collections::BTreeMap;
 use std::io::{Read, Seek, SeekFrom};
 use std::path::PathBuf;
-use std::time::Duration;
 
 use async_trait::async_trait;
 use serde_json::{Value, json};
@@ -21,8 +20,6 @@ use crate::evidence::vault as protocol;
 
 /// The largest block that every version of the service takes.
 const BLOCK: u64 = 4 * 1024 * 1024;
-/// No attempt begins later than this after the first; the witness is asked again.
-const PATIENCE: Duration = Duration::from_secs(60);
 
 /// The local bytes that a blob is to hold.
 pub(super) enum Content {
@@ -59,7 +56,7 @@ impl Content {
 
 /// A blob and what it is to become.
 pub(super) struct Append<'a> {
-    client: Client,
+    client: &'a Client,
     url: String,
     content: &'a Content,
     /// How many bytes it is to hold.
@@ -67,9 +64,9 @@ pub(super) struct Append<'a> {
 }
 
 impl<'a> Append<'a> {
-    pub(super) fn new(client: &Client, url: String, content: &'a Content, target: u64) -> Self {
+    pub(super) fn new(client: &'a Client, url: String, content: &'a Content, target: u64) -> Self {
         Self {
-            client: client.giving_up_after(PATIENCE),
+            client,
             url,
             content,
             target,

@@ -8,6 +8,7 @@
 use std::collections::BTreeMap;
 use std::path::Path;
 use std::sync::Arc;
+use std::time::Duration;
 
 use async_trait::async_trait;
 use serde_json::{Value, json};
@@ -23,6 +24,9 @@ use crate::engine::profile::Vault;
 use crate::engine::vault::VaultPlace;
 use crate::evidence::vault as protocol;
 use crate::journal::format::checkpoint_name;
+
+/// No attempt begins later than this after the first; the witness is asked again.
+const PATIENCE: Duration = Duration::from_secs(60);
 
 /// The vault's container, as a witness.
 pub struct Worm {
@@ -44,7 +48,9 @@ impl Worm {
     /// Anchors in the container that a profile names; asks nobody yet.
     pub fn new(client: &Client, clock: &Arc<dyn Clock>, vault: &Vault) -> Self {
         Self {
-            client: client.with_priority(Priority::Collect),
+            client: client
+                .with_priority(Priority::Collect)
+                .giving_up_after(PATIENCE),
             clock: Arc::clone(clock),
             vault: vault.clone(),
             known: Mutex::default(),
