@@ -464,6 +464,22 @@ fn an_authority_that_is_not_there_is_a_gap_with_a_name_and_stops_nothing() {
 }
 
 #[test]
+fn an_authority_that_never_answers_holds_up_nothing_but_the_end() {
+    let silent = Served::new(|_| None);
+    let azir = Azir::new();
+    azir.configure(&format!("time_stamps = [{:?}]", silent.url));
+    let (code, report) = azir.json(&["isolate-vm", "vm-app-01", "--yes", "--incident", "IR-1"]);
+    assert_eq!(code, 0, "{report}");
+    assert_eq!(report["status"], "contained_residual");
+    let missing = &report["journal"]["unvouched"][0];
+    assert_eq!(missing["witness"], "tsa", "{report}");
+    let why = missing["why"].as_str().unwrap();
+    assert!(why.contains("no whole answer within 7 s"), "{why}");
+    // One request at a time, and no flood of them: on the way, at the end, and after 20 s between.
+    assert!((2..=3).contains(&silent.count()), "{}", silent.count());
+}
+
+#[test]
 fn what_is_configured_is_read_before_anything_is_sent_and_said() {
     let azir = Azir::new();
     for (lines, words) in [
