@@ -17,6 +17,7 @@ mod live;
 mod meaning;
 mod out;
 mod plan;
+mod prose;
 mod record;
 mod refusal;
 mod shelf;

@@ -204,19 +204,30 @@ fn a_log_without_a_row_is_not_called_clean() {
 }
 
 #[test]
-fn a_foreign_operation_address_is_not_polled() {
-    let azir = Azir::with(
-        "faults: [{method: PUT, path: /networkInterfaces/, do: foreign-location}]",
-        |_| {},
+fn a_foreign_operation_address_is_not_polled_and_the_resource_itself_is_asked() {
+    const SCRIPT: &str = "faults: [{method: PUT, path: /networkInterfaces/, do: foreign-location}]";
+    let azir = Azir::with(SCRIPT, |_| {});
+    let (code, report) = azir.json(&["isolate-vm", "vm-app-01", "--incident", "IR-1", "--yes"]);
+    assert_eq!(code, 0, "{report}");
+    let journal = azir.run(&["journal", "export", "last"]).stdout;
+    assert!(
+        journal.contains("evil.example"),
+        "what was refused is on record"
     );
+    let reconciled = journal
+        .lines()
+        .filter(|line| {
+            line.contains("\"type\":\"action.reconcile\"") && line.contains("\"found\":\"yes\"")
+        })
+        .count();
+    assert_eq!(reconciled, 1);
+
+    // An operation that has not ended shows nothing: then nothing is claimed.
+    let azir = Azir::with(SCRIPT, |options| options.lro = 1.0);
     let (code, report) = azir.json(&["isolate-vm", "vm-app-01", "--incident", "IR-1", "--yes"]);
     assert_eq!(code, 3, "{report}");
-    assert!(
-        report["targets"][0]["error"]["message"]
-            .as_str()
-            .unwrap()
-            .contains("evil.example")
-    );
+    let error = report["targets"][0]["error"]["message"].to_string();
+    assert!(error.contains("evil.example"), "{error}");
 }
 
 #[test]
