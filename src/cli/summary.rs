@@ -324,9 +324,10 @@ fn record(out: &mut String, report: &RunReport) {
     let journal = &report.journal;
     let state = match (journal.verified, journal.anchored) {
         (false, _) => "DOES NOT VERIFY",
-        (true, false) => {
-            "verifies; unsigned by a person; not proved to be anchored outside this machine"
+        (true, false) if journal.receipts.is_empty() => {
+            "verifies; unsigned by a person; not anchored outside this machine"
         }
+        (true, false) => "verifies; unsigned by a person; anchored as far as receipts go",
         (true, true) => "verifies and is anchored",
     };
     // Writing to a String cannot fail.
