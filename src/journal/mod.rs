@@ -3,6 +3,7 @@
 //! [`spec`] is normative. [`writer`] keeps the record, [`reader`] reads it, [`status`] says what is unknown,
 //! [`verify`] proves it and shares nothing with the writer but the format's constants. Knows no cloud and no runbook.
 
+pub mod beside;
 mod checkpoint;
 pub mod disk;
 pub mod entry;

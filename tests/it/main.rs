@@ -5,6 +5,7 @@
     reason = "a test that cannot go on says where it stopped; counts are printed for the README"
 )]
 
+mod anchors;
 mod architecture;
 mod azure_lists;
 mod azure_operations;
@@ -32,6 +33,7 @@ mod killed;
 mod lab;
 mod lab_blob;
 mod lab_compute;
+mod lab_immutability;
 mod lab_network;
 mod lab_records;
 mod lab_rights;
@@ -41,8 +43,10 @@ mod lab_wire;
 mod requests_sent;
 mod restore_point;
 mod runbook_format;
+mod stamps;
 mod support;
 mod vault;
+mod vault_worth;
 
 /// A file that nobody names here would never run.
 #[test]

@@ -4,6 +4,7 @@
 //! signatures. Reads each file once, in pieces, so that memory does not grow with the log, and reports every
 //! finding. Knows no cloud, no runbook, and takes no word of the record for granted. Start at [`verify`].
 
+mod answer;
 mod checkpoint;
 mod der;
 mod evidence;
@@ -24,6 +25,7 @@ mod sshsig;
 mod stamp;
 mod verdict;
 
+pub use answer::{BadStamp, Stamp, can_read_roots, has_chain, stamp_of};
 pub use finding::{Finding, Level};
 pub use proof::{PROOF_LIMIT, ProofReport, check_proof};
 pub use signatures::{Stamp, Vouching};
