@@ -6,6 +6,7 @@ mod args;
 mod ask;
 mod config;
 mod connect;
+mod cores;
 mod dispatch;
 mod doctor;
 mod execute;
@@ -50,5 +51,6 @@ impl Output {
 
 /// Runs the command line of this process.
 pub fn main() -> ExitCode {
+    cores::refuse();
     ExitCode::from(dispatch::main())
 }

@@ -11,6 +11,8 @@ mod files;
 mod finding;
 mod line;
 mod meaning;
+#[doc(hidden)]
+pub mod parsers;
 mod pieces;
 mod root;
 mod run_start;
