@@ -143,6 +143,37 @@ pub(crate) fn sealed_run(parent: &Path, seed: u64) -> PathBuf {
     run_dir
 }
 
+/// Writes a run whose writer was cut off in its third line, with one intent open; returns its folder.
+pub(crate) fn torn_run(parent: &Path, name: &str) -> PathBuf {
+    let run_dir = parent.join(name);
+    wait(async {
+        let writer = Writer::create(&run_dir, start(), deps(Arc::new(RealDisk), 1)).unwrap();
+        writer.append_durable(intent(1)).await.unwrap();
+    });
+    let segment = run_dir.join("seg-000001.jsonl");
+    let mut bytes = std::fs::read(&segment).unwrap();
+    bytes.extend_from_slice(b"{\"_hash\":\"torn");
+    std::fs::write(&segment, &bytes).unwrap();
+    run_dir
+}
+
+/// Continues such a run to its seal.
+pub(crate) fn resumed(run_dir: &Path) {
+    let writer = Writer::open_session(run_dir, again(), deps(Arc::new(RealDisk), 2)).unwrap();
+    wait(async {
+        for (kind, data) in [
+            (
+                "action.reconcile",
+                json!({"intent": 1, "found": "yes", "how": "read back"}),
+            ),
+            ("note", json!({})),
+        ] {
+            writer.append(entry(kind, data)).await.unwrap();
+        }
+        writer.seal(Map::new()).await.unwrap();
+    });
+}
+
 /// A person's key, the same for the same seed.
 pub(crate) fn person(seed: u8) -> PrivateKey {
     PrivateKey::new(

@@ -11,7 +11,7 @@ use crate::journal_kit::{
 };
 
 /// A time-stamp authority under a root of its own.
-struct Authority {
+pub(crate) struct Authority {
     folder: tempfile::TempDir,
 }
 
@@ -26,7 +26,7 @@ ess_cert_id_alg = sha256
 ";
 
 impl Authority {
-    fn new() -> Self {
+    pub(crate) fn new() -> Self {
         let authority = Self {
             folder: tempfile::tempdir().unwrap(),
         };
@@ -37,13 +37,13 @@ impl Authority {
             "extendedKeyUsage=critical,timeStamping\nkeyUsage=digitalSignature\n",
         )
         .unwrap();
-        authority.openssl("req -x509 -newkey rsa:2048 -nodes -keyout ca.key -out ca.pem -subj /CN=root -days 3650");
+        authority.openssl("req -x509 -newkey rsa:2048 -nodes -keyout ca.key -out ca.pem -subj /CN=root -days 36500");
         authority.openssl("req -newkey rsa:2048 -nodes -keyout tsa.key -out tsa.csr -subj /CN=tsa");
-        authority.openssl("x509 -req -in tsa.csr -CA ca.pem -CAkey ca.key -CAcreateserial -days 3650 -extfile ext -out tsa.pem");
+        authority.openssl("x509 -req -in tsa.csr -CA ca.pem -CAkey ca.key -CAcreateserial -days 36500 -extfile ext -out tsa.pem");
         authority
     }
 
-    fn path(&self, name: &str) -> PathBuf {
+    pub(crate) fn path(&self, name: &str) -> PathBuf {
         self.folder.path().join(name)
     }
 
@@ -60,7 +60,7 @@ impl Authority {
         );
     }
 
-    fn stamp(&self, file: &Path) -> Vec<u8> {
+    pub(crate) fn stamp(&self, file: &Path) -> Vec<u8> {
         fs::copy(file, self.path("data")).unwrap();
         self.openssl("ts -query -data data -sha256 -cert -out request.tsq");
         self.openssl("ts -reply -config tsa.cnf -section tsa -queryfile request.tsq -signer tsa.pem -inkey tsa.key -chain ca.pem -out reply.tsr");

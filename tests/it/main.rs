@@ -25,6 +25,7 @@ mod journal_kit;
 mod journal_power;
 mod journal_stamp;
 mod journal_tamper;
+mod journal_vectors;
 mod journal_writer;
 mod killed;
 mod lab;
