@@ -156,6 +156,37 @@ fn every_stamped_vector_has_the_verdict_of_the_table() {
 }
 
 #[test]
+#[ignore = "needs ssh-keygen"]
+fn ssh_keygen_accepts_the_signatures_of_the_good_record() {
+    let sealed = vectors().join("good/sealed");
+    let line = fs::read_to_string(sealed.join("seg-000001.jsonl")).unwrap();
+    let first: serde_json::Value = serde_json::from_str(line.lines().next().unwrap()).unwrap();
+    let key = first["data"]["session_key"].as_str().unwrap();
+    let folder = tempfile::tempdir().unwrap();
+    let session = folder.path().join("session");
+    fs::write(
+        &session,
+        format!("session namespaces=\"{NAMESPACE}\" {key}\n"),
+    )
+    .unwrap();
+    for (signers, who, end) in [
+        (&session, "session", "session.sig"),
+        (&vectors().join("outside/signers"), ALICE, "human.sig"),
+    ] {
+        let checkpoint = last_checkpoint(&sealed);
+        let status = std::process::Command::new("ssh-keygen")
+            .args(["-Y", "verify", "-n", NAMESPACE, "-I", who, "-f"])
+            .arg(signers)
+            .arg("-s")
+            .arg(checkpoint.with_extension(end))
+            .stdin(fs::File::open(&checkpoint).unwrap())
+            .status()
+            .unwrap();
+        assert!(status.success(), "{who}");
+    }
+}
+
+#[test]
 fn every_lie_is_the_one_that_its_name_tells_and_in_the_table() {
     let write = std::env::var_os("AZIR_WRITE_VECTORS").is_some();
     if write && !vectors().join("good").exists() {
