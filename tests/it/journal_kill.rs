@@ -12,7 +12,7 @@ use azir::journal::{JournalError, Writer};
 use serde_json::{Map, json};
 
 use crate::journal_kit::{
-    FailingDisk, Fault, again, deps, entry, inside, intent, result, start, wait,
+    FailingDisk, Fault, again, deps, entry, inside, intent, result, sound, start, wait,
 };
 
 /// What the child is told: a folder, and a part to play.
@@ -129,7 +129,7 @@ fn killed_at(run_dir: &Path, what: &str, at: usize) -> (u64, bool) {
 
 fn continued(run_dir: &Path, when: &str) {
     let open = inside(run_dir).open;
-    let writer = Writer::open_session(run_dir, again(), deps(Arc::new(RealDisk), 3))
+    let writer = Writer::open_session(run_dir, again(), deps(sound(), 3))
         .unwrap_or_else(|error| panic!("{when}: {error}"));
     wait(async {
         for intent in open {
@@ -154,8 +154,7 @@ fn a_process_killed_at_any_call_keeps_what_it_promised() {
             let run_dir = folder.path().join("run");
             if what == "resume" {
                 wait(async {
-                    let writer =
-                        Writer::create(&run_dir, start(), deps(Arc::new(RealDisk), 1)).unwrap();
+                    let writer = Writer::create(&run_dir, start(), deps(sound(), 1)).unwrap();
                     writer.append_durable(intent(1)).await.unwrap();
                     writer.close().await.unwrap();
                 });

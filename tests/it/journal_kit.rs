@@ -373,6 +373,11 @@ pub(crate) struct FailingDisk {
     pub(crate) calls: Arc<Mutex<Vec<&'static str>>>,
 }
 
+/// A disk that does not fail, and saves the time that syncs take.
+pub(crate) fn sound() -> Arc<dyn Disk> {
+    Arc::new(FailingDisk::new(i64::MAX, Fault::Eio))
+}
+
 /// How a disk fails.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub(crate) enum Fault {
@@ -456,8 +461,9 @@ impl Disk for FailingDisk {
     }
 
     fn sync_folder(&self, path: &Path) -> io::Result<()> {
-        self.gate("sync_folder")?;
-        RealDisk.sync_folder(path)
+        // Nothing here loses its power, and only then a sync would tell.
+        let _ = path;
+        self.gate("sync_folder")
     }
 }
 
@@ -482,8 +488,7 @@ impl DiskFile for FailingFile {
     }
 
     fn sync(&mut self) -> io::Result<()> {
-        gate(&self.left, &self.calls, self.fault, "sync")?;
-        self.file.sync()
+        gate(&self.left, &self.calls, self.fault, "sync")
     }
 
     fn reserve(&mut self, end: u64, more: u64) -> io::Result<()> {

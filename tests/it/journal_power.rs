@@ -12,7 +12,7 @@ use azir::journal::Writer;
 use azir::journal::disk::{Disk, DiskFile, RealDisk};
 use serde_json::{Map, json};
 
-use crate::journal_kit::{again, deps, entry, inside, intent, result, start, wait};
+use crate::journal_kit::{again, deps, entry, inside, intent, result, sound, start, wait};
 
 /// One thing that happened, in order.
 #[derive(Clone, Debug)]
@@ -294,7 +294,7 @@ fn judge(run_dir: &Path, sent: Option<u64>) -> Option<String> {
             sent.unwrap_or_default()
         ));
     }
-    match Writer::open_session(run_dir, again(), deps(Arc::new(RealDisk), 7)) {
+    match Writer::open_session(run_dir, again(), deps(sound(), 7)) {
         Ok(writer) => {
             wait(writer.close()).unwrap();
             let report = inside(run_dir);
