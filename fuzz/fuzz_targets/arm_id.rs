@@ -15,6 +15,9 @@ fuzz_target!(|text: &str| {
     while let Some(id) = at {
         let (_, _) = (id.subscription(), id.resource_group());
         at = id.parent();
-        assert!(at.as_ref().is_none_or(|parent| parent.as_str().len() < id.as_str().len()));
+        assert!(
+            at.as_ref()
+                .is_none_or(|parent| parent.as_str().len() < id.as_str().len())
+        );
     }
 });

@@ -11,7 +11,10 @@ thread_local! {
 
 fuzz_target!(|text: &str| {
     let mut scope = Scope::new();
-    scope.set("vm", &json!({"id": "/subscriptions/s/resourceGroups/g", "tags": {"a": "b"}}));
+    scope.set(
+        "vm",
+        &json!({"id": "/subscriptions/s/resourceGroups/g", "tags": {"a": "b"}}),
+    );
     scope.set("list", &json!([1, "two", null, {"three": 3}]));
     scope.set("n", &json!(7));
     EXPRESSIONS.with(|expressions| {

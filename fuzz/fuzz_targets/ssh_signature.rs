@@ -11,5 +11,8 @@ const GOOD: [&[u8]; 2] = [
 ];
 
 fuzz_target!(|bytes: &[u8]| {
-    assert_eq!(parsers::ssh_signature(bytes, MESSAGE), GOOD.contains(&bytes));
+    assert_eq!(
+        parsers::ssh_signature(bytes, MESSAGE),
+        GOOD.contains(&bytes)
+    );
 });

@@ -169,6 +169,7 @@ fn engine(
         ask: Arc::new(terminal),
         halt: halted,
         tool: tool(),
+        witnesses: Vec::new(),
     };
     (engine, halt, live)
 }

@@ -27,7 +27,10 @@ mod step;
 mod target;
 mod undo;
 mod undo_item;
+mod undo_standing;
+mod undo_write;
 mod vault;
+mod witness;
 
 pub use error::EngineError;
 pub use request::{Ended, Mode, Responder, RunRequest, Selection, UndoRequest};

@@ -5,12 +5,14 @@
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
+use std::time::Duration;
 
 use serde::Serialize;
 use serde_json::{Map, Value, json};
 
 use super::error::{EngineError, chain};
 use super::failure::Failure;
+use super::witness::{Attendance, Missing};
 use crate::digest::Digest;
 use crate::evidence::Store;
 use crate::journal::{Actor, Entry, Writer, redact};
@@ -26,7 +28,12 @@ pub(crate) struct Recorder {
     random: Arc<dyn Random>,
     exhibit_prefix: String,
     exhibits: AtomicU32,
+    /// Taken when the session ends.
+    attendance: tokio::sync::Mutex<Attendance>,
 }
+
+/// How long the end of a session waits for a witness: a touch, or an authority far away, and no longer.
+const PATIENCE: Duration = Duration::from_secs(15);
 
 /// A citation of an evidence object.
 #[derive(Clone, Copy, Debug, Eq, PartialEq, Serialize)]
@@ -51,6 +58,7 @@ impl Recorder {
         store: Store,
         random: Arc<dyn Random>,
         exhibit_prefix: String,
+        attendance: Attendance,
     ) -> Self {
         Self {
             writer,
@@ -58,6 +66,7 @@ impl Recorder {
             random,
             exhibit_prefix,
             exhibits: AtomicU32::new(0),
+            attendance: tokio::sync::Mutex::new(attendance),
         }
     }
 
@@ -167,13 +176,14 @@ impl Recorder {
         format!("{}/E{number:04}", self.exhibit_prefix)
     }
 
-    /// Ends the session: everything on disk, a last checkpoint.
-    pub(crate) async fn close(&self) -> Result<(), EngineError> {
-        self.writer
-            .close()
-            .await
-            .map(|_| ())
-            .map_err(|error| EngineError::record(&error))
+    /// Ends the session: everything on disk, a last checkpoint, shown to every witness; returns who did not vouch.
+    pub(crate) async fn close(&self) -> Result<Vec<Missing>, EngineError> {
+        let mut attendance = self.attendance.lock().await;
+        attendance.pause(PATIENCE).await;
+        let closed = self.writer.close().await;
+        closed.map_err(|error| EngineError::record(&error))?;
+        let number = *self.writer.checkpoints().borrow();
+        Ok(attendance.last(number, PATIENCE).await)
     }
 }
 

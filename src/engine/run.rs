@@ -24,6 +24,7 @@ use super::schedule::{Part, Program};
 use super::step;
 use super::target::{Common, Target, phase_word};
 use super::vault::VaultPlace;
+use super::witness::{Attendance, Witness};
 use crate::azure::{Client, Identity};
 use crate::clock::Clock;
 use crate::evidence::Store;
@@ -61,6 +62,8 @@ pub struct Engine {
     pub halt: watch::Receiver<bool>,
     /// The program that acts: name, version and the digest of its binary where known.
     pub tool: Tool,
+    /// Who vouches for the record besides the session's key.
+    pub(crate) witnesses: Vec<Arc<dyn Witness>>,
 }
 
 /// The program that acts.
@@ -426,12 +429,14 @@ impl Engine {
         )
         .map_err(|error| EngineError::record(&error))?;
         let prefix = format!("{}/{run}", request.incident);
-        Ok(Arc::new(Recorder::new(
-            writer,
-            store,
-            Arc::clone(&self.random),
-            prefix,
-        )))
+        Ok(self.recorder(writer, store, prefix))
+    }
+
+    /// Returns the recorder of a session that has just begun, its witnesses beside it.
+    pub(crate) fn recorder(&self, writer: Writer, store: Store, prefix: String) -> Arc<Recorder> {
+        let attendance = Attendance::begin(&writer, &self.witnesses, &self.clock);
+        let random = Arc::clone(&self.random);
+        Arc::new(Recorder::new(writer, store, random, prefix, attendance))
     }
 
     fn tell_start(

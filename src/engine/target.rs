@@ -72,6 +72,8 @@ pub(crate) struct Tally {
     pub(crate) stopped: Option<Failure>,
     /// The step at which it stopped.
     pub(crate) stopped_at: String,
+    /// Failures that are no mere gaps and after which it went on.
+    pub(crate) went_on: usize,
     /// Failures of items that did not stop it, and steps left undone.
     pub(crate) left: Vec<(String, Failure)>,
     /// Checks that are false or unknown.
@@ -259,13 +261,20 @@ impl<'a> Target<'a> {
             // A poisoned writer is reported by the run itself.
             let _ = recorder.line("step", data).await;
             if step::writes(step) {
-                let next = format!(
-                    "azir {} {}",
-                    self.common.program.frames[0].runbook.name.value, self.name
-                );
+                let next = self.command();
                 let said = json!({"step": nodes[node].id, "target_index": self.index, "why": why, "next": next});
                 let _ = recorder.note("not_done", said).await;
             }
+        }
+    }
+
+    /// Returns what is typed to do this again; a runbook without targets stands for its own.
+    pub(crate) fn command(&self) -> String {
+        let runbook = &self.common.program.frames[0].runbook.name.value;
+        if *runbook == self.name {
+            format!("azir {runbook}")
+        } else {
+            format!("azir {runbook} {}", self.name)
         }
     }
 
@@ -312,6 +321,13 @@ impl<'a> Target<'a> {
             text: text.to_owned(),
         });
         Ok(())
+    }
+
+    /// Counts, records and tells a failure after which the target goes on.
+    pub(crate) async fn went_on(&self, node: usize, text: &str) -> Result<(), Failure> {
+        self.tally().went_on += 1;
+        self.say(node, &format!("FAILED, and the rest goes on: {text}"))
+            .await
     }
 
     /// Adds something that stays open.
@@ -364,7 +380,14 @@ impl<'a> Target<'a> {
         failure: Failure,
     ) -> Result<StepOutcome, Failure> {
         match (otherwise, failure.kind) {
-            (_, FailureKind::Record | FailureKind::Halted) | (Otherwise::Stop, _) => Err(failure),
+            (_, FailureKind::Record | FailureKind::Halted)
+            | (Otherwise::Stop, _)
+            // What a guard refuses is not a part that failed: nothing more is to be written.
+            | (Otherwise::Continue, FailureKind::Refused) => Err(failure),
+            (Otherwise::Continue, _) => {
+                self.went_on(node, &failure.message).await?;
+                Ok(StepOutcome::Failed)
+            }
             (Otherwise::Gap, _) => {
                 self.gap(node, item, &failure.message).await?;
                 Ok(StepOutcome::Failed)

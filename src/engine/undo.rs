@@ -18,7 +18,8 @@ use super::run::{Engine, finish};
 use super::schedule::Program;
 use super::siblings;
 use super::target::{Common, Target};
-use super::undo_item::{self, Change, Standing};
+use super::undo_item;
+use super::undo_standing::{Change, Standing};
 use crate::evidence::Store;
 use crate::journal::{self, RunStart, Writer, WriterDeps};
 use crate::runbook::model::Runbook;
@@ -265,12 +266,7 @@ impl Engine {
         let deps = WriterDeps::real(Arc::clone(&self.clock), Arc::clone(&self.random));
         let writer =
             Writer::create(&run_dir, start, deps).map_err(|error| EngineError::record(&error))?;
-        Ok(Arc::new(Recorder::new(
-            writer,
-            store,
-            Arc::clone(&self.random),
-            format!("{}/{run}", old.incident),
-        )))
+        Ok(self.recorder(writer, store, format!("{}/{run}", old.incident)))
     }
 }
 

@@ -43,6 +43,11 @@ impl Checkpoints {
         }
     }
 
+    /// Returns the number of the last one.
+    pub(crate) fn number(&self) -> u64 {
+        self.number
+    }
+
     /// Returns the size of the last one.
     pub(crate) fn size(&self) -> u64 {
         self.size

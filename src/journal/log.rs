@@ -163,6 +163,10 @@ impl Log {
         self.flushes
     }
 
+    pub(crate) fn checkpoint_number(&self) -> u64 {
+        self.checkpoints.number()
+    }
+
     /// Works jobs off until the session is closed or nobody holds the writer any more.
     pub(crate) fn serve(&mut self, queue: &mpsc::Receiver<Job>, shared: &Shared) {
         loop {
@@ -368,6 +372,12 @@ impl Log {
                 .extend(lost.lines().map(str::to_owned));
         }
         shared.flushes.store(self.flushes, Ordering::SeqCst);
+        let number = self.checkpoints.number();
+        shared.checkpoints.send_if_modified(|last| {
+            let newer = *last != number;
+            *last = number;
+            newer
+        });
     }
 
     fn state(&self) -> Result<Head, JournalError> {

@@ -9,7 +9,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError, mpsc};
 
 use serde_json::{Map, Value, json};
-use tokio::sync::oneshot;
+use tokio::sync::{oneshot, watch};
 use uuid::Uuid;
 
 use super::disk::{Disk, RealDisk};
@@ -167,6 +167,7 @@ pub(crate) struct Shared {
     session: Uuid,
     pub(crate) head: Mutex<Head>,
     pub(crate) flushes: AtomicU64,
+    pub(crate) checkpoints: watch::Sender<u64>,
     pub(crate) unwritten: Mutex<Vec<String>>,
 }
 
@@ -263,6 +264,7 @@ impl Writer {
             session,
             head: Mutex::new(log.head()),
             flushes: AtomicU64::new(log.flushes()),
+            checkpoints: watch::Sender::new(log.checkpoint_number()),
             unwritten: Mutex::new(Vec::new()),
         });
         let (jobs, queue) = mpsc::channel();
@@ -365,6 +367,11 @@ impl Writer {
     /// Returns how many times the segment was made durable.
     pub fn flushes(&self) -> u64 {
         self.shared.flushes.load(Ordering::SeqCst)
+    }
+
+    /// Returns the number of the last checkpoint, now and whenever there is a new one.
+    pub fn checkpoints(&self) -> watch::Receiver<u64> {
+        self.shared.checkpoints.subscribe()
     }
 
     /// Returns the lines that may not be on disk when it failed, to be shown.

@@ -26,6 +26,8 @@ const MACHINES: &[&str] = &[
     "2023-09-01",
 ];
 const NETWORK: &[&str] = &[
+    "2025-09-01",
+    "2025-07-01",
     "2025-01-01",
     "2024-07-01",
     "2024-05-01",
@@ -42,7 +44,13 @@ const RESOURCES: &[&str] = &[
     "2021-04-01",
     "2019-11-01",
 ];
-const STORAGE: &[&str] = &["2025-06-01", "2024-01-01", "2023-05-01", "2023-01-01"];
+const STORAGE: &[&str] = &[
+    "2025-08-01",
+    "2025-06-01",
+    "2024-01-01",
+    "2023-05-01",
+    "2023-01-01",
+];
 
 /// Types, and their versions.
 const TYPES: &[(&str, &[&str])] = &[
@@ -51,6 +59,11 @@ const TYPES: &[(&str, &[&str])] = &[
     ("microsoft.authorization/roleassignments", AUTHORIZATION),
     ("microsoft.authorization/roledefinitions", AUTHORIZATION),
     ("microsoft.compute/disks", DISKS),
+    ("microsoft.compute/restorepointcollections", MACHINES),
+    (
+        "microsoft.compute/restorepointcollections/restorepoints",
+        MACHINES,
+    ),
     ("microsoft.compute/snapshots", DISKS),
     ("microsoft.compute/virtualmachines", MACHINES),
     ("microsoft.insights/eventtypes/values", &["2015-04-01"]),
