@@ -238,10 +238,10 @@ impl Made<'_> {
                 forge.say("note", json!({}));
             }),
             "flipped-bit" => {
-                self.lines(|lines| lines[4] = lines[4].replacen("\"_hash\":\"", "\"_hash\":#", 1))
+                self.lines(|lines| lines[4] = lines[4].replacen("\"_hash\":\"", "\"_hash\":#", 1));
             }
             "edited-text" => {
-                self.lines(|lines| lines[8] = lines[8].replacen("\"all\"", "\"one\"", 1))
+                self.lines(|lines| lines[8] = lines[8].replacen("\"all\"", "\"one\"", 1));
             }
             "edited-and-hashed-again" => self.lines(|lines| {
                 let body =
@@ -303,20 +303,20 @@ impl Made<'_> {
                 fs::write(self.0.join(format!("evidence/{digest}")), "x").unwrap();
             }
             "signers-of-no-form" => {
-                fs::write(self.0.join("signers"), "alice ssh-ed25519 AAAA\n").unwrap()
+                fs::write(self.0.join("signers"), "alice ssh-ed25519 AAAA\n").unwrap();
             }
             "checkpoint-size-edited" => {
-                self.text("cp", |text| text.replacen("\n12\n", "\n13\n", 1))
+                self.text("cp", |text| text.replacen("\n12\n", "\n13\n", 1));
             }
             "checkpoint-time-edited" => {
-                self.text("cp", |text| text.replacen("time 2026", "time 2025", 1))
+                self.text("cp", |text| text.replacen("time 2026", "time 2025", 1));
             }
             "checkpoint-with-a-line-more" => self.text("cp", |text| text + "note x\n"),
             "checkpoint-with-a-zero" => {
-                self.text("cp", |text| text.replacen("\n12\n", "\n012\n", 1))
+                self.text("cp", |text| text.replacen("\n12\n", "\n012\n", 1));
             }
             "checkpoint-of-another-log" => {
-                self.text("cp", |text| text.replacen("IR-2026", "IR-2025", 1))
+                self.text("cp", |text| text.replacen("IR-2026", "IR-2025", 1));
             }
             "checkpoint-missing" => fs::remove_file(self.0.join("cp/000001.cp")).unwrap(),
             "checkpoint-replayed" => {
