@@ -18,6 +18,7 @@ mod live;
 mod meaning;
 mod out;
 mod plan;
+mod prose;
 mod record;
 mod refusal;
 mod shelf;
