@@ -47,9 +47,10 @@ impl ArmId {
     /// Returns the full type, as `Microsoft.Compute/virtualMachines` or `Microsoft.Network/virtualNetworks/subnets`.
     pub fn resource_type(&self) -> String {
         let segments: Vec<&str> = self.segments().collect();
-        let Some(at) = segments
-            .iter()
-            .rposition(|segment| segment.eq_ignore_ascii_case("providers"))
+        // Every other segment is a name, and a thing may be named "providers".
+        let Some(at) = (0..segments.len())
+            .step_by(2)
+            .rfind(|at| segments[*at].eq_ignore_ascii_case("providers"))
         else {
             return match segments.len() {
                 2 => "Microsoft.Resources/subscriptions".into(),
@@ -89,8 +90,13 @@ impl ArmId {
 
     fn after(&self, keyword: &str) -> Option<&str> {
         let mut segments = self.segments();
-        segments.find(|segment| segment.eq_ignore_ascii_case(keyword))?;
-        segments.next()
+        while let Some(kind) = segments.next() {
+            let name = segments.next();
+            if kind.eq_ignore_ascii_case(keyword) {
+                return name;
+            }
+        }
+        None
     }
 }
 
@@ -210,6 +216,20 @@ mod tests {
 
     const VM: &str =
         "/subscriptions/S1/resourceGroups/rg-app/providers/Microsoft.Compute/virtualMachines/vm-1";
+
+    #[test]
+    fn a_name_may_be_any_word() {
+        let group: ArmId = "/subscriptions/s/resourceGroups/providers".parse().unwrap();
+        assert_eq!(
+            group.resource_type(),
+            "Microsoft.Resources/subscriptions/resourceGroups"
+        );
+        let odd: ArmId = "/subscriptions/resourceGroups/resourceGroups/g/providers/A.B/c/providers"
+            .parse()
+            .unwrap();
+        assert_eq!(odd.resource_type(), "A.B/c");
+        assert_eq!(odd.resource_group(), Some("g"));
+    }
 
     #[test]
     fn arm_id_gives_its_parts_and_ignores_case() {

@@ -24,7 +24,7 @@ use super::cloud::Cloud;
 use super::error::{Error, chain};
 use super::http::Http;
 use crate::clock::Clock;
-use crate::secret::Secret;
+use crate::secret::{Secret, redact_text};
 
 /// Which kind of credential to use; absent: the first that the environment offers, in this order.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
@@ -237,7 +237,7 @@ impl TokenSource for SdkCredential {
             .get_token(&[scope], None)
             .await
             .map_err(|error| {
-                let message = chain(&error);
+                let message = redact_text(&chain(&error));
                 Error::Auth {
                     scope: scope.to_owned(),
                     aadsts: aadsts(&message),

@@ -2,6 +2,8 @@
 
 use serde_json::Value;
 
+use crate::secret::redact_text;
+
 /// Why a call did not succeed.
 #[derive(Clone, Debug, thiserror::Error)]
 pub enum Error {
@@ -194,10 +196,11 @@ pub(crate) fn service(
     } else {
         message
     };
+    // A careless gateway repeats the request, the token with it.
     Error::Service {
         status,
-        code,
-        message,
+        code: redact_text(&code),
+        message: redact_text(&message),
         request_id,
     }
 }
@@ -335,6 +338,16 @@ mod tests {
                 "html body Bad gateway /body /html",
             ),
             ("", "HTTP409", "the service answered 409"),
+            (
+                r#"{"error":{"code":"GatewayError","message":"got Authorization: Bearer CANARY and ?sig=CANARY&x=1"}}"#,
+                "GatewayError",
+                "got Authorization: Bearer *** and ?sig=***&x=1",
+            ),
+            (
+                "<html>bearer CANARY</html>",
+                "HTTP409",
+                "html bearer *** /html",
+            ),
         ] {
             assert_eq!(read(body), (code.to_owned(), message.to_owned()), "{body}");
         }

@@ -7,6 +7,7 @@ use url::Url;
 
 use super::error::{Error, envelope};
 use super::request::{Plane, Response};
+use crate::secret::redact_text;
 
 /// How an operation is followed.
 #[derive(Clone, Debug, Eq, PartialEq)]
@@ -141,7 +142,7 @@ fn of_state(state: &str, body: &Value, response: &Response) -> Progress {
     Progress::Failed(Error::Service {
         status: response.status,
         code,
-        message,
+        message: redact_text(&message),
         request_id: response.request_id(),
     })
 }

@@ -6,6 +6,7 @@ mod args;
 mod ask;
 mod config;
 mod connect;
+mod cores;
 mod custody_args;
 mod dispatch;
 mod doctor;
@@ -54,5 +55,6 @@ impl Output {
 
 /// Runs the command line of this process.
 pub fn main() -> ExitCode {
+    cores::refuse();
     ExitCode::from(dispatch::main())
 }

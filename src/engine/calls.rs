@@ -11,6 +11,7 @@ use super::recorder::{Cite, Recorder, object};
 use crate::azure::{Call, ClientNote, Effect, Observer, Outcome, OutcomeKind, Refused};
 use crate::digest::Digest;
 use crate::journal::redact;
+use crate::secret::redact_text;
 
 /// What the journal says of every call of one item.
 #[derive(Clone, Debug, Default)]
@@ -125,7 +126,7 @@ impl Calls {
             "outcome": outcome.kind.word(),
             "status": outcome.status,
             "error_code": outcome.error_code,
-            "message": outcome.message.as_deref().map(|text| cut(&redact::redact_text(text), 600)),
+            "message": outcome.message.as_deref().map(|text| cut(&redact_text(text), 600)),
             "request_id": outcome.request_id,
             "correlation_request_id": outcome.correlation_request_id,
             "server_date": outcome.server_date,

@@ -9,7 +9,15 @@ use super::writer::{JournalError, disk};
 /// The lock of a run, held until this is dropped or the process ends.
 #[derive(Debug)]
 pub(crate) struct Lock {
-    _file: File,
+    file: File,
+}
+
+impl Drop for Lock {
+    fn drop(&mut self) {
+        // Closing the file would not do: a child that is just being started has it open until it is another program.
+        // What cannot be unlocked is free when the last of them is gone.
+        let _ = self.file.unlock();
+    }
 }
 
 /// Takes the run's lock, and writes into it who has it.
@@ -33,7 +41,7 @@ pub(crate) fn lock(run_dir: &Path) -> Result<Lock, JournalError> {
     let _ = file
         .set_len(0)
         .and_then(|()| file.write_all(us().as_bytes()));
-    Ok(Lock { _file: file })
+    Ok(Lock { file })
 }
 
 fn us() -> String {

@@ -67,6 +67,8 @@ pub enum Fault {
     ExpiredToken,
     /// A claims challenge.
     ClaimsChallenge,
+    /// An error that repeats the caller's `Authorization` and sets a cookie, as a careless gateway does.
+    Echo,
     /// An operation fails.
     LroFailed,
     /// An operation never ends.

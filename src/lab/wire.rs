@@ -136,6 +136,17 @@ fn instead(rule: &Rule, ask: &Ask) -> Option<Reply> {
             );
             Some(reply.with("www-authenticate", challenge))
         }
+        Fault::Echo => {
+            let said = ask.header("authorization").unwrap_or_default();
+            let message = format!("The request with Authorization: {said} cannot be served.");
+            let code = rule.code.as_deref().unwrap_or("GatewayError");
+            let reply = arm_error(rule.status.unwrap_or(502), code, &message);
+            Some(
+                reply
+                    .with("set-cookie", format!("session={said}; Secure"))
+                    .with("x-ms-failure-cause", said),
+            )
+        }
         Fault::ClaimsChallenge => {
             // {"access_token":{"nbf":{"essential":true,"value":"1603742800"}}}
             let claims = "eyJhY2Nlc3NfdG9rZW4iOnsibmJmIjp7ImVzc2VudGlhbCI6dHJ1ZSwidmFsdWUiOiIxNjAzNzQyODAwIn19fQ";

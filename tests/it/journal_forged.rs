@@ -83,6 +83,96 @@ fn lines_with_right_hashes_that_break_the_form_are_errors() {
 }
 
 #[test]
+fn a_writer_with_every_key_cannot_sign_a_malformed_line_into_a_record() {
+    let folder = tempfile::tempdir().unwrap();
+    // The line itself; nothing else about the run is wrong, and everything about it is signed.
+    let judged = |what: usize, change: &dyn Fn(&mut Forge)| {
+        let mut forge = Forge::started();
+        forge.say("note", json!({"n": 1}));
+        change(&mut forge);
+        forge.say("note", json!({"n": 2}));
+        forge.say("seal", json!({"open_intents": []}));
+        let (run_dir, outside) = forge.signed(&folder.path().join(what.to_string()));
+        azir::journal::verify::verify(&run_dir, &outside)
+    };
+    let sound = judged(0, &|forge| {
+        forge.say("note", json!({"n": 0}));
+    });
+    assert_eq!(sound.exit_code, 0, "{sound:?}");
+    let mut tried = 0;
+    let mut refused = |change: &dyn Fn(&mut Forge)| {
+        tried += 1;
+        let report = judged(tried, change);
+        assert_eq!(report.exit_code, 1, "{tried}: {report:?}");
+        let named = report
+            .findings
+            .iter()
+            .any(|finding| finding.file == "seg-000001.jsonl" && finding.line == Some(3));
+        assert!(named, "{tried}: {report:?}");
+    };
+    for (member, value) in [
+        ("actor", json!({"human": {"upn": "a b"}})),
+        ("data", json!({"a": 1.5})),
+        ("data", json!({"Upper": 1})),
+        ("data", json!({"sha256": "ab".repeat(32), "size": -1})),
+        ("extra", json!(1)),
+        ("mono_us", json!(-1)),
+        ("nonce", json!("0")),
+        ("prev", json!("1".repeat(64))),
+        ("seq", json!(3)),
+        ("session", json!("00000000-0000-4000-8000-000000000002")),
+        ("time", json!("2026-02-30T00:00:00.000000Z")),
+        ("type", json!("run.start")),
+        ("type", json!("session.open")),
+        ("type", json!("seal")),
+        ("type", json!("Note")),
+    ] {
+        refused(&|forge| {
+            let mut members = forge.members("note", json!({}));
+            members[member] = value.clone();
+            let body = serde_json::to_string(&members).unwrap();
+            let body = azir::json::canonical(&members).unwrap_or(body);
+            forge.body(body.as_bytes());
+        });
+    }
+    for (from, to) in [
+        ("\"b\":1", "\"b\":1,\"b\":1"),
+        ("\"b\":1", "\"b\":01"),
+        ("\"b\":1", "\"b\":-0"),
+        ("\"b\":1", "\"b\":1e3"),
+        ("\"b\":1", "\"b\":9007199254740992"),
+        ("\"b\":1", "\"b\": 1"),
+        ("\"b\":1", "\"b\":\t1"),
+        ("\"a\":\"x\",\"b\":1", "\"b\":1,\"a\":\"x\""),
+        ("\"x\"", "\"\\u0078\""),
+        ("\"x\"", "\"\\ud800\""),
+        ("\"x\"", "\"\u{0}\""),
+        ("\"type\":\"note\"", "\"type\":\"note\",\"type\":\"note\""),
+    ] {
+        refused(&|forge| {
+            let body = azir::json::canonical(&forge.members("note", json!({"a": "x", "b": 1})));
+            forge.body(body.unwrap().replacen(from, to, 1).as_bytes());
+        });
+    }
+    for (kind, data) in [
+        ("action.intent", json!({})),
+        ("action.intent", json!({"client_request_id": "X"})),
+        ("action.result", json!({"intent": 1, "outcome": "ok"})),
+        ("action.reconcile", json!({"intent": 9, "found": "yes"})),
+        ("note", json!({"long": "y".repeat(65_536)})),
+        (
+            "note",
+            (0..33).fold(json!([]), |inner, _| json!({"d": inner})),
+        ),
+    ] {
+        refused(&|forge| {
+            forge.say(kind, data.clone());
+        });
+    }
+    println!("malformed lines signed with every key: {tried}, none undetected");
+}
+
+#[test]
 fn a_line_may_be_as_long_and_as_deep_as_it_says_and_no_more() {
     let long = |bytes: usize| {
         let mut forge = Forge::started();

@@ -11,6 +11,7 @@ use azir::journal::disk::{Disk, DiskFile, RealDisk};
 use azir::journal::verify::{Finding, Outside, Report, verify};
 use azir::journal::{Actor, Entry, JournalError, RunStart, SessionOpen, Writer, WriterDeps};
 use azir::random::SeededRandom;
+use base64::Engine as _;
 use serde_json::{Map, Value, json};
 use sha2::{Digest as _, Sha256};
 use ssh_key::private::{Ed25519Keypair, KeypairData};
@@ -140,6 +141,37 @@ pub(crate) fn sealed_run(parent: &Path, seed: u64) -> PathBuf {
         assert_eq!(writer.seal(Map::new()).await.unwrap().entries, 12);
     });
     run_dir
+}
+
+/// Writes a run whose writer was cut off in its third line, with one intent open; returns its folder.
+pub(crate) fn torn_run(parent: &Path, name: &str) -> PathBuf {
+    let run_dir = parent.join(name);
+    wait(async {
+        let writer = Writer::create(&run_dir, start(), deps(Arc::new(RealDisk), 1)).unwrap();
+        writer.append_durable(intent(1)).await.unwrap();
+    });
+    let segment = run_dir.join("seg-000001.jsonl");
+    let mut bytes = std::fs::read(&segment).unwrap();
+    bytes.extend_from_slice(b"{\"_hash\":\"torn");
+    std::fs::write(&segment, &bytes).unwrap();
+    run_dir
+}
+
+/// Continues such a run to its seal.
+pub(crate) fn resumed(run_dir: &Path) {
+    let writer = Writer::open_session(run_dir, again(), deps(Arc::new(RealDisk), 2)).unwrap();
+    wait(async {
+        for (kind, data) in [
+            (
+                "action.reconcile",
+                json!({"intent": 1, "found": "yes", "how": "read back"}),
+            ),
+            ("note", json!({})),
+        ] {
+            writer.append(entry(kind, data)).await.unwrap();
+        }
+        writer.seal(Map::new()).await.unwrap();
+    });
 }
 
 /// A person's key, the same for the same seed.
@@ -282,12 +314,51 @@ impl Forge {
         self.seq - 1
     }
 
+    /// Writes the log into a run folder as somebody who has every key: sealed, under a checkpoint that the
+    /// session's key and the responder's sign. Returns what is known outside, which is what 0 needs.
+    pub(crate) fn signed(&self, parent: &Path) -> (PathBuf, Outside) {
+        let run_dir = parent.join("run");
+        std::fs::create_dir_all(run_dir.join("cp")).unwrap();
+        std::fs::write(run_dir.join("seg-000001.jsonl"), &self.bytes).unwrap();
+        let leaves: Vec<[u8; 32]> = self
+            .bytes
+            .split_inclusive(|byte| *byte == b'\n')
+            .map(|line| Sha256::digest([b"{", &line[76..line.len() - 1]].concat()).into())
+            .collect();
+        let text = format!(
+            "{ORIGIN}\n{}\n{}\nchain {}\nfile seg-000001.jsonl {} {}\ntime 2026-01-02T03:04:05Z\n",
+            leaves.len(),
+            base64::engine::general_purpose::STANDARD.encode(root(&leaves)),
+            self.prev,
+            self.bytes.len(),
+            hex::encode(Sha256::digest(&self.bytes))
+        );
+        let cp = run_dir.join("cp/000001.cp");
+        std::fs::write(&cp, &text).unwrap();
+        std::fs::write(
+            cp.with_extension("session.sig"),
+            signature(&person(9), "azir-checkpoint-v1", text.as_bytes()),
+        )
+        .unwrap();
+        let outside = anchor(&run_dir, parent);
+        (run_dir, outside)
+    }
+
     /// Verifies the log as segment 1 of a run without checkpoints.
     pub(crate) fn verify(&self) -> Report {
         let folder = tempfile::tempdir().unwrap();
         std::fs::write(folder.path().join("seg-000001.jsonl"), &self.bytes).unwrap();
         inside(folder.path())
     }
+}
+
+/// The Merkle tree hash of RFC 6962 section 2.1, over leaves that are chain values.
+fn root(leaves: &[[u8; 32]]) -> [u8; 32] {
+    if let [leaf] = leaves {
+        return Sha256::digest([&[0][..], leaf].concat()).into();
+    }
+    let (left, right) = leaves.split_at(leaves.len().next_power_of_two() / 2);
+    Sha256::digest([&[1][..], &root(left), &root(right)].concat()).into()
 }
 
 pub(crate) fn run_start() -> Value {
@@ -305,6 +376,11 @@ pub(crate) struct FailingDisk {
     pub(crate) calls: Arc<Mutex<Vec<&'static str>>>,
 }
 
+/// A disk that does not fail, and saves the time that syncs take.
+pub(crate) fn sound() -> Arc<dyn Disk> {
+    Arc::new(FailingDisk::new(i64::MAX, Fault::Eio))
+}
+
 /// How a disk fails.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub(crate) enum Fault {
@@ -314,6 +390,8 @@ pub(crate) enum Fault {
     Enospc,
     /// Half of a write, then an error.
     Short,
+    /// Half of a write, then the end of the process.
+    Kill,
 }
 
 impl FailingDisk {
@@ -341,12 +419,21 @@ fn gate(
     if left.fetch_sub(1, Ordering::SeqCst) > 0 {
         return Ok(());
     }
+    if fault == Fault::Kill && call != "write" {
+        die();
+    }
     let kind = if fault == Fault::Enospc {
         io::ErrorKind::StorageFull
     } else {
         io::ErrorKind::Other
     };
     Err(io::Error::new(kind, format!("{fault:?} at {call}")))
+}
+
+/// Ends this process as `kill -9` does: nothing of it runs any more.
+fn die() -> ! {
+    let _ = rustix::process::kill_process(rustix::process::getpid(), rustix::process::Signal::KILL);
+    unreachable!("SIGKILL cannot be caught")
 }
 
 impl Disk for FailingDisk {
@@ -377,8 +464,9 @@ impl Disk for FailingDisk {
     }
 
     fn sync_folder(&self, path: &Path) -> io::Result<()> {
-        self.gate("sync_folder")?;
-        RealDisk.sync_folder(path)
+        // Nothing here loses its power, and only then a sync would tell.
+        let _ = path;
+        self.gate("sync_folder")
     }
 }
 
@@ -392,16 +480,18 @@ struct FailingFile {
 impl DiskFile for FailingFile {
     fn write(&mut self, bytes: &[u8]) -> io::Result<()> {
         let gate = gate(&self.left, &self.calls, self.fault, "write");
-        if gate.is_err() && self.fault == Fault::Short {
+        if gate.is_err() && matches!(self.fault, Fault::Short | Fault::Kill) {
             self.file.write(&bytes[..bytes.len() / 2])?;
+        }
+        if gate.is_err() && self.fault == Fault::Kill {
+            die();
         }
         gate?;
         self.file.write(bytes)
     }
 
     fn sync(&mut self) -> io::Result<()> {
-        gate(&self.left, &self.calls, self.fault, "sync")?;
-        self.file.sync()
+        gate(&self.left, &self.calls, self.fault, "sync")
     }
 
     fn reserve(&mut self, end: u64, more: u64) -> io::Result<()> {

@@ -16,7 +16,8 @@ use crate::clock::Clock;
 use crate::engine::calls::cut;
 use crate::engine::recorder::object;
 use crate::journal::format::checkpoint_name;
-use crate::journal::{Actor, Entry, Writer, redact};
+use crate::journal::{Actor, Entry, Writer};
+use crate::secret::redact_text;
 
 /// How long a witness that failed is left alone before it is asked again.
 const AGAIN: Duration = Duration::from_secs(20);
@@ -225,7 +226,7 @@ fn is_new(state: &Mutex<State>) -> bool {
 }
 
 fn missing(checkpoint: u64, kind: WitnessKind, why: &str) -> Entry {
-    let text = redact::redact_text(&cut(why, 600));
+    let text = redact_text(&cut(why, 600));
     Entry {
         kind: "note",
         actor: Actor::Azir,

@@ -12,6 +12,8 @@ mod files;
 mod finding;
 mod line;
 mod meaning;
+#[doc(hidden)]
+pub mod parsers;
 mod pieces;
 mod plain;
 mod proof;
@@ -25,7 +27,7 @@ mod sshsig;
 mod stamp;
 mod verdict;
 
-pub use answer::{BadStamp, Stamp, can_read_roots, has_chain, stamp_of};
+pub use answer::{BadStamp, Granted, can_read_roots, has_chain, stamp_of};
 pub use finding::{Finding, Level};
 pub use proof::{PROOF_LIMIT, ProofReport, check_proof};
 pub use signatures::{Stamp, Vouching};
