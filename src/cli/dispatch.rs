@@ -8,7 +8,7 @@ use clap::ArgMatches;
 
 use super::home::Home;
 use super::refusal::Refusal;
-use super::{args, doctor, execute, globals, out, record, shelf, tenant, usage};
+use super::{args, doctor, execute, globals, key, out, record, seal, shelf, tenant, usage};
 use crate::runbook::catalogue::Catalogue;
 
 /// Runs the command line of this process; returns its exit code.
@@ -51,7 +51,11 @@ fn dispatch(
         ("show", _) => record::show(own, &home?),
         ("journal", Some(("show", inner))) => record::journal_show(inner, &home?),
         ("journal", Some(("verify", inner))) => record::journal_verify(inner, home),
+        ("journal", Some(("seal", inner))) => seal::seal_run(inner, &home?),
+        ("journal", Some(("countersign", inner))) => seal::countersign_run(inner, &home?),
         ("journal", Some((_, inner))) => record::journal_export(inner, &home?),
+        ("key", Some((_, inner))) => key::set(inner, &home?),
+        ("key", None) => key::show(own, &home?),
         ("runbook", Some(("list", inner))) => Ok(shelf::list(inner, inner, catalogue)),
         ("runbook", Some(("show", inner))) => shelf::show(inner, catalogue),
         ("runbook", Some(("lint", inner))) => shelf::check(inner, inner, catalogue),

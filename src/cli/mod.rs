@@ -13,18 +13,23 @@ mod exit;
 mod globals;
 mod help;
 mod home;
+mod key;
 mod live;
 mod meaning;
 mod out;
+mod outside;
+mod passphrase;
 mod plan;
 mod record;
 mod refusal;
+mod seal;
 mod shelf;
 mod shown;
 mod summary;
 mod tenant;
 mod usage;
 mod view;
+mod witnesses;
 
 use std::process::ExitCode;
 
