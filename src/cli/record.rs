@@ -21,7 +21,7 @@ fn chosen(own: &ArgMatches, home: &Home) -> Result<PathBuf, Refusal> {
 
 /// Lists the runs of every case.
 pub(super) fn list(own: &ArgMatches, home: &Home) -> Result<u8, Refusal> {
-    let listing = cases::list(&home.cases());
+    let listing = cases::list(&home.cases(), |run_dir| outside::of(home, run_dir));
     let code = if listing.damaged() {
         Exit::Integrity.code()
     } else {
@@ -55,7 +55,7 @@ pub(super) fn list(own: &ArgMatches, home: &Home) -> Result<u8, Refusal> {
         // Writing to a String cannot fail.
         let _ = writeln!(
             text,
-            "{}  {:<20}  {:<18}  {:<20}  {}  {}",
+            "{}  {:<20}  {:<18}  {:<20}  {:<18}  {:<14}  {}",
             &line.run[..line.run.len().min(8)],
             line.started_at
                 .as_deref()
@@ -70,6 +70,13 @@ pub(super) fn list(own: &ArgMatches, home: &Home) -> Result<u8, Refusal> {
                 line.runbook
             },
             status,
+            if !line.verified {
+                "DOES NOT VERIFY"
+            } else if line.signed.is_empty() {
+                "unsigned"
+            } else {
+                "signed"
+            },
             targets.join(", ")
         );
     }
