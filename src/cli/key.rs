@@ -10,6 +10,7 @@ use super::config::{self, Config};
 use super::home::Home;
 use super::refusal::Refusal;
 use super::{Output, out, passphrase, shown};
+use crate::clock::{Clock, SystemClock};
 use crate::engine::profile::Profile;
 use crate::journal::person::{
     Agent, KeyError, KeyFile, KeyName, PATIENCE, PersonKey, PublicKey, signers,
@@ -244,7 +245,7 @@ pub(super) fn set(own: &ArgMatches, home: &Home) -> Result<u8, Refusal> {
     }
     home.prepare()?;
     let file = home.signers();
-    signers::add(&file, &owner, &found).map_err(|error| {
+    signers::add(&file, &owner, &found, SystemClock.now()).map_err(|error| {
         Refusal::usage(
             error.to_string(),
             format!("look at {}, or use another key", file.display()),

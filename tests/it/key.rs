@@ -1,5 +1,6 @@
 //! The responder's own key: where it lies, what is refused, and that nothing waits for it.
 
+use std::io::{Read, Write};
 use std::path::Path;
 use std::process::{Command, Stdio};
 
@@ -359,7 +360,7 @@ fn a_passphrase_is_asked_for_on_the_terminal_and_never_shown() {
     let azir = Azir::new();
     let key = azir.home.path().join("id");
     encrypted_key_file(&key, 1, "correct horse");
-    let typed = |words: &str| {
+    let typed = |words: &[&str]| {
         let own = azir.command(RUN);
         let line = format!("{} {}", env!("CARGO_BIN_EXE_azir"), RUN.join(" "));
         // A terminal of its own, typed into by this pipe.
@@ -373,20 +374,31 @@ fn a_passphrase_is_asked_for_on_the_terminal_and_never_shown() {
         let mut child = script
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())
-            .stderr(Stdio::piped())
+            .stderr(Stdio::null())
             .spawn()
             .unwrap();
         let mut keyboard = child.stdin.take().unwrap();
-        std::io::Write::write_all(&mut keyboard, words.as_bytes()).unwrap();
-        let output = child.wait_with_output().unwrap();
-        drop(keyboard);
-        String::from_utf8_lossy(&output.stdout).into_owned()
+        let mut screen = child.stdout.take().unwrap();
+        let mut shown = Vec::new();
+        // What is typed before the question is thrown away, so each answer waits for its own.
+        for word in words {
+            while !shown.ends_with(b"id: ") {
+                let mut byte = [0];
+                screen.read_exact(&mut byte).unwrap();
+                shown.push(byte[0]);
+            }
+            shown.push(b'#');
+            keyboard.write_all(word.as_bytes()).unwrap();
+        }
+        screen.read_to_end(&mut shown).unwrap();
+        child.wait().unwrap();
+        String::from_utf8_lossy(&shown).into_owned()
     };
-    let shown = typed("wrong\ncorrect horse\n");
+    let shown = typed(&["wrong\n", "correct horse\n"]);
     assert!(shown.contains("that is not its passphrase"), "{shown}");
     assert!(shown.contains(&format!("signed by {ALICE}")), "{shown}");
     assert!(!shown.contains("horse"), "{shown}");
-    let shown = typed("wrong\nwrong\nwrong\n");
+    let shown = typed(&["wrong\n", "wrong\n", "wrong\n"]);
     assert!(shown.contains("does not open"), "{shown}");
     assert!(shown.contains("unsigned by a person"), "{shown}");
 }

@@ -37,6 +37,7 @@ mod lab_signin;
 mod lab_support;
 mod lab_wire;
 mod runbook_format;
+mod seal;
 mod support;
 mod vault;
 
