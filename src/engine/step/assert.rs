@@ -25,6 +25,6 @@ pub(super) fn execute(item: &Item<'_>, assert: &Assert) -> Result<Acted, Failure
     );
     Err(match item.step.otherwise {
         Otherwise::Stop => failure.of_kind(FailureKind::Refused),
-        Otherwise::Gap | Otherwise::Say => failure,
+        Otherwise::Continue | Otherwise::Gap | Otherwise::Say => failure,
     })
 }
