@@ -4,13 +4,15 @@ use std::io::{Read, Write};
 use std::path::Path;
 use std::process::{Command, Stdio};
 
+use azir::journal::person::{KeyError, KeyFile};
+use azir::secret::Secret;
 use serde_json::{Value, json};
 
 use crate::agent_kit::{
     Agent, Held, Signs, encrypted_key_file, foreign_key_file, key_file, mode, signing, sk_blob,
     string,
 };
-use crate::journal_kit::{ALICE, person, signers_line};
+use crate::journal_kit::{ALICE, person, signature, signers_line};
 use crate::support::{Azir, Done, bare, done};
 
 const RUN: &[&str] = &[
@@ -178,6 +180,11 @@ fn every_checkpoint_of_a_run_bears_the_signature_and_the_summary_says_whose() {
     assert_eq!(listed[0]["signed"], journal["signed"]);
     assert_eq!(listed[0]["sealed"], json!(true));
     assert!(azir.run(&["list"]).stdout.contains(" signed "));
+    // A home that does not know the responder says by what the signature was judged.
+    std::fs::remove_file(azir.home.path().join("signers")).unwrap();
+    let shown = azir.run(&["show", "last"]).stdout;
+    let words = format!("signed by {ALICE} (by the run's own signers file)");
+    assert!(shown.contains(&words), "{shown}");
     let (_, doctor) = azir.json(&["doctor"]);
     let findings = doctor["findings"].as_array().unwrap();
     let of_key = findings
@@ -352,6 +359,30 @@ fn which_key_of_the_agent_must_be_clear() {
     );
     let config = std::fs::read_to_string(home.path().join("config.toml")).unwrap();
     assert!(config.contains(&format!("key = \"agent:{}\"", fingerprints[1])));
+}
+
+#[test]
+fn an_encrypted_key_opens_with_its_passphrase_and_no_other() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("id");
+    encrypted_key_file(&path, 1, "correct horse");
+    let file = KeyFile::read(&path).unwrap();
+    assert!(file.is_encrypted());
+    assert_eq!(
+        file.unlock(None).unwrap_err(),
+        KeyError::Locked(path.clone())
+    );
+    let wrong = file.unlock(Some(&Secret::new("wrong"))).unwrap_err();
+    assert_eq!(wrong, KeyError::Passphrase(path.clone()));
+    let key = file.unlock(Some(&Secret::new("correct horse"))).unwrap();
+    let made = key.sign(b"a checkpoint").unwrap();
+    // Ed25519 signs the same bytes in the same way, whoever writes the envelope.
+    assert_eq!(
+        made.armoured,
+        signature(&person(1), "azir-checkpoint-v1", b"a checkpoint")
+    );
+    assert_eq!(made.presence, None);
+    assert!(!format!("{file:?}{key:?}").contains(&hex::encode([1; 32])));
 }
 
 #[test]
