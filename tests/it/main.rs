@@ -37,6 +37,7 @@ mod lab_rights;
 mod lab_signin;
 mod lab_support;
 mod lab_wire;
+mod requests_sent;
 mod restore_point;
 mod runbook_format;
 mod seal;

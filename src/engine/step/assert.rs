@@ -17,11 +17,10 @@ pub(super) fn execute(item: &Item<'_>, assert: &Assert) -> Result<Acted, Failure
     let message = expressions
         .text(&assert.message, &item.scope)
         .map_err(failed)?;
-    let runbook = &item.target.common.program.frames[0].runbook.name.value;
     let failure = Failure::failed(
         "guard",
         message,
-        format!("azir {runbook} {} --plan", item.target.name),
+        format!("{} --plan", item.target.command()),
     );
     Err(match item.step.otherwise {
         Otherwise::Stop => failure.of_kind(FailureKind::Refused),
