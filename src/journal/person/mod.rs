@@ -2,7 +2,7 @@
 //!
 //! What the session's key signs proves that nothing was changed since; what a person signs says who answers for it.
 //! Knows keys, signatures and the two places where a secret may lie; asks nobody for a passphrase and waits for
-//! nobody longer than it is told to. Start reading at [`key`].
+//! nobody longer than it is told to. Start reading at [`PersonKey`].
 
 mod agent;
 mod countersign;
