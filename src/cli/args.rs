@@ -3,7 +3,7 @@
 
 use std::sync::{Arc, OnceLock};
 
-use clap::builder::PossibleValuesParser;
+use clap::builder::{PossibleValue, PossibleValuesParser};
 use clap::{Arg, ArgAction, Command, value_parser};
 
 use super::{globals, help};
@@ -192,7 +192,16 @@ fn own() -> Vec<Command> {
             .about("Print the JSON Schema of what --output json writes")
             .arg(
                 Arg::new("what")
-                    .value_parser(["run", "plan", "list", "show", "doctor"])
+                    .value_parser(PossibleValuesParser::new(
+                        ["run", "plan", "list", "show", "doctor"]
+                            .map(PossibleValue::new)
+                            .into_iter()
+                            .chain(
+                                // Kept for later commands; asking for them gets a sentence.
+                                ["status", "preflight"]
+                                    .map(|name| PossibleValue::new(name).hide(true)),
+                            ),
+                    ))
                     .required(true),
             ),
         Command::new("completions")

@@ -67,11 +67,11 @@ fn read_line() -> Option<String> {
 
 #[async_trait::async_trait]
 impl Ask for Terminal {
-    async fn confirm(&self, shown: &Plan) -> Option<bool> {
+    async fn confirm(&self, plan: &Plan) -> Option<bool> {
         if !self.there() {
             return None;
         }
-        out::talk(&plan::text(shown));
+        out::talk(&shown::block(&plan::text(plan, &out::reader())));
         let answer = self.prompt("Carry this out? Type yes: ").await?;
         Some(answer.eq_ignore_ascii_case("yes"))
     }

@@ -79,17 +79,30 @@ impl Config {
             return Ok((LAB.to_owned(), lab()));
         }
         if let Some(profile) = self.profiles.get(name) {
+            if let Some(unsound) = unsound(profile) {
+                return Err(Refusal::usage(
+                    format!("profile {name} of config.toml: {unsound}"),
+                    "edit config.toml, then azir doctor",
+                ));
+            }
             Ok((name.to_owned(), profile.clone()))
         } else {
-            let names: Vec<&str> = self
-                .profiles
-                .keys()
-                .map(String::as_str)
-                .chain([LAB])
-                .collect();
+            let mut names = self.profiles.keys().map(String::as_str);
+            let near = nearest(name, names.clone().chain([LAB]));
+            let there = match names.next() {
+                None => "config.toml has none, and lab is built in".to_owned(),
+                Some(first) => {
+                    let others: Vec<&str> = std::iter::once(first).chain(names).collect();
+                    format!("config.toml has {}, and lab is built in", others.join(", "))
+                }
+            };
+            let hint = near.map_or_else(
+                || "azir init, which writes a config.toml to begin with".to_owned(),
+                |near| format!("--profile {near}"),
+            );
             Err(Refusal::usage(
-                format!("there is no profile {name}; there are {}", names.join(", ")),
-                "azir doctor",
+                format!("there is no profile {name}: {there}"),
+                hint,
             ))
         }
     }
@@ -167,6 +180,41 @@ fn with(text: &str, profile: &str, members: &[(&str, &str)]) -> Result<String, S
     Ok(document.to_string())
 }
 
+/// Returns what in a profile cannot be meant: found tonight it would stop a run half way.
+fn unsound(profile: &Profile) -> Option<String> {
+    let no_uuid = |text: &&String| uuid::Uuid::parse_str(text).is_err();
+    if let Some(tenant) = profile.tenant.as_ref().filter(no_uuid) {
+        return Some(format!(
+            "tenant {tenant:?} is no id such as 00000000-0000-0000-0000-000000000000"
+        ));
+    }
+    if let Some(id) = profile.subscriptions.iter().flatten().find(no_uuid) {
+        return Some(format!(
+            "subscription {id:?} is no id such as 00000000-0000-0000-0000-000000000000"
+        ));
+    }
+    if let Some(range) = profile.bastion.iter().find(|range| !is_range(range)) {
+        return Some(format!(
+            "bastion {range:?} is no range such as 10.99.0.0/24"
+        ));
+    }
+    let vault = profile.vault.as_ref()?;
+    (vault.account.is_none() && vault.id.is_none())
+        .then(|| "vault names neither an account nor an id".to_owned())
+}
+
+fn is_range(text: &str) -> bool {
+    let Some((address, bits)) = text.split_once('/') else {
+        return false;
+    };
+    let most = match address.parse() {
+        Ok(std::net::IpAddr::V4(_)) => 32,
+        Ok(std::net::IpAddr::V6(_)) => 128,
+        Err(_) => return false,
+    };
+    bits.parse::<u8>().is_ok_and(|bits| bits <= most)
+}
+
 /// Returns an unknown key and the known one that was probably meant, from the parser's
 /// "unknown field `x`, expected one of `a`, `b`".
 fn meant(message: &str) -> Option<(&str, &str)> {
@@ -182,6 +230,14 @@ fn meant(message: &str) -> Option<(&str, &str)> {
 /// Returns the profile of the built-in lab.
 pub(super) fn lab() -> Profile {
     Profile {
+        subscriptions: Some(
+            [
+                "22222222-2222-4222-8222-222222222222",
+                "33333333-3333-4333-8333-333333333333",
+            ]
+            .map(str::to_owned)
+            .to_vec(),
+        ),
         bastion: vec!["10.99.0.0/24".to_owned()],
         regions: vec!["westeurope".to_owned()],
         snapshots: Some(Snapshots {

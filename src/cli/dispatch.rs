@@ -59,12 +59,12 @@ fn dispatch(
         ("runbook", Some(("list", inner))) => Ok(shelf::list(inner, inner, catalogue)),
         ("runbook", Some(("show", inner))) => shelf::show(inner, catalogue),
         ("runbook", Some(("lint", inner))) => shelf::check(inner, inner, catalogue),
-        ("runbook", Some(("new", inner))) => shelf::new(inner),
+        ("runbook", Some(("new", inner))) => shelf::new(inner, catalogue),
         ("runbook", _) => Ok(shelf::print_schema()),
         ("lab", Some((_, inner))) => tenant::serve(inner),
         ("init", _) => doctor::init(&home?),
         ("doctor", _) => doctor::doctor(own, &home?),
-        ("schema", _) => Ok(doctor::schema(own)),
+        ("schema", _) => doctor::schema(own),
         ("completions", _) => Ok(doctor::completions(own)),
         (runbook, _) => {
             let chosen = shelf::find(catalogue, runbook)?;

@@ -8,7 +8,7 @@ use super::config::{self, Config};
 use super::connect::{Place, connect};
 use super::home::Home;
 use super::refusal::Refusal;
-use super::{Output, key, out};
+use super::{Output, key, out, shown};
 
 /// What the doctor found.
 #[derive(Debug, JsonSchema, Serialize)]
@@ -109,7 +109,13 @@ pub(super) fn doctor(matches: &ArgMatches, home: &Home) -> Result<u8, Refusal> {
         },
         "",
     );
-    cloud(matches, home, &mut findings)?;
+    // Where the configuration cannot be read, nobody knows which cloud is meant.
+    let configured = findings
+        .iter()
+        .all(|finding| finding.what != "config" || finding.verdict != "fail");
+    if configured {
+        cloud(matches, home, &mut findings)?;
+    }
     let failed = findings.iter().any(|finding| finding.verdict == "fail");
     let diagnosis = Diagnosis {
         schema_version: 1,
@@ -118,9 +124,11 @@ pub(super) fn doctor(matches: &ArgMatches, home: &Home) -> Result<u8, Refusal> {
     if Output::of(matches) == Output::Human {
         let mut text = String::new();
         for finding in &diagnosis.findings {
+            // What has several lines stands below its first.
+            let said = shown::block(&finding.text).replace('\n', "\n               ");
             text.push_str(&format!(
-                "{:<5} {:<8} {}\n",
-                finding.verdict, finding.what, finding.text
+                "{:<5} {:<8} {said}\n",
+                finding.verdict, finding.what
             ));
             if !finding.next.is_empty() {
                 text.push_str(&format!("               next: {}\n", finding.next));
@@ -162,7 +170,10 @@ fn cloud(matches: &ArgMatches, home: &Home, findings: &mut Vec<Finding>) -> Resu
                     "cloud",
                     "fail",
                     refusal.message,
-                    "check the network, and --cloud or AZIR_CLOUD",
+                    match refusal.hint.as_str() {
+                        "" | "azir doctor" => "check the network, and --cloud or AZIR_CLOUD",
+                        hint => hint,
+                    },
                 );
             }
         };
@@ -206,7 +217,11 @@ fn cloud(matches: &ArgMatches, home: &Home, findings: &mut Vec<Finding>) -> Resu
             Ok(count) => add(
                 "access",
                 if count == 0 { "warn" } else { "ok" },
-                format!("{count} subscriptions are visible"),
+                if count == 1 {
+                    "1 subscription is visible".to_owned()
+                } else {
+                    format!("{count} subscriptions are visible")
+                },
                 if count == 0 {
                     "ask for a role on the subscriptions to protect"
                 } else {
@@ -248,8 +263,13 @@ pub(super) fn init(home: &Home) -> Result<u8, Refusal> {
         .open(&path)
         .and_then(|mut file| std::io::Write::write_all(&mut file, config::TEMPLATE.as_bytes()))
         .map_err(|error| {
+            let why = if error.kind() == std::io::ErrorKind::AlreadyExists {
+                "is there already and is not overwritten".to_owned()
+            } else {
+                format!("cannot be written: {error}")
+            };
             Refusal::usage(
-                format!("{}: {error}", path.display()),
+                format!("{} {why}", path.display()),
                 "azir doctor, to see what is in force",
             )
         })?;
@@ -259,15 +279,21 @@ pub(super) fn init(home: &Home) -> Result<u8, Refusal> {
 }
 
 /// Prints the JSON Schema of an output.
-pub(super) fn schema(own: &ArgMatches) -> u8 {
+pub(super) fn schema(own: &ArgMatches) -> Result<u8, Refusal> {
     let schema = match own.get_one::<String>("what").map(String::as_str) {
+        Some(later @ ("status" | "preflight")) => {
+            return Err(Refusal::usage(
+                format!("azir {later} is not in this version, so nothing has its shape yet"),
+                "azir schema show, for how a run stands; azir schema plan, for its preflight",
+            ));
+        }
         Some("plan") => schemars::schema_for!(crate::engine::plan::Plan),
         Some("list") => schemars::schema_for!(Vec<crate::report::cases::RunLine>),
         Some("doctor") => schemars::schema_for!(Diagnosis),
         _ => schemars::schema_for!(crate::report::model::RunReport),
     };
     out::result(&serde_json::to_string_pretty(&schema).unwrap_or_default());
-    0
+    Ok(0)
 }
 
 /// Says how a shell completes azir's commands.

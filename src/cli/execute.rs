@@ -45,26 +45,38 @@ pub(super) fn run(
     let place = Place::of(own)?;
     home.prepare()?;
     let case = home.cases().join(asked.incident.as_str());
-    runtime()?.block_on(async {
+    let command = format!("azir {} ", chosen.runbook.name.value);
+    let ended = runtime()?.block_on(async {
         let connection = connect(&place, home, &case).await?;
         let responder = responder(own, &connection).await;
         let (engine, halt, live) = engine(own, &connection, catalogue, home, &responder);
         live.detected(asked.detected_at);
-        let named = own.get_one::<String>("incident").is_some();
-        let incident = asked.incident.clone();
+        if own.get_one::<String>("incident").is_none() {
+            live.unnamed(&asked.incident);
+        }
         let request = request(own, responder, chosen, asked);
         if own.get_flag("plan") {
             let plan = settle(engine.plan(&request), &live, halt).await?;
             return Ok(show_plan(&plan, output));
         }
-        if output == Output::Human && !named {
-            out::line(&format!(
-                "no incident was named; this is {incident} (name it with --incident)"
-            ));
-        }
         let ended = settle(engine.run(request), &live, halt).await?;
         finish(&ended, output, home)
+    });
+    ended.map_err(|refusal| Refusal {
+        hint: same_place(&refusal.hint, &command, own.get_flag("lab")),
+        ..refusal
     })
+}
+
+/// Returns a hint whose command acts where the refused one did: in the lab, not in the tenant.
+fn same_place(hint: &str, command: &str, lab: bool) -> String {
+    if !lab || !hint.starts_with(command) || hint.contains("--help") {
+        return hint.to_owned();
+    }
+    match hint.split_once(", ") {
+        Some((typed, why)) => format!("{typed} --lab, {why}"),
+        None => format!("{hint} --lab"),
+    }
 }
 
 /// Undoes a run.
@@ -77,6 +89,17 @@ pub(super) fn undo(
     let run_dir = home.run(own.get_one::<String>("run").map_or("last", String::as_str))?;
     let choices = meaning::choices(own)?;
     let start = started(&run_dir).map_err(|error| Refusal::integrity(&error))?;
+    if let Some(of) = &start.of {
+        return Err(Refusal::usage(
+            format!(
+                "run {} is itself an undo, of run {of}; an undo is not undone",
+                start.run
+            ),
+            format!(
+                "azir show {of}, to see how it stands; to isolate again, run the runbook again"
+            ),
+        ));
+    }
     meaning::same_incident(own, &start)?;
     let place = Place::of_run(own, &start)?;
     if crate::journal::reader::is_held(&run_dir) {
@@ -269,7 +292,7 @@ impl Stops {
 
 fn show_plan(plan: &crate::engine::plan::Plan, output: Output) -> u8 {
     if output == Output::Human {
-        out::result(&plan::text(plan));
+        out::result(&super::shown::block(&plan::text(plan, &out::reader())));
     } else {
         out::result(&serde_json::to_string(plan).unwrap_or_default());
     }
@@ -295,10 +318,35 @@ fn finish(ended: &Ended, output: Output, home: &Home) -> Result<u8, Refusal> {
     // The session knows better than its last lines, which could not speak of what came after them.
     report.journal.missing = ended.missing.iter().map(missing).collect();
     match output {
-        Output::Human => out::result(&summary::text(&report)),
+        Output::Human => out::result(&summary::text(&report, &out::reader())),
         Output::Json => out::result(&serde_json::to_string(&report).unwrap_or_default()),
         // The last event has said it.
         Output::Ndjson => {}
     }
     Ok(ended.exit_code)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_next_command_after_a_rehearsal_is_a_rehearsal() {
+        let at = |hint: &str, lab| same_place(hint, "azir isolate-vm ", lab);
+        assert_eq!(
+            at("azir isolate-vm vm-a", true),
+            "azir isolate-vm vm-a --lab"
+        );
+        assert_eq!(
+            at("azir isolate-vm y, to look it up by name", true),
+            "azir isolate-vm y --lab, to look it up by name"
+        );
+        for (hint, lab) in [
+            ("azir isolate-vm vm-a", false),
+            ("azir isolate-vm --help", true),
+            ("azir doctor", true),
+        ] {
+            assert_eq!(at(hint, lab), hint);
+        }
+    }
 }

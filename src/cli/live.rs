@@ -9,6 +9,7 @@ use super::view::View;
 use super::{Output, out, shown};
 use crate::clock::{Clock, SystemClock};
 use crate::engine::event::{Event, Listener, What};
+use crate::ids::IncidentId;
 
 /// Hears events and shows them.
 pub(super) struct Live {
@@ -38,6 +39,11 @@ impl Live {
     /// Says when the attack was noticed.
     pub(super) fn detected(&self, at: Option<DateTime<Utc>>) {
         self.view().detected = at;
+    }
+
+    /// Says, once the run begins, which incident it got.
+    pub(super) fn unnamed(&self, incident: &IncidentId) {
+        self.view().unnamed = Some(incident.to_string());
     }
 
     /// Says something between the pictures; the next one is drawn below it.
@@ -83,6 +89,15 @@ impl Live {
         out::talk(&text);
     }
 
+    /// Whether a line says something else than the one before it, the time aside.
+    fn news(&self, line: &str) -> bool {
+        let words = line.split_once("s ").map_or(line, |(_, words)| words);
+        let mut view = self.view();
+        let news = view.last != words;
+        words.clone_into(&mut view.last);
+        news
+    }
+
     fn view(&self) -> std::sync::MutexGuard<'_, View> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -101,6 +116,11 @@ impl Listener for Live {
         }
         let (plain, ended) = {
             let mut view = self.view();
+            if let (What::RunStarted { .. }, Some(incident)) = (&event.what, view.unnamed.take()) {
+                out::line(&format!(
+                    "no incident was named; this is {incident} (name it with --incident)"
+                ));
+            }
             let plain = view.plain(event);
             view.take(event);
             (plain, matches!(event.what, What::RunEnded { .. }))
@@ -110,7 +130,7 @@ impl Listener for Live {
             if ended {
                 self.view().ended = true;
             }
-        } else if let Some(line) = plain {
+        } else if let Some(line) = plain.filter(|line| self.news(line)) {
             out::line(&shown::line(&line));
         }
     }

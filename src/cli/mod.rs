@@ -20,6 +20,7 @@ mod out;
 mod outside;
 mod passphrase;
 mod plan;
+mod prose;
 mod record;
 mod refusal;
 mod seal;

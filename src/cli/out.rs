@@ -1,6 +1,9 @@
 //! The only place that writes to stdout and stderr. A closed pipe ends the talk, never the work.
 
-use std::io::Write;
+use std::io::{IsTerminal, Write};
+
+use super::prose::Reader;
+use crate::clock::{Clock, SystemClock};
 
 /// Writes a result to stdout.
 pub(super) fn result(text: &str) {
@@ -16,6 +19,22 @@ pub(super) fn result(text: &str) {
             }
         })
         .and_then(|()| out.flush());
+}
+
+/// Returns who reads what goes to stdout.
+pub(super) fn reader() -> Reader {
+    let stdout = std::io::stdout();
+    let width = stdout
+        .is_terminal()
+        .then(|| rustix::termios::tcgetwinsize(&stdout).ok())
+        .flatten()
+        .map(|size| usize::from(size.ws_col))
+        .filter(|columns| *columns > 0);
+    Reader {
+        now: SystemClock.now(),
+        zone: *chrono::Local::now().offset(),
+        width,
+    }
 }
 
 /// Writes to stderr, as it is.

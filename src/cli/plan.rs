@@ -2,10 +2,12 @@
 
 use std::fmt::Write as _;
 
+use super::prose::{Reader, brief};
 use crate::engine::plan::{Plan, PlanStep, Verdict};
+use crate::ids::ArmId;
 
 /// Returns a plan as text.
-pub(super) fn text(plan: &Plan) -> String {
+pub(super) fn text(plan: &Plan, reader: &Reader) -> String {
     let mut out = String::new();
     // Writing to a String cannot fail.
     let _ = writeln!(
@@ -14,11 +16,11 @@ pub(super) fn text(plan: &Plan) -> String {
         format!("{} {}", plan.runbook, plan.version).trim_end(),
         plan.title
     );
-    let _ = writeln!(
-        out,
+    let place = format!(
         "incident {}, cloud {}, tenant {}, as {}",
         plan.incident, plan.cloud, plan.tenant, plan.principal
     );
+    out.push_str(&reader.wrapped("", &place));
     if let Some(seconds) = plan.deadline_seconds {
         let _ = writeln!(
             out,
@@ -27,32 +29,31 @@ pub(super) fn text(plan: &Plan) -> String {
         );
     }
     for target in &plan.targets {
-        let _ = writeln!(out, "\n{}", target.target);
+        let _ = writeln!(out, "\n{}", ArmId::name_of(&target.target));
+        if target.target.starts_with('/') {
+            let _ = writeln!(out, "  {}", target.target);
+        }
         if let Some(error) = &target.error {
-            let _ = writeln!(out, "  STOPS: {error}");
+            let _ = write!(out, "{}", reader.wrapped("  STOPS: ", &brief(error)));
         }
         let mut before: Option<&PlanStep> = None;
-        for step in target
-            .steps
-            .iter()
-            .filter(|step| step.kind != "read" || step.note.is_some())
-        {
+        for step in target.steps.iter().filter(|step| matters(step)) {
             // An undo plans each write of a step by itself; a person reads the step once.
             let again =
                 before.is_some_and(|before| before.id == step.id && before.note == step.note);
             if !again {
-                heading(&mut out, step);
+                heading(&mut out, step, reader);
             }
             for write in step.writes.iter().filter(|write| !write.is_empty()) {
-                let _ = writeln!(out, "            {}", short(write, &target.target));
+                out.push_str(&reader.wrapped("            ", &short(write, &target.target)));
             }
             if !again && !step.undo.is_empty() {
-                let _ = writeln!(out, "            undo: {}", step.undo);
+                out.push_str(&reader.wrapped("            ", &undo(&step.undo)));
             }
             before = Some(step);
         }
-        section(&mut out, "  stays open:", &target.residual);
-        section(&mut out, "  touches also:", &target.collateral);
+        section(&mut out, "  stays open:", &target.residual, reader);
+        section(&mut out, "  touches also:", &target.collateral, reader);
     }
     out.push('\n');
     for answer in &plan.preflight {
@@ -64,14 +65,39 @@ pub(super) fn text(plan: &Plan) -> String {
         let target = answer
             .target
             .as_ref()
-            .map(|target| format!("{}: ", crate::ids::ArmId::name_of(target)))
+            .map(|target| format!("{}: ", ArmId::name_of(target)))
             .unwrap_or_default();
-        let _ = writeln!(out, "{word:<8}{}: {target}{}", answer.what, answer.text);
+        let said = format!("{}: {target}{}", answer.what, brief(&answer.text));
+        out.push_str(&reader.wrapped(&format!("{word:<8}"), &said));
     }
     out
 }
 
-fn heading(out: &mut String, step: &PlanStep) {
+/// Whether a person needs to hear of a step: not of reads, and not of writes that have nothing to do.
+fn matters(step: &PlanStep) -> bool {
+    let note = step.note.as_deref();
+    let skipped = note.is_some_and(|note| note.starts_with("skipped: "));
+    let told = note.is_some() && !skipped;
+    match step.kind.as_str() {
+        "read" | "assert" => told,
+        _ if step.undo.is_empty() => true,
+        _ => !step.writes.is_empty() || told || step.needs_consent,
+    }
+}
+
+/// Tells how a write is undone in words; a plan of an undo says so in its own.
+fn undo(words: &str) -> String {
+    match words.split_once(": ") {
+        _ if words == "restore" => "undo: as it was before".to_owned(),
+        _ if words == "requests" => "undo: as recorded before".to_owned(),
+        _ if words == "ask" => "undo: only after a recorded clearance".to_owned(),
+        Some(("lasting", why)) => format!("stays: {why}"),
+        Some(("never", why)) => format!("CANNOT BE UNDONE: {why}"),
+        _ => format!("undo: {words}"),
+    }
+}
+
+fn heading(out: &mut String, step: &PlanStep, reader: &Reader) {
     let note = step
         .note
         .as_ref()
@@ -82,17 +108,17 @@ fn heading(out: &mut String, step: &PlanStep) {
     } else {
         ""
     };
-    // Writing to a String cannot fail.
-    let _ = writeln!(out, "  {:<9} {}{note}{consent}", step.phase, step.title);
+    let said = format!("{}{note}{consent}", step.title);
+    out.push_str(&reader.wrapped(&format!("  {:<9} ", step.phase), &said));
 }
 
-fn section(out: &mut String, head: &str, lines: &[String]) {
+fn section(out: &mut String, head: &str, lines: &[String], reader: &Reader) {
     if lines.is_empty() {
         return;
     }
     let _ = writeln!(out, "{head}");
     for line in lines {
-        let _ = writeln!(out, "    {line}");
+        out.push_str(&reader.wrapped("    - ", &brief(line)));
     }
 }
 
@@ -133,6 +159,52 @@ fn short(write: &str, target: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn how_a_write_is_undone_is_told_in_words() {
+        for (word, told) in [
+            ("restore", "undo: as it was before"),
+            ("requests", "undo: as recorded before"),
+            (
+                "lasting: snapshots are evidence",
+                "stays: snapshots are evidence",
+            ),
+            ("never: it is gone", "CANNOT BE UNDONE: it is gone"),
+        ] {
+            assert_eq!(undo(word), told);
+        }
+    }
+
+    #[test]
+    fn a_step_with_nothing_to_do_is_left_out_of_what_is_read_aloud() {
+        let step = |kind: &str, writes: &[&str], note: Option<&str>| PlanStep {
+            id: "s".to_owned(),
+            title: "Make a group".to_owned(),
+            phase: "preserve".to_owned(),
+            kind: kind.to_owned(),
+            writes: writes.iter().map(|&write| write.to_owned()).collect(),
+            undo: if kind == "request" {
+                "restore".to_owned()
+            } else {
+                String::new()
+            },
+            needs_consent: false,
+            note: note.map(str::to_owned),
+        };
+        assert!(matters(&step("request", &["PUT /x"], None)));
+        assert!(matters(&step(
+            "request",
+            &[],
+            Some("some of it is known only at run time")
+        )));
+        assert!(matters(&step("decide", &[], None)));
+        assert!(!matters(&step("request", &[], None)));
+        assert!(!matters(&step(
+            "read",
+            &[],
+            Some("skipped: the machine runs")
+        )));
+    }
 
     #[test]
     fn a_write_is_told_by_its_names_and_by_its_subscription_only_elsewhere() {

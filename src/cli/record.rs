@@ -87,13 +87,16 @@ pub(super) fn list(own: &ArgMatches, home: &Home) -> Result<u8, Refusal> {
 /// Shows how a run stands.
 pub(super) fn show(own: &ArgMatches, home: &Home) -> Result<u8, Refusal> {
     let run_dir = chosen(own, home)?;
-    let report = run::report(&run_dir, &outside::of(home, &run_dir))
-        .map_err(|error| Refusal::integrity(&error))?;
+    let report = run::report(&run_dir, &outside::of(home, &run_dir)).map_err(|error| Refusal {
+        hint: format!("azir journal verify {}", run_dir.display()),
+        ..Refusal::integrity(&error)
+    })?;
     if Output::of(own) != Output::Human {
         out::result(&serde_json::to_string(&report).unwrap_or_default());
         return Ok(0);
     }
-    let mut text = summary::steps(&report);
+    let reader = out::reader();
+    let mut text = summary::steps(&report, &reader);
     let unknown = run::unknown(&run_dir).map_err(|error| Refusal::integrity(&error))?;
     if !unknown.is_empty() {
         text.push_str(
@@ -113,7 +116,7 @@ pub(super) fn show(own: &ArgMatches, home: &Home) -> Result<u8, Refusal> {
             );
         }
     }
-    text.push_str(&summary::text(&report));
+    text.push_str(&summary::text(&report, &reader));
     out::result(&shown::block(&text));
     Ok(0)
 }

@@ -161,7 +161,10 @@ pub(super) fn check(
         let rows: Vec<serde_json::Value> = all.iter().map(|problem| serde_json::json!({"code": problem.code, "file": problem.file, "line": problem.place.line, "column": problem.place.column, "message": problem.message, "help": problem.help})).collect();
         out::result(&serde_json::Value::from(rows).to_string());
     } else if all.is_empty() {
-        out::line(&format!("{} runbooks, nothing found.", names.len()));
+        out::line(&format!(
+            "{}, nothing found.",
+            super::prose::count(names.len() as u64, "runbook")
+        ));
     } else {
         out::result(&text);
     }
@@ -169,15 +172,24 @@ pub(super) fn check(
 }
 
 /// Writes a new runbook; refuses to replace a file.
-pub(super) fn new(own: &ArgMatches) -> Result<u8, Refusal> {
+pub(super) fn new(own: &ArgMatches, catalogue: &Catalogue) -> Result<u8, Refusal> {
     let name = own.get_one::<String>("name").map_or("", String::as_str);
     let good = name.starts_with(|c: char| c.is_ascii_lowercase())
         && name
             .chars()
             .all(|c| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '-');
-    if !good || crate::runbook::catalogue::RESERVED.contains(&name) {
+    let why = if !good {
+        "a name is of small letters, digits and hyphens and begins with a letter"
+    } else if crate::runbook::catalogue::RESERVED.contains(&name) {
+        "it is a command of azir's own"
+    } else if catalogue.source(name).is_some() {
+        "a runbook of this name is there already, and none may stand in its place"
+    } else {
+        ""
+    };
+    if !why.is_empty() {
         return Err(Refusal::usage(
-            format!("{name:?} cannot name a runbook"),
+            format!("{name:?} cannot name a new runbook: {why}"),
             "azir runbook new my-check",
         ));
     }
@@ -189,10 +201,12 @@ pub(super) fn new(own: &ArgMatches) -> Result<u8, Refusal> {
         .open(&path)
         .and_then(|mut file| std::io::Write::write_all(&mut file, docs::new(name).as_bytes()));
     written.map_err(|error| {
-        Refusal::usage(
-            format!("{path}: {error}"),
-            format!("azir runbook lint {path}"),
-        )
+        let why = if error.kind() == std::io::ErrorKind::AlreadyExists {
+            "is there already and is not overwritten".to_owned()
+        } else {
+            format!("cannot be written: {error}")
+        };
+        Refusal::usage(format!("{path} {why}"), format!("azir runbook lint {path}"))
     })?;
     out::line(&format!("wrote {path}"));
     out::line(&format!(

@@ -2,88 +2,208 @@
 
 use std::fmt::Write as _;
 
+use super::config::{LAB, NO_PROFILE};
+use super::prose::{Reader, brief, count};
 use crate::ids::ArmId;
-use crate::report::model::{JournalRef, Residual, RunReport, RunStatus, SignedBy, StepStatus};
+use crate::report::model::{JournalRef, RunReport, RunStatus, SignedBy, StepStatus, TargetReport};
 
-/// Returns the summary of a run.
-pub(super) fn text(report: &RunReport) -> String {
-    let mut out = String::new();
-    // Writing to a String cannot fail.
-    let _ = writeln!(out, "\n{}", headline(report));
+/// Returns the summary of a run: where the record is first, how it stands and what to type last, where the eye rests.
+pub(super) fn text(report: &RunReport, reader: &Reader) -> String {
+    let mut out = String::from("\n");
+    let mut list = |head: &str, lines: Vec<String>| {
+        if lines.is_empty() {
+            return;
+        }
+        out.push_str(head);
+        out.push('\n');
+        for line in lines {
+            out.push_str(&reader.wrapped("  - ", &brief(&line)));
+        }
+    };
+    list("Made, and stays:", made(report));
+    list("Evidence on this machine only:", evidence(report, None));
+    for place in places(report) {
+        list(
+            &format!("Evidence, stored in {place}:"),
+            evidence(report, Some(&place)),
+        );
+    }
+    record(&mut out, report);
+    out.push_str(&reader.wrapped("", &headline(report)));
     for target in &report.targets {
-        if let Some(error) = &target.error {
-            let _ = writeln!(
-                out,
-                "  {}: {}",
-                ArmId::name_of(&target.target),
-                error.message
-            );
-            if !error.hint.is_empty() {
-                let _ = writeln!(out, "  next: {}", error.hint);
-            }
+        out.push_str(&verdict(report, target, reader));
+    }
+    let mut list = |head: &str, lines: Vec<String>| {
+        if lines.is_empty() {
+            return;
+        }
+        out.push_str(head);
+        out.push('\n');
+        for line in lines {
+            out.push_str(&reader.wrapped("  - ", &brief(&line)));
+        }
+    };
+    let gaps = report.gaps.iter().map(|gap| gap.what.clone());
+    list("Gaps in evidence or checks:", unique(gaps));
+    list("Checks that do not hold:", false_checks(report));
+    list("Touches also:", unique(report.collateral.iter().cloned()));
+    let open = report.residual.iter().map(|residual| {
+        let whose = whose(report, &residual.targets);
+        let until = residual.until.as_ref();
+        let until = until.map(|until| format!(" ({})", reader.until(until)));
+        format!("{whose}{}{}", residual.what, until.unwrap_or_default())
+    });
+    list("Stays open:", open.collect());
+    list("Worth knowing:", said(report, false));
+    later(&mut out, report);
+    left(&mut out, report, reader);
+    next(&mut out, report);
+    out
+}
+
+/// Says how one of several targets stands, or why the only one does not stand as it should.
+fn verdict(report: &RunReport, target: &TargetReport, reader: &Reader) -> String {
+    let name = ArmId::name_of(&target.target);
+    let mut out = String::new();
+    let several = report.targets.len() > 1;
+    let word = match target.status {
+        RunStatus::Contained | RunStatus::ContainedResidual => "contained",
+        RunStatus::Unchecked if target.contained_at.is_some() => "contained, not everything proved",
+        RunStatus::Partial if target.contained_at.is_some() => "contained, not everything done",
+        _ if report.deadline.is_some() && target.contained_at.is_none() => "NOT CONTAINED",
+        RunStatus::Done => "done",
+        RunStatus::Undone => "put back",
+        RunStatus::Unchecked => "done, not proved",
+        RunStatus::Partial => "partly done",
+        RunStatus::Refused => "refused",
+        RunStatus::Declined => "declined",
+        RunStatus::Halted => "halted",
+        RunStatus::Failed => "failed",
+    };
+    let why = target.error.as_ref();
+    let why = why.map(|error| brief(&error.message).into_owned());
+    match (several, why) {
+        (true, Some(why)) => out.push_str(&reader.wrapped("  ", &format!("{name}: {word}: {why}"))),
+        (true, None) => out.push_str(&reader.wrapped("  ", &format!("{name}: {word}"))),
+        (false, Some(why)) => out.push_str(&reader.wrapped("  ", &format!("{name}: {why}"))),
+        (false, None) => {}
+    }
+    if let Some(error) = target.error.as_ref().filter(|error| !error.hint.is_empty()) {
+        out.push_str(&format!("  next: {}\n", error.hint));
+    }
+    out
+}
+
+fn false_checks(report: &RunReport) -> Vec<String> {
+    let steps = report.targets.iter().flat_map(|target| &target.steps);
+    let checks = steps.filter_map(|step| step.check.as_ref());
+    checks
+        .filter(|check| check.holds != Some(true))
+        .map(|check| {
+            let word = if check.holds.is_some() {
+                "false"
+            } else {
+                "unknown"
+            };
+            format!("{word}: {}", check.claim)
+        })
+        .collect()
+}
+
+/// Where the words of a step end and a command begins.
+const COMMAND: &str = ": azir ";
+
+/// Tells what steps had to say, each once; those that end with a command, or the others.
+fn said(report: &RunReport, commands: bool) -> Vec<String> {
+    let said = report.said.iter();
+    let said = said.filter(|said| said.what.contains(COMMAND) == commands);
+    unique(said.map(|said| format!("{}{}", whose(report, &said.targets), said.what)))
+}
+
+/// Tells the commands that steps asked for, each whole on a line of its own, the reasons once.
+fn later(out: &mut String, report: &RunReport) {
+    let mut before = String::new();
+    for said in said(report, true) {
+        let Some((why, command)) = said.split_once(COMMAND) else {
+            continue;
+        };
+        let why = why.rsplit_once(": ").map_or(why, |(_, why)| why);
+        if why != before {
+            let _ = writeln!(out, "Later, because {why}:");
+            before = why.to_owned();
+        }
+        let _ = writeln!(out, "  azir {command}{}", place(report));
+    }
+}
+
+/// Returns the flag that makes a command act where the run did.
+fn place(report: &RunReport) -> String {
+    match report.profile.as_str() {
+        "" | NO_PROFILE => String::new(),
+        LAB => " --lab".to_owned(),
+        other => format!(" --profile {other}"),
+    }
+}
+
+fn unique(lines: impl Iterator<Item = String>) -> Vec<String> {
+    let mut seen: Vec<String> = Vec::new();
+    for line in lines {
+        if !seen.contains(&line) {
+            seen.push(line);
         }
     }
-    list(
-        &mut out,
-        "Gaps in evidence or checks:",
-        report.gaps.iter().map(|gap| gap.what.clone()),
-    );
-    let false_checks = report
-        .targets
-        .iter()
-        .flat_map(|target| &target.steps)
-        .filter_map(|step| {
-            let check = step
-                .check
-                .as_ref()
-                .filter(|check| check.holds != Some(true))?;
-            Some(format!(
-                "{}: {}",
-                if check.holds.is_some() {
-                    "false"
-                } else {
-                    "unknown"
-                },
-                check.claim
-            ))
-        });
-    list(&mut out, "Checks that do not hold:", false_checks);
-    list(
-        &mut out,
-        "Left undone:",
-        report
-            .not_done
-            .iter()
-            .map(|left| format!("{} ({}); next: {}", left.step, left.why, left.next)),
-    );
-    let open = report.residual.iter().map(|residual| {
-        let whose = whose(report, residual);
-        match &residual.until {
-            Some(until) => format!("{whose}{} (until {until})", residual.what),
-            None => format!("{whose}{}", residual.what),
+    seen
+}
+
+/// Tells what was left undone: the steps that wait for the same command in one line, and the command below it.
+fn left(out: &mut String, report: &RunReport, reader: &Reader) {
+    let mut groups: Vec<(&str, &str, Vec<&str>)> = Vec::new();
+    for left in &report.not_done {
+        let known = groups
+            .iter_mut()
+            .find(|(why, next, _)| *why == left.why && *next == left.next);
+        match known {
+            Some((_, _, steps)) => steps.push(&left.step),
+            None => groups.push((&left.why, &left.next, vec![&left.step])),
         }
-    });
-    list(&mut out, "Stays open:", open);
-    list(&mut out, "Touches also:", report.collateral.iter().cloned());
-    list(&mut out, "Made, and stays:", made(report).into_iter());
-    let evidence = report.evidence.iter().map(|exhibit| {
-        let place = exhibit.stored.as_ref().map_or_else(
-            || "on this machine only".to_owned(),
-            |uri| format!("in the vault: {uri}"),
-        );
+    }
+    // Of a refused run everything is undone, and its reason stands above.
+    if groups.is_empty() || report.status == RunStatus::Refused {
+        return;
+    }
+    out.push_str("Left undone:\n");
+    for (why, next, steps) in groups {
+        out.push_str(&reader.wrapped("  - ", &format!("{} ({why})", steps.join(", "))));
+        let place = place(report);
+        let _ = writeln!(out, "    next: {next}{place}");
+    }
+}
+
+/// Returns the places outside this machine that hold evidence, each once.
+fn places(report: &RunReport) -> Vec<String> {
+    let stored = report
+        .evidence
+        .iter()
+        .filter_map(|exhibit| exhibit.stored.as_deref());
+    unique(stored.map(|uri| folder(uri).to_owned()))
+}
+
+/// Returns an address less its last part, which only repeats digest and name.
+fn folder(uri: &str) -> &str {
+    uri.rsplit_once('/').map_or(uri, |(folder, _)| folder)
+}
+
+fn evidence(report: &RunReport, place: Option<&str>) -> Vec<String> {
+    let there = report.evidence.iter();
+    let there = there.filter(|exhibit| exhibit.stored.as_deref().map(folder) == place);
+    unique(there.map(|exhibit| {
+        let digest = &exhibit.sha256[..exhibit.sha256.len().min(16)];
         let size = match exhibit.size {
             0 => "empty".to_owned(),
-            size => format!("{size} bytes"),
+            bytes => count(bytes, "byte"),
         };
-        format!(
-            "{} ({size}, sha256 {}), {place}",
-            exhibit.name,
-            &exhibit.sha256[..exhibit.sha256.len().min(16)]
-        )
-    });
-    list(&mut out, "Evidence:", evidence);
-    record(&mut out, report);
-    out
+        format!("{}: {size}, sha256 {digest}", exhibit.name)
+    }))
 }
 
 /// Tells what the run made, a line for each reason why it stays.
@@ -91,7 +211,10 @@ fn made(report: &RunReport) -> Vec<String> {
     let mut by_reason: Vec<(&str, Vec<String>)> = Vec::new();
     for made in &report.made {
         let (name, of) = (ArmId::name_of(&made.resource), ArmId::name_of(&made.of));
-        let told = if report.targets.iter().any(|target| target.target == made.of) {
+        // An item without a name of its own says nothing about what was made.
+        let nameless = of.starts_with("item ");
+        let target = report.targets.iter().any(|target| target.target == made.of);
+        let told = if nameless || target {
             name.to_owned()
         } else {
             format!("{name} of {of}")
@@ -114,18 +237,17 @@ fn made(report: &RunReport) -> Vec<String> {
         .collect()
 }
 
-/// Names the targets for which something stays open, unless it is every one of them.
-fn whose(report: &RunReport, residual: &Residual) -> String {
-    if residual.targets.is_empty() || residual.targets.len() == report.targets.len() {
+/// Names the targets that something concerns, unless it is every one of them.
+fn whose(report: &RunReport, targets: &[String]) -> String {
+    if targets.is_empty() || targets.len() == report.targets.len() {
         return String::new();
     }
-    let names: Vec<&str> = residual
-        .targets
+    let names: Vec<&str> = targets
         .iter()
         .take(4)
         .map(|target| ArmId::name_of(target))
         .collect();
-    match residual.targets.len().saturating_sub(names.len()) {
+    match targets.len().saturating_sub(names.len()) {
         0 => format!("{}: ", names.join(", ")),
         more => format!("{} and {more} more: ", names.join(", ")),
     }
@@ -141,7 +263,11 @@ fn headline(report: &RunReport) -> String {
         RunStatus::Unchecked => "DONE, NOT PROVED",
         RunStatus::Refused => "REFUSED: no write was sent",
         RunStatus::Declined => "DECLINED",
+        RunStatus::Halted if report.held_by.is_some() => "STILL RUNNING",
         RunStatus::Halted => "HALTED before its end",
+        RunStatus::Undone if report.mode == "undo" && put_back(report) == 0 => {
+            "NOTHING TO PUT BACK"
+        }
         RunStatus::Undone => "PUT BACK",
     };
     let names: Vec<&str> = report
@@ -156,13 +282,13 @@ fn headline(report: &RunReport) -> String {
     };
     let deadline = report
         .deadline
+        .filter(|_| report.status != RunStatus::Refused)
         .and_then(|deadline| deadline.kept)
-        .map_or("", |kept| {
-            if kept {
-                ", deadline kept"
-            } else {
-                ", DEADLINE MISSED"
-            }
+        .map_or_else(String::new, |kept| match (kept, &report.contained_at) {
+            (true, _) => ", deadline kept".to_owned(),
+            (false, Some(_)) => ", DEADLINE MISSED".to_owned(),
+            // Whether the rest can be done in time is not known yet.
+            (false, None) => not_contained(report),
         });
     let took = seconds(report)
         .map(|seconds| format!(" after {seconds:.1} s"))
@@ -171,21 +297,27 @@ fn headline(report: &RunReport) -> String {
     format!("{drill}{word}: {named}{took}{deadline}")
 }
 
+fn not_contained(report: &RunReport) -> String {
+    let targets = report.targets.iter();
+    match targets
+        .filter(|target| target.contained_at.is_some())
+        .count()
+    {
+        0 => ", NOT CONTAINED".to_owned(),
+        some => format!(", ONLY {some} OF {} CONTAINED", report.targets.len()),
+    }
+}
+
+/// Returns how many writes an undo sent.
+fn put_back(report: &RunReport) -> u64 {
+    let steps = report.targets.iter().flat_map(|target| &target.steps);
+    steps.map(|step| step.writes).sum()
+}
+
 fn seconds(report: &RunReport) -> Option<f64> {
     let time = |text: &Option<String>| chrono::DateTime::parse_from_rfc3339(text.as_deref()?).ok();
     let end = time(&report.contained_at).or_else(|| time(&report.finished_at))?;
     Some((end - time(&report.started_at)?).num_milliseconds() as f64 / 1_000.0)
-}
-
-fn list(out: &mut String, head: &str, lines: impl Iterator<Item = String>) {
-    let lines: Vec<String> = lines.collect();
-    if lines.is_empty() {
-        return;
-    }
-    let _ = writeln!(out, "{head}");
-    for line in lines {
-        let _ = writeln!(out, "  - {line}");
-    }
 }
 
 fn record(out: &mut String, report: &RunReport) {
@@ -194,8 +326,36 @@ fn record(out: &mut String, report: &RunReport) {
     for gap in &journal.missing {
         let _ = writeln!(out, "  {}", gap_words(&gap.witness, &gap.since, &gap.why));
     }
-    let _ = writeln!(out, "  {}", journal.path);
+    let _ = writeln!(out, "  {}\n", journal.path);
+}
+
+/// Says what can be typed next.
+fn next(out: &mut String, report: &RunReport) {
+    let journal = &report.journal;
     let short = &report.run[..report.run.len().min(8)];
+    if report.status == RunStatus::Halted && report.not_done.is_empty() && report.mode != "undo" {
+        let targets: Vec<&str> = report
+            .targets
+            .iter()
+            .map(|target| target.target.as_str())
+            .collect();
+        let place = place(report);
+        if report.held_by.is_none() {
+            let _ = writeln!(
+                out,
+                "Again:  azir {} {} --incident {}{place}",
+                report.runbook.name,
+                targets.join(" "),
+                report.incident
+            );
+        }
+    }
+    if report.status == RunStatus::Halted
+        && report.mode == "undo"
+        && let Some(of) = &report.of
+    {
+        let _ = writeln!(out, "Again:  azir undo {of}");
+    }
     let _ = writeln!(out, "Verify: azir journal verify {short}");
     // A run that broke off is looked at first: after a seal nothing can be settled in it.
     let over = report.status != RunStatus::Halted;
@@ -209,7 +369,10 @@ fn record(out: &mut String, report: &RunReport) {
 
 /// Says what the verifier said: entries, who signed, what anchors it, whether it is closed.
 pub(super) fn record_words(journal: &JournalRef) -> String {
-    let entries = format!("{} entries", journal.entries);
+    let entries = match journal.entries {
+        1 => "1 entry".to_owned(),
+        many => format!("{many} entries"),
+    };
     if !journal.verified {
         return format!("{entries}, DOES NOT VERIFY");
     }
@@ -283,20 +446,32 @@ pub(super) fn gap_words(witness: &str, since: &str, why: &str) -> String {
 }
 
 /// Returns the steps of a run, for `azir show`.
-pub(super) fn steps(report: &RunReport) -> String {
+pub(super) fn steps(report: &RunReport, reader: &Reader) -> String {
     let mut out = format!(
-        "{} {} ({}), incident {}, run {}\nstarted {}\n",
+        "{}{} {}, incident {}, run {}\nstarted {}\n",
+        match report.mode.as_str() {
+            "undo" => "undo of ",
+            "drill" => "DRILL ",
+            _ => "",
+        },
         report.runbook.name,
         report.runbook.version,
-        report.mode,
         report.incident,
         report.run,
-        report.started_at.as_deref().unwrap_or("unknown")
+        reader.at(report.started_at.as_deref().unwrap_or("unknown"))
     );
+    if let Some(of) = &report.of {
+        let _ = writeln!(out, "puts back run {of}");
+    }
+    if let Some(holder) = &report.held_by {
+        let _ = writeln!(out, "still being written by {holder}");
+    }
     for target in &report.targets {
         let _ = writeln!(out, "\n{}", target.target);
         for step in &target.steps {
+            let nothing = step.status == StepStatus::Done && step.items == Some(0);
             let mark = match step.status {
+                StepStatus::Done if nothing => "--",
                 StepStatus::Pending => "..",
                 StepStatus::Done => "ok",
                 StepStatus::Failed => "!!",
@@ -309,12 +484,157 @@ pub(super) fn steps(report: &RunReport) -> String {
                 Some(false) => ", CHECK FALSE",
                 None => ", check unknown",
             });
-            let _ = writeln!(
-                out,
-                "  {mark} {:<28} {}{check}, {} requests",
-                step.id, step.title, step.requests
-            );
+            let requests = match step.requests {
+                0 if nothing => ", nothing to do".to_owned(),
+                0 => String::new(),
+                requests => format!(", {}", count(requests, "request")),
+            };
+            let said = format!("{}{check}{requests}", step.title);
+            out.push_str(&reader.wrapped(&format!("  {mark} {:<24} ", step.id), &said));
         }
     }
     out
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::report::model::{
+        Deadline, ErrorReport, EvidenceRef, JournalRef, NotDone, Residual, RunbookRef, Said,
+    };
+
+    const A: &str =
+        "/subscriptions/s/resourceGroups/g/providers/Microsoft.Compute/virtualMachines/vm-a";
+    const B: &str =
+        "/subscriptions/s/resourceGroups/g/providers/Microsoft.Compute/virtualMachines/vm-b";
+
+    fn reader() -> Reader {
+        Reader {
+            now: "2026-11-25T02:18:22Z".parse().unwrap(),
+            zone: chrono::FixedOffset::east_opt(3600).unwrap(),
+            width: None,
+        }
+    }
+
+    fn target(id: &str, status: RunStatus, contained: bool) -> TargetReport {
+        TargetReport {
+            target: id.to_owned(),
+            status,
+            contained_at: contained.then(|| "2026-11-25T02:18:20Z".to_owned()),
+            error: None,
+            steps: Vec::new(),
+        }
+    }
+
+    fn two() -> RunReport {
+        let mut locked = target(B, RunStatus::Partial, false);
+        locked.error = Some(ErrorReport {
+            code: "ScopeLocked".to_owned(),
+            message: "the scope '/subscriptions/s/resourceGroups/g' is locked".to_owned(),
+            hint: "az lock list".to_owned(),
+        });
+        let left = |step: &str| NotDone {
+            step: step.to_owned(),
+            why: "the target stopped at step swap".to_owned(),
+            next: format!("azir isolate-vm {B} --incident IR-1"),
+        };
+        let exhibit = EvidenceRef {
+            exhibit: "E1".to_owned(),
+            name: "activity-log-g.jsonl".to_owned(),
+            sha256: "0123456789abcdef0123".to_owned(),
+            size: 0,
+            stored: Some("https://v/ir-evidence/IR-1/run/0123-activity-log-g.jsonl".to_owned()),
+        };
+        RunReport {
+            run: "d8f934ad-ed6c-4817-8483-c5fd065dc165".to_owned(),
+            incident: "IR-1".to_owned(),
+            mode: "execute".to_owned(),
+            profile: LAB.to_owned(),
+            runbook: RunbookRef {
+                name: "isolate-vm".to_owned(),
+                ..RunbookRef::default()
+            },
+            status: RunStatus::Partial,
+            deadline: Some(Deadline {
+                seconds: 300,
+                kept: Some(false),
+            }),
+            targets: vec![target(A, RunStatus::Contained, true), locked],
+            not_done: vec![left("flows"), left("tags")],
+            residual: vec![Residual {
+                what: "tokens stay valid".to_owned(),
+                until: Some("2026-11-26T02:18:22Z".to_owned()),
+                targets: vec![A.to_owned()],
+            }],
+            said: vec![Said {
+                what: "the log lags: azir collect-activity-log /subscriptions/s/resourceGroups/g"
+                    .to_owned(),
+                targets: vec![A.to_owned()],
+            }],
+            evidence: vec![exhibit.clone(), exhibit],
+            journal: JournalRef {
+                path: "/home/cases/IR-1/run".to_owned(),
+                entries: 1,
+                verified: true,
+                ..JournalRef::default()
+            },
+            undo: Some("azir undo d8f934ad-ed6c-4817-8483-c5fd065dc165".to_owned()),
+            ..RunReport::default()
+        }
+    }
+
+    #[test]
+    fn the_last_screen_says_who_is_contained_what_stays_open_and_what_to_type() {
+        assert_eq!(
+            text(&two(), &reader()),
+            format!(
+                "
+Evidence, stored in https://v/ir-evidence/IR-1/run:
+  - activity-log-g.jsonl: empty, sha256 0123456789abcdef
+Record: 1 entry, verifies; unsigned by a person; not anchored outside this machine
+  /home/cases/IR-1/run
+
+PARTLY DONE: vm-a, vm-b, ONLY 1 OF 2 CONTAINED
+  vm-a: contained
+  vm-b: NOT CONTAINED: the scope 'resource group g' is locked
+  next: az lock list
+Stays open:
+  - vm-a: tokens stay valid (until 2026-11-26 02:18 UTC, 03:18 here, in 24 h)
+Later, because the log lags:
+  azir collect-activity-log /subscriptions/s/resourceGroups/g --lab
+Left undone:
+  - flows, tags (the target stopped at step swap)
+    next: azir isolate-vm {B} --incident IR-1 --lab
+Verify: azir journal verify d8f934ad
+Undo:   azir undo d8f934ad
+"
+            )
+        );
+    }
+
+    #[test]
+    fn a_run_that_is_still_written_is_running_and_one_that_was_killed_says_what_to_type() {
+        let mut report = RunReport {
+            status: RunStatus::Halted,
+            targets: vec![target(A, RunStatus::Halted, false)],
+            not_done: Vec::new(),
+            ..two()
+        };
+        report.deadline = None;
+        let killed = text(&report, &reader());
+        assert!(
+            killed.contains("\nHALTED before its end: vm-a\n"),
+            "{killed}"
+        );
+        assert!(
+            killed.contains(&format!(
+                "\nAgain:  azir isolate-vm {A} --incident IR-1 --lab\n"
+            )),
+            "{killed}"
+        );
+        report.held_by = Some("process 7".to_owned());
+        let running = text(&report, &reader());
+        assert!(running.contains("\nSTILL RUNNING: vm-a\n"), "{running}");
+        assert!(!running.contains("Again:"), "{running}");
+    }
 }

@@ -1,10 +1,13 @@
 //! What the screen of a run holds, made from its events: pure, so that a test can look at it.
 
+mod plain;
+
 use std::collections::BTreeMap;
 use std::time::Duration;
 
 use chrono::{DateTime, Utc};
 
+use super::prose::brief;
 use super::shown;
 use crate::engine::event::{Event, StepOutcome, What};
 use crate::ids::ArmId;
@@ -15,6 +18,10 @@ pub(super) struct View {
     pub(super) started: Option<DateTime<Utc>>,
     /// When the attack was noticed, where the responder said so: the deadline counts from the run, people from here.
     pub(super) detected: Option<DateTime<Utc>>,
+    /// The incident that was made up because none was named.
+    pub(super) unnamed: Option<String>,
+    /// What the last plain line said.
+    pub(super) last: String,
     header: String,
     deadline: Option<Duration>,
     drill: bool,
@@ -26,6 +33,8 @@ pub(super) struct View {
     /// A question stands on the screen; until it is answered nothing is drawn over it.
     pub(super) asking: bool,
     pub(super) ended: bool,
+    /// The run has ended: the last picture may be longer than the screen.
+    over: bool,
 }
 
 /// One step of one target.
@@ -44,7 +53,10 @@ enum Mark {
     Running,
     Done,
     Failed,
+    /// Not needed.
     Skipped,
+    /// There was nothing to do it to.
+    Nothing,
 }
 
 impl View {
@@ -96,7 +108,8 @@ impl View {
                     self.targets.insert(name.to_owned(), rows);
                 }
             }
-            What::Gap { text } => self.kept.push(format!("GAP  {text}")),
+            What::Gap { text } => self.keep(format!("GAP  {text}")),
+            What::RunEnded { .. } => self.over = true,
             What::Checked {
                 claim,
                 holds,
@@ -107,7 +120,7 @@ impl View {
                     .as_ref()
                     .map(|seen| format!(" ({seen})"))
                     .unwrap_or_default();
-                self.kept.push(format!(
+                self.keep(format!(
                     "{}  {claim}{seen}",
                     if holds.is_some() { "FALSE" } else { "UNKNOWN" }
                 ));
@@ -122,8 +135,16 @@ impl View {
             } => self.kept.push(unvouched(witness, *since, why)),
             What::TargetEnded {
                 error: Some(error), ..
-            } => self.kept.push(format!("STOPPED  {target}: {error}")),
+            } => self.keep(format!("STOPPED  {target}: {error}")),
             _ => self.take_step(event, &target),
+        }
+    }
+
+    /// Keeps a line on the screen, once, with the names of things for their ids: the words come after them.
+    fn keep(&mut self, line: String) {
+        let line = brief(&line).into_owned();
+        if !self.kept.contains(&line) {
+            self.kept.push(line);
         }
     }
 
@@ -153,6 +174,9 @@ impl View {
                 self.waiting = None;
                 row.elapsed = Some(Duration::from_millis(*elapsed_ms));
                 row.mark = match outcome {
+                    StepOutcome::Done if row.mark == Mark::Running && row.items.1 == 0 => {
+                        Mark::Nothing
+                    }
                     StepOutcome::Done => Mark::Done,
                     StepOutcome::Skipped => Mark::Skipped,
                     StepOutcome::Failed | StepOutcome::Unknown | StepOutcome::LeftUndone => {
@@ -183,7 +207,7 @@ impl View {
                 self.targets
                     .values()
                     .flatten()
-                    .filter(|row| row.mark != Mark::Skipped)
+                    .filter(|row| !matches!(row.mark, Mark::Skipped | Mark::Nothing))
                     .map(Row::line),
             );
         } else {
@@ -199,125 +223,22 @@ impl View {
             .collect();
         tail.extend(self.waiting.iter().map(|text| format!("  . {text}")));
         let room = height.saturating_sub(tail.len() + 2).max(3);
-        if lines.len() > room {
-            let hidden = lines.len() - room;
-            lines.truncate(room);
-            lines.push(format!("  ... {hidden} more"));
+        if lines.len() > room && !self.over {
+            lines = fitted(lines, room);
         }
         lines.extend(tail);
         lines
             .iter()
             .map(|line| {
                 let line = shown::line(line);
-                line.chars().take(width.saturating_sub(1)).collect()
+                let room = width.saturating_sub(1);
+                if line.chars().count() <= room {
+                    return line;
+                }
+                let cut: String = line.chars().take(room.saturating_sub(3)).collect();
+                format!("{cut}...")
             })
             .collect()
-    }
-
-    /// Returns the line that a pipe gets, if the event matters there.
-    pub(super) fn plain(&self, event: &Event) -> Option<String> {
-        let started = self.started.unwrap_or(event.time);
-        let since = (event.time - started).num_milliseconds().max(0);
-        let step = event.step.as_deref().unwrap_or_default();
-        let target = event
-            .target
-            .as_deref()
-            .filter(|_| self.targets.len() > 1)
-            .map(|target| format!("{} ", ArmId::name_of(target)))
-            .unwrap_or_default();
-        let text = match &event.what {
-            What::RunStarted {
-                runbook,
-                version,
-                incident,
-                targets,
-                deadline_seconds,
-                plan,
-                ..
-            } => {
-                let deadline = deadline_seconds
-                    .map(|seconds| format!(", deadline {}", span(Duration::from_secs(seconds))))
-                    .unwrap_or_default();
-                let writes = plan.iter().filter(|step| !step.undo.is_empty()).count();
-                format!(
-                    "{runbook} {version} on {} target(s), incident {incident}: {} steps, {writes} of them write{deadline}",
-                    targets.len(),
-                    plan.len()
-                )
-            }
-            What::StepEnded {
-                outcome: StepOutcome::Skipped,
-                why,
-                ..
-            } => format!(
-                "{target}skipped {step}: {}",
-                why.as_deref().unwrap_or_default()
-            ),
-            What::StepEnded {
-                outcome,
-                elapsed_ms,
-                why,
-            } => {
-                let title = event
-                    .target
-                    .as_ref()
-                    .and_then(|target| self.targets.get(ArmId::name_of(target)))
-                    .and_then(|rows| rows.iter().find(|row| row.id == step))
-                    .map_or(step, |row| row.title.as_str());
-                let word = format!("{outcome:?}").to_lowercase();
-                let why = why
-                    .as_ref()
-                    .map(|why| format!(": {why}"))
-                    .unwrap_or_default();
-                format!(
-                    "{target}{word} {title} ({step}, {:.1} s){why}",
-                    *elapsed_ms as f64 / 1_000.0
-                )
-            }
-            What::Checked {
-                claim,
-                holds,
-                observed,
-                ..
-            } => {
-                let word = match holds {
-                    Some(true) => "checked",
-                    Some(false) => "FALSE",
-                    None => "UNKNOWN",
-                };
-                let seen = observed
-                    .as_ref()
-                    .map(|seen| format!(" ({seen})"))
-                    .unwrap_or_default();
-                format!("{target}{word} {claim}{seen}")
-            }
-            What::Waiting { why, seconds } => format!("{target}waiting {seconds:.1} s: {why}"),
-            What::Gap { text } => format!("{target}GAP {text}"),
-            What::Unvouched {
-                witness,
-                since,
-                why,
-            } => unvouched(witness, *since, why),
-            What::Note { text } => format!("{target}note {text}"),
-            What::Decided { chosen, by, .. } => format!(
-                "{target}decided {step}: {} by {by}",
-                if chosen.is_empty() {
-                    "none".to_owned()
-                } else {
-                    chosen.join(", ")
-                }
-            ),
-            What::Contained { after_ms } => format!(
-                "{target}contained after {:.1} s",
-                *after_ms as f64 / 1_000.0
-            ),
-            What::TargetEnded {
-                status,
-                error: Some(error),
-            } => format!("{target}{status}: {error}"),
-            _ => return None,
-        };
-        Some(self.prefixed(&format!("{:>7.1}s {text}", since as f64 / 1_000.0)))
     }
 
     fn prefixed(&self, text: &str) -> String {
@@ -340,7 +261,7 @@ impl Row {
             Mark::Running => "> ",
             Mark::Done => "ok",
             Mark::Failed => "!!",
-            Mark::Skipped => "--",
+            Mark::Skipped | Mark::Nothing => "--",
         };
         let items = if self.mark == Mark::Running && self.items.1 > 1 {
             format!("  {}/{}", self.items.0, self.items.1)
@@ -355,11 +276,48 @@ impl Row {
     }
 }
 
+/// Returns the head and as many lines around what happens now as there is room for, and says how many are not shown.
+fn fitted(mut lines: Vec<String>, room: usize) -> Vec<String> {
+    let rows = lines.split_off(1);
+    let shown = room.saturating_sub(3).max(1);
+    let now = rows
+        .iter()
+        .position(|row| row.starts_with(" > "))
+        .or_else(|| rows.iter().rposition(|row| !row.starts_with("    ")))
+        .unwrap_or(0);
+    // What was just done stays in sight above what is being done.
+    let first = now
+        .saturating_sub(shown / 2)
+        .min(rows.len().saturating_sub(shown));
+    let last = (first + shown).min(rows.len());
+    if first > 0 {
+        let failed = rows[..first]
+            .iter()
+            .filter(|row| row.starts_with(" !!"))
+            .count();
+        let failed = match failed {
+            0 => String::new(),
+            failed => format!(", {failed} of them failed"),
+        };
+        lines.push(format!("  ... {first} before{failed}"));
+    }
+    lines.extend_from_slice(&rows[first..last]);
+    if last < rows.len() {
+        lines.push(format!("  ... {} to come", rows.len() - last));
+    }
+    lines
+}
+
 /// One target as one line: how far it is and what it is doing.
 fn summary(name: &str, rows: &[Row]) -> String {
     let ended = rows
         .iter()
-        .filter(|row| matches!(row.mark, Mark::Done | Mark::Skipped | Mark::Failed))
+        .filter(|row| {
+            matches!(
+                row.mark,
+                Mark::Done | Mark::Skipped | Mark::Nothing | Mark::Failed
+            )
+        })
         .count();
     let failed = rows.iter().any(|row| row.mark == Mark::Failed);
     let doing = rows
@@ -488,6 +446,89 @@ mod tests {
         assert!(
             !lines.concat().contains(['\u{1b}', '\n']),
             "a name of the tenant must not speak to the terminal: {lines:?}"
+        );
+    }
+
+    #[test]
+    fn a_step_that_had_nothing_to_do_is_not_said_to_be_done() {
+        let mut view = started(&["vm-a"]);
+        start(&mut view, "vm-a", 0);
+        let ended = event(
+            2,
+            Some("vm-a"),
+            Some("swap"),
+            What::StepEnded {
+                outcome: StepOutcome::Done,
+                elapsed_ms: 100,
+                why: None,
+            },
+        );
+        assert_eq!(
+            view.plain(&ended).as_deref(),
+            Some("    2.0s nothing to do: Cut every interface (swap, 0.1 s)")
+        );
+        view.take(&ended);
+        assert_eq!(view.lines(at(2), 100, 40)[1..], ["    Tag it"]);
+    }
+
+    #[test]
+    fn a_small_screen_shows_what_happens_now_and_the_last_picture_shows_all() {
+        let mut view = started(&["vm-a"]);
+        let rows = view.targets.get_mut("vm-a").unwrap();
+        let many: Vec<Row> = (0..20)
+            .map(|number| Row {
+                id: format!("s{number}"),
+                title: format!("Step {number}"),
+                mark: if number < 10 {
+                    Mark::Done
+                } else {
+                    Mark::Waiting
+                },
+                elapsed: None,
+                items: (0, 1),
+            })
+            .collect();
+        *rows = many;
+        rows[10].mark = Mark::Running;
+        rows[3].mark = Mark::Failed;
+        let lines = view.lines(at(2), 100, 9);
+        assert_eq!(
+            lines[1..],
+            [
+                "  ... 8 before, 1 of them failed",
+                " ok Step 8",
+                " ok Step 9",
+                " >  Step 10",
+                "    Step 11",
+                "  ... 8 to come"
+            ]
+        );
+        view.take(&event(
+            3,
+            None,
+            None,
+            What::RunEnded {
+                status: "contained".to_owned(),
+                exit_code: 0,
+            },
+        ));
+        assert_eq!(view.lines(at(3), 100, 9).len(), 21);
+    }
+
+    #[test]
+    fn what_stays_on_the_screen_names_things_and_says_it_once() {
+        let mut view = started(&["vm-a"]);
+        for _ in 0..2 {
+            let error = "The scope '/subscriptions/s/resourceGroups/g/providers/Microsoft.Network/networkInterfaces/n' is locked";
+            let what = What::TargetEnded {
+                status: "failed".to_owned(),
+                error: Some(error.to_owned()),
+            };
+            view.take(&event(2, Some("vm-a"), None, what));
+        }
+        assert_eq!(
+            view.kept,
+            ["STOPPED  vm-a: The scope 'networkInterfaces/n' is locked"]
         );
     }
 

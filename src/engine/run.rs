@@ -22,7 +22,7 @@ use super::request::{Ended, RunRequest};
 use super::resolve::Resolver;
 use super::schedule::{Part, Program};
 use super::step;
-use super::target::{Common, Target, phase_word};
+use super::target::{Common, Target, may_write, phase_word};
 use super::vault::VaultPlace;
 use super::witness::{Attendance, Witness};
 use crate::azure::{Client, Identity};
@@ -285,6 +285,7 @@ impl Engine {
                 target: None,
             });
         }
+        plan.preflight.extend(self.outside(&plan.targets));
         if self.profile.vault.is_none() {
             plan.preflight.push(Preflight {
                 what: "vault".to_owned(),
@@ -293,6 +294,38 @@ impl Engine {
                 target: None,
             });
         }
+    }
+
+    /// Finds the writes that the profile does not let azir send: tonight they would be refused half way.
+    fn outside(&self, targets: &[PlanTarget]) -> Vec<Preflight> {
+        let Some(writable) = &self.profile.subscriptions else {
+            let text = "the profile names no subscriptions: every visible one may be written to";
+            return vec![Preflight {
+                what: "subscriptions".to_owned(),
+                verdict: Verdict::Unknown,
+                text: text.to_owned(),
+                target: None,
+            }];
+        };
+        let mut found: Vec<Preflight> = Vec::new();
+        for target in targets {
+            for write in target.steps.iter().flat_map(|step| &step.writes) {
+                let path = write.split(' ').nth(1).unwrap_or_default();
+                let Err(failure) = may_write(Some(writable), path) else {
+                    continue;
+                };
+                let answer = Preflight {
+                    what: "guard".to_owned(),
+                    verdict: Verdict::Fail,
+                    text: format!("{}; {}", failure.message, failure.hint),
+                    target: Some(target.target.clone()),
+                };
+                if !found.contains(&answer) {
+                    found.push(answer);
+                }
+            }
+        }
+        found
     }
 
     pub(crate) fn common(

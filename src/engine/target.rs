@@ -261,7 +261,7 @@ impl<'a> Target<'a> {
             // A poisoned writer is reported by the run itself.
             let _ = recorder.line("step", data).await;
             if step::writes(step) {
-                let next = self.command();
+                let next = format!("{} --incident {}", self.command(), self.common.incident);
                 let said = json!({"step": nodes[node].id, "target_index": self.index, "why": why, "next": next});
                 let _ = recorder.note("not_done", said).await;
             }
@@ -340,21 +340,7 @@ impl<'a> Target<'a> {
 
     /// Refuses a write outside the subscriptions that the profile names.
     pub(crate) fn may_write(&self, path: &str) -> Result<(), Failure> {
-        let Some(writable) = &self.common.writable else {
-            return Ok(());
-        };
-        let subscription = path
-            .strip_prefix("/subscriptions/")
-            .and_then(|rest| rest.split('/').next());
-        match subscription {
-            Some(subscription) if !writable.iter().any(|known| known.eq_ignore_ascii_case(subscription)) => Err(Failure::failed(
-                "guard",
-                format!("subscription {subscription} is not among those that the profile lets azir write to"),
-                "add it to subscriptions in config.toml, or choose another --profile",
-            )
-            .of_kind(FailureKind::Refused)),
-            _ => Ok(()),
-        }
+        may_write(self.common.writable.as_deref(), path)
     }
 
     pub(crate) fn tally(&self) -> std::sync::MutexGuard<'_, Tally> {
@@ -430,5 +416,30 @@ pub(crate) fn results(step: &Step, items: Vec<ItemDone>) -> Value {
             .into_iter()
             .next()
             .map_or_else(|| json!({}), |item| Value::Object(item.values))
+    }
+}
+
+/// Refuses a write outside the subscriptions that may be written to; absent: all may.
+pub(crate) fn may_write(writable: Option<&[String]>, path: &str) -> Result<(), Failure> {
+    let Some(writable) = writable else {
+        return Ok(());
+    };
+    let subscription = path
+        .strip_prefix("/subscriptions/")
+        .and_then(|rest| rest.split('/').next());
+    match subscription {
+        Some(subscription)
+            if !writable
+                .iter()
+                .any(|known| known.eq_ignore_ascii_case(subscription)) =>
+        {
+            Err(Failure::failed(
+                "guard",
+                format!("subscription {subscription} is not among those that the profile lets azir write to"),
+                "add it to subscriptions in config.toml, or choose another --profile",
+            )
+            .of_kind(FailureKind::Refused))
+        }
+        _ => Ok(()),
     }
 }

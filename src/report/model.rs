@@ -52,6 +52,18 @@ pub struct RunReport {
     pub journal: JournalRef,
     /// The command that undoes it; absent where nothing can be undone.
     pub undo: Option<String>,
+    /// The run that this one undoes.
+    #[serde(default)]
+    pub of: Option<String>,
+    /// The profile it ran with.
+    #[serde(default)]
+    pub profile: String,
+    /// What its steps had to say, as the command for what a log does not hold yet.
+    #[serde(default)]
+    pub said: Vec<Said>,
+    /// Who is writing it still; absent: nobody.
+    #[serde(default)]
+    pub held_by: Option<String>,
 }
 
 /// Which runbook.
@@ -144,6 +156,12 @@ pub struct StepReport {
     pub check: Option<CheckReport>,
     /// How many requests it made, polls not counted.
     pub requests: u64,
+    /// How many of them could change something.
+    #[serde(default)]
+    pub writes: u64,
+    /// How many things it had to do it to; 0: there was nothing to do.
+    #[serde(default)]
+    pub items: Option<u64>,
 }
 
 /// How a step stands.
@@ -182,6 +200,15 @@ pub struct Residual {
     pub until: Option<String>,
     /// For which of the run's targets.
     #[serde(default)]
+    pub targets: Vec<String>,
+}
+
+/// Something that a step said.
+#[derive(Clone, Debug, Deserialize, Eq, JsonSchema, PartialEq, Serialize)]
+pub struct Said {
+    /// The words.
+    pub what: String,
+    /// For which of the run's targets.
     pub targets: Vec<String>,
 }
 

@@ -2,16 +2,17 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::io::{BufRead, Read};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use serde_json::{Map, Value};
 
 use super::model::{
     CheckReport, Deadline, ErrorReport, EvidenceRef, Gap, JournalRef, Made, MissingWitness,
-    NotDone, Residual, RunReport, RunStatus, RunbookRef, SCHEMA_VERSION, SignedBy, StepReport,
-    StepStatus, TargetReport,
+    NotDone, Residual, RunReport, RunStatus, RunbookRef, SCHEMA_VERSION, Said, SignedBy,
+    StepReport, StepStatus, TargetReport,
 };
 use crate::evidence::Store;
+use crate::journal::reader::{holder, is_held};
 use crate::journal::status::{OpenIntent, open_intents, undoable};
 use crate::journal::verify::{Outside, Signed, verify};
 use crate::journal::{JournalError, Line, read};
@@ -173,6 +174,7 @@ pub fn unknown(run_dir: &Path) -> Result<Vec<OpenIntent>, JournalError> {
 }
 
 struct Fold {
+    run_dir: PathBuf,
     report: RunReport,
     steps: BTreeMap<(usize, String), StepReport>,
     /// The steps by their place in the runbook; those without one, of an undo, as they were done.
@@ -237,9 +239,17 @@ impl Fold {
                     kept: None,
                 }),
             targets,
+            of: data
+                .get("of")
+                .and_then(|of| of.get("run"))
+                .and_then(Value::as_str)
+                .map(str::to_owned),
+            profile: text("profile_name"),
+            held_by: is_held(run_dir).then(|| holder(run_dir)),
             ..RunReport::default()
         };
         Self {
+            run_dir: run_dir.to_path_buf(),
             report,
             steps: BTreeMap::new(),
             order: Vec::new(),
@@ -273,9 +283,6 @@ impl Fold {
 
     fn intent(&mut self, line: &Line) {
         let data = &line.data;
-        if let Some(step) = self.at(data) {
-            step.requests += 1;
-        }
         let text = |name: &str| {
             data.get(name)
                 .and_then(Value::as_str)
@@ -283,6 +290,10 @@ impl Fold {
                 .to_owned()
         };
         let (effect, undo) = (text("effect"), text("undo"));
+        if let Some(step) = self.at(data) {
+            step.requests += 1;
+            step.writes += u64::from(effect != "read");
+        }
         let lasting = undo.strip_prefix("lasting: ");
         if let Some(why) = lasting.filter(|_| effect == "create") {
             let made = Made {
@@ -298,6 +309,7 @@ impl Fold {
     fn step(&mut self, line: &Line) {
         let data = &line.data;
         let text = |name: &str| data.get(name).and_then(Value::as_str).map(str::to_owned);
+        let items = cited(&self.run_dir, data.get("items"));
         let Some(key) = key(data) else {
             return;
         };
@@ -313,11 +325,14 @@ impl Fold {
             ended_at: None,
             check: None,
             requests: 0,
+            writes: 0,
+            items: None,
         });
         match text("state").as_deref() {
             Some("started") => {
                 step.started_at = Some(line.time.clone());
                 step.status = StepStatus::Unknown;
+                step.items = items.as_array().map(|items| items.len() as u64);
                 if let Some(title) = text("title") {
                     step.title = title;
                 }
@@ -400,6 +415,21 @@ impl Fold {
         }
     }
 
+    /// What a step says for several targets in the same words is said once.
+    fn said(&mut self, data: &Map<String, Value>) {
+        let what = data.get("text").and_then(Value::as_str).unwrap_or_default();
+        let target = index(data).and_then(|index| self.report.targets.get(index));
+        let target = target.map(|target| target.target.clone());
+        match self.report.said.iter_mut().find(|said| said.what == what) {
+            Some(said) if target.as_ref().is_some_and(|it| said.targets.contains(it)) => {}
+            Some(said) => said.targets.extend(target),
+            None => self.report.said.push(Said {
+                what: what.to_owned(),
+                targets: target.into_iter().collect(),
+            }),
+        }
+    }
+
     fn note(&mut self, line: &Line) {
         let data = &line.data;
         let text = |name: &str| data.get(name).and_then(Value::as_str).map(str::to_owned);
@@ -408,6 +438,7 @@ impl Fold {
                 step: text("step"),
                 what: text("text").unwrap_or_default(),
             }),
+            Some("say") => self.said(data),
             Some("residual") => self.residual(data),
             Some("not_done") => self.report.not_done.push(NotDone {
                 step: text("step").unwrap_or_default(),

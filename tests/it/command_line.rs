@@ -258,3 +258,148 @@ fn half_a_list_of_targets_is_refused() {
     assert_eq!(done.code, 2, "{}", done.stderr);
     assert_eq!(azir.lab.requests().len(), 0);
 }
+
+#[test]
+fn a_profile_that_cannot_be_meant_is_refused_before_tonight() {
+    let folder = tempfile::tempdir().unwrap();
+    for (line, said) in [
+        (
+            r#"subscriptions = ["abc"]"#,
+            "subscription \"abc\" is no id",
+        ),
+        (r#"tenant = "abc""#, "tenant \"abc\" is no id"),
+        (
+            r#"bastion = ["10.0.0.300/24"]"#,
+            "bastion \"10.0.0.300/24\" is no range",
+        ),
+        (
+            r#"bastion = ["10.0.0.0/33"]"#,
+            "bastion \"10.0.0.0/33\" is no range",
+        ),
+        (
+            r#"vault = { container = "c" }"#,
+            "vault names neither an account nor an id",
+        ),
+    ] {
+        let text = format!("profile = \"p\"\n[profiles.p]\n{line}\n");
+        std::fs::write(folder.path().join("config.toml"), text).unwrap();
+        let done = bare(folder.path(), &["isolate-vm", "vm-a", "--yes"]);
+        assert_eq!(done.code, 2, "{line}: {}", done.stderr);
+        assert!(done.stderr.contains(said), "{line}: {}", done.stderr);
+        let doctor = bare(folder.path(), &["doctor"]);
+        assert_eq!(doctor.code, 1, "{}", doctor.stdout);
+        assert_eq!(doctor.stdout.matches(said).count(), 1, "{}", doctor.stdout);
+    }
+}
+
+#[test]
+fn what_is_there_already_is_said_in_words() {
+    let folder = tempfile::tempdir().unwrap();
+    bare(folder.path(), &["init"]);
+    let done = bare(folder.path(), &["init"]);
+    assert!(
+        done.stderr
+            .contains("config.toml is there already and is not overwritten"),
+        "{}",
+        done.stderr
+    );
+    for (name, why) in [
+        ("list", "it is a command of azir's own"),
+        ("isolate-vm", "a runbook of this name is there already"),
+        ("../x", "a name is of small letters"),
+    ] {
+        let done = bare(folder.path(), &["runbook", "new", name]);
+        assert_eq!(done.code, 2, "{name}");
+        assert!(done.stderr.contains(why), "{name}: {}", done.stderr);
+    }
+}
+
+#[test]
+fn a_shape_of_a_later_version_is_refused_with_a_sentence() {
+    let folder = tempfile::tempdir().unwrap();
+    for later in ["status", "preflight"] {
+        let done = bare(folder.path(), &["schema", later]);
+        assert_eq!(done.code, 2, "{later}");
+        assert!(
+            done.stderr
+                .contains(&format!("azir {later} is not in this version")),
+            "{}",
+            done.stderr
+        );
+    }
+}
+
+#[test]
+fn an_undo_is_not_undone_and_nothing_put_back_is_not_called_put_back() {
+    let folder = tempfile::tempdir().unwrap();
+    let lab = ["--lab", "--lab-latency", "0", "--incident", "IR-1", "--yes"];
+    let with = |args: &[&str]| bare(folder.path(), &[args, &lab].concat());
+    let done = with(&["snapshot-vm", "vm-app-01"]);
+    assert_eq!(done.code, 0, "{}{}", done.stdout, done.stderr);
+    let undo = with(&["undo", "last"]);
+    assert!(
+        undo.stdout.contains("NOTHING TO PUT BACK: vm-app-01"),
+        "{}{}",
+        undo.stdout,
+        undo.stderr
+    );
+    assert!(
+        undo.stderr
+            .contains("undo of snapshot-vm 1.0.0 on 1 target"),
+        "{}",
+        undo.stderr
+    );
+    let again = with(&["undo", "last"]);
+    assert_eq!(again.code, 2);
+    assert!(
+        again.stderr.contains("is itself an undo, of run"),
+        "{}",
+        again.stderr
+    );
+}
+
+#[test]
+fn the_nearest_name_is_proposed_where_the_command_was_typed() {
+    let folder = tempfile::tempdir().unwrap();
+    let args = [
+        "isolate-vm",
+        "vm-ap-01",
+        "--lab",
+        "--yes",
+        "--lab-latency",
+        "0",
+    ];
+    let done = bare(folder.path(), &args);
+    assert_eq!(done.code, 5, "{}", done.stderr);
+    assert!(
+        done.stderr
+            .contains("next: azir isolate-vm vm-app-01 --lab\n"),
+        "{}",
+        done.stderr
+    );
+    assert!(
+        !done.stderr.contains("no incident was named"),
+        "no run began: {}",
+        done.stderr
+    );
+}
+
+#[test]
+fn a_plan_outside_the_profiles_subscriptions_fails_before_the_run_does() {
+    let azir = Azir::new();
+    let config = azir.home.path().join("config.toml");
+    let text = std::fs::read_to_string(&config).unwrap();
+    let only = "subscriptions = [\"33333333-3333-4333-8333-333333333333\"]\n";
+    std::fs::write(&config, format!("{text}{only}")).unwrap();
+    let target = format!(
+        "{}/resourceGroups/rg-workload-prod/providers/Microsoft.Compute/virtualMachines/vm-app-01",
+        crate::support::SUB
+    );
+    let plan = azir.run(&["isolate-vm", &target, "--plan"]);
+    assert_eq!(plan.code, 5, "{}", plan.stdout);
+    let said = "FAIL    guard: vm-app-01: subscription 22222222-2222-4222-8222-222222222222 is not among those that the profile lets azir write to";
+    assert_eq!(plan.stdout.matches(said).count(), 1, "{}", plan.stdout);
+    let run = azir.run(&["isolate-vm", &target, "--incident", "IR-1", "--yes"]);
+    assert_eq!(run.code, 5, "{}", run.stdout);
+    assert_eq!(azir.writes(), Vec::<String>::new());
+}

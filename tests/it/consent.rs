@@ -88,7 +88,7 @@ fn a_step_that_needs_consent_is_left_undone_and_said_without_it() {
     // The plan says it before anybody is surprised.
     let plan = azir.run(&["stop-vm", "vm-app-01", "--plan"]).stdout;
     assert!(
-        plan.contains("[needs --accept]") && plan.contains("never: the memory is gone"),
+        plan.contains("[needs --accept]") && plan.contains("CANNOT BE UNDONE: the memory is gone"),
         "{plan}"
     );
 }

@@ -86,10 +86,7 @@ pub(super) async fn execute(item: &Item<'_>, collect: &Collect) -> Result<Acted,
     if let Some(follow_up) = &collect.follow_up {
         let command = expressions.text(follow_up, &item.scope).map_err(failed)?;
         item.target
-            .say(
-                item.node,
-                &format!("the log lags by minutes; for the rest, later: {command}"),
-            )
+            .say(item.node, &format!("the log lags by minutes: {command}"))
             .await?;
     }
     Ok(Acted::with(vec![

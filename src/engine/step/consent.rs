@@ -37,8 +37,8 @@ pub(super) async fn consent(
     let why = format!("it needs explicit consent; --accept {id} gives it");
     if let Some(recorder) = target.common.power.recorder() {
         let next = format!(
-            "azir {} {} --accept {id}",
-            target.common.program.frames[0].runbook.name.value, target.name
+            "azir {} {} --incident {} --accept {id}",
+            target.common.program.frames[0].runbook.name.value, target.name, target.common.incident
         );
         recorder
             .note(

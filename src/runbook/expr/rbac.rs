@@ -72,7 +72,10 @@ fn with_roles(value: &Value, args: &[Value]) -> Result<Value, String> {
             let role = named(roles, "id", id, "role").unwrap_or(id);
             let principal = of("properties.principalId");
             let holder = named(identities, "value.principalId", principal, "key").map_or_else(
-                || principal.to_owned(),
+                || match of("properties.principalType") {
+                    "" => principal.to_owned(),
+                    kind => format!("{} {principal}", spoken(kind)),
+                },
                 |key| ArmId::name_of(key).to_owned(),
             );
             let label = format!("{role} on {}, of {holder}", of("properties.scope"));
@@ -88,6 +91,18 @@ fn with_roles(value: &Value, args: &[Value]) -> Result<Value, String> {
             Ok(Value::Object(named))
         })
         .collect()
+}
+
+/// Returns a type of principal in words: `ServicePrincipal` is `service principal`.
+fn spoken(kind: &str) -> String {
+    let mut words = String::new();
+    for letter in kind.chars() {
+        if letter.is_ascii_uppercase() && !words.is_empty() {
+            words.push(' ');
+        }
+        words.push(letter.to_ascii_lowercase());
+    }
+    words
 }
 
 fn named<'a>(items: &'a [Value], key: &str, wanted: &str, name: &str) -> Option<&'a str> {
