@@ -81,7 +81,35 @@ fn own() -> Vec<Command> {
             .subcommand(custody_args::verify())
             .subcommand(custody_args::prove())
             .subcommand(custody_args::check_proof())
-            .subcommand(custody_args::export()),
+            .subcommand(custody_args::export())
+            .subcommand(
+                Command::new("seal")
+                    .about("Close a run for good, and ask those who did not vouch for it")
+                    .arg(run()),
+            )
+            .subcommand(
+                Command::new("countersign")
+                    .about("Sign the last checkpoint of a run that is over")
+                    .arg(run())
+                    .arg(
+                        Arg::new("second")
+                            .long("second")
+                            .action(ArgAction::SetTrue)
+                            .help("Only as second person: refuse if the run is your own"),
+                    ),
+            ),
+        Command::new("key")
+            .about("Show your own key, which signs the record")
+            .subcommand(
+                Command::new("set")
+                    .about("Make a key yours: in the profile and in the signers file")
+                    .arg(
+                        Arg::new("key")
+                            .value_name("FILE|agent|agent:SHA256:...")
+                            .help("An OpenSSH Ed25519 key file, or such a key in ssh-agent")
+                            .required(true),
+                    ),
+            ),
         Command::new("runbook")
             .about("List, read, check and write runbooks")
             .subcommand_required(true)

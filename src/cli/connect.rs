@@ -216,6 +216,11 @@ fn client(cloud: Cloud, http: Http, credential: SdkCredential) -> Client {
     })
 }
 
+/// Returns what speaks HTTP to others than the cloud: no token ever goes through it.
+pub(super) fn http() -> Result<Http, Refusal> {
+    Ok(Http::new(ca_bundle()?.as_deref())?)
+}
+
 fn ca_bundle() -> Result<Option<Vec<u8>>, Refusal> {
     let Some(path) = std::env::var_os("AZIR_CA_BUNDLE")
         .filter(|path| !path.is_empty())

@@ -8,7 +8,9 @@ use clap::ArgMatches;
 
 use super::home::Home;
 use super::refusal::Refusal;
-use super::{args, doctor, execute, export, globals, out, record, shelf, tenant, usage, verify};
+use super::{
+    args, doctor, execute, export, globals, key, out, record, seal, shelf, tenant, usage, verify,
+};
 use crate::runbook::catalogue::Catalogue;
 
 /// Runs the command line of this process; returns its exit code.
@@ -53,7 +55,11 @@ fn dispatch(
         ("journal", Some(("verify", inner))) => verify::journal(inner, home),
         ("journal", Some(("prove", inner))) => verify::prove_entry(inner, &home?),
         ("journal", Some(("check-proof", inner))) => Ok(verify::proof(inner)),
+        ("journal", Some(("seal", inner))) => seal::seal_run(inner, &home?),
+        ("journal", Some(("countersign", inner))) => seal::countersign_run(inner, &home?),
         ("journal", Some((_, inner))) => export::journal(inner, &home?),
+        ("key", Some((_, inner))) => key::set(inner, &home?),
+        ("key", None) => key::show(own, &home?),
         ("runbook", Some(("list", inner))) => Ok(shelf::list(inner, inner, catalogue)),
         ("runbook", Some(("show", inner))) => shelf::show(inner, catalogue),
         ("runbook", Some(("lint", inner))) => shelf::check(inner, inner, catalogue),

@@ -10,7 +10,7 @@ use super::config::{self, Config};
 use super::connect::{Connection, Place, connect};
 use super::home::Home;
 use super::refusal::Refusal;
-use super::{Output, out, shown};
+use super::{Output, key, out, shown};
 use crate::clock::{Clock, SystemClock};
 use crate::engine::plan::Verdict;
 use crate::engine::{outside, vault_worth};
@@ -87,6 +87,8 @@ pub(super) fn doctor(matches: &ArgMatches, home: &Home) -> Result<u8, Refusal> {
                 text,
                 if path.exists() { "" } else { "azir init" },
             );
+            let (verdict, text, next) = key::diagnosis(&profile, home);
+            add("key", verdict, text, &next);
             if profile.vault.is_none() && !matches.get_flag("lab") {
                 add(
                     "vault",

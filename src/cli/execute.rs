@@ -13,10 +13,14 @@ use super::home::Home;
 use super::live::Live;
 use super::meaning::{self, Asked};
 use super::refusal::Refusal;
-use super::{Output, out, plan, summary};
+use super::witnesses::witnesses;
+use super::{Output, out, outside, plan, summary};
 use crate::clock::{Clock, SystemClock};
-use crate::engine::{Ended, Engine, EngineError, Mode, RunRequest, Tool, UndoRequest, outside};
+use crate::engine::{
+    Ended, Engine, EngineError, Missing, Mode, Responder, RunRequest, Tool, UndoRequest,
+};
 use crate::random::{Random, SystemRandom};
+use crate::report::model::MissingWitness;
 use crate::report::run::{report, started};
 use crate::runbook::catalogue::Catalogue;
 use crate::runbook::model::Runbook;
@@ -44,18 +48,19 @@ pub(super) fn run(
     let command = format!("azir {} ", chosen.runbook.name.value);
     let ended = runtime()?.block_on(async {
         let connection = connect(&place, home, &case).await?;
-        let (engine, halt, live) = engine(own, &connection, catalogue, home)?;
+        let responder = responder(own, &connection).await;
+        let (engine, halt, live) = engine(own, &connection, catalogue, home, &responder)?;
         live.detected(asked.detected_at);
         if own.get_one::<String>("incident").is_none() {
             live.unnamed(&asked.incident);
         }
-        let request = request(own, &connection, chosen, asked);
+        let request = request(own, responder, chosen, asked);
         if own.get_flag("plan") {
             let plan = settle(engine.plan(&request), &live, halt).await?;
             return Ok(show_plan(&plan, output));
         }
         let ended = settle(engine.run(request), &live, halt).await?;
-        finish(&ended, output)
+        finish(&ended, output, home)
     });
     ended.map_err(|refusal| Refusal {
         hint: same_place(&refusal.hint, &command, own.get_flag("lab")),
@@ -111,17 +116,18 @@ pub(super) fn undo(
     runtime()?.block_on(async {
         let connection = connect(&place, home, &case).await?;
         place.agrees(connection.client.cloud_name())?;
+        let responder = responder(own, &connection).await;
+        let (mut engine, halt, live) = engine(own, &connection, catalogue, home, &responder)?;
         let request = UndoRequest {
             run_dir: run_dir.clone(),
             choices,
             accept: meaning::accepted(own),
             yes: own.get_flag("yes"),
             over_drift: own.get_flag("over-drift"),
-            responder: meaning::responder(own, &connection.profile),
+            responder,
             authority: own.get_one::<String>("authority").cloned(),
             ticket: own.get_one::<String>("ticket").cloned(),
         };
-        let (mut engine, halt, live) = engine(own, &connection, catalogue, home)?;
         // The undo is filed beside the run it undoes, wherever that is.
         engine.cases = case
             .parent()
@@ -131,11 +137,18 @@ pub(super) fn undo(
             return Ok(show_plan(&plan, output));
         }
         let ended = settle(engine.undo(request), &live, halt).await?;
-        finish(&ended, output)
+        finish(&ended, output, home)
     })
 }
 
-fn request(own: &ArgMatches, connection: &Connection, chosen: &Chosen, asked: Asked) -> RunRequest {
+/// Returns who answers; what the token says counts where nothing else names a person.
+async fn responder(own: &ArgMatches, connection: &Connection) -> Responder {
+    // A cloud that does not let azir in says so when the run begins.
+    let identity = connection.client.identity().await.ok();
+    meaning::responder(own, &connection.profile, identity.as_ref())
+}
+
+fn request(own: &ArgMatches, responder: Responder, chosen: &Chosen, asked: Asked) -> RunRequest {
     RunRequest {
         runbook: Arc::clone(&chosen.runbook),
         text: Arc::clone(&chosen.text),
@@ -147,7 +160,7 @@ fn request(own: &ArgMatches, connection: &Connection, chosen: &Chosen, asked: As
         choices: asked.choices,
         accept: meaning::accepted(own),
         yes: own.get_flag("yes"),
-        responder: meaning::responder(own, &connection.profile),
+        responder,
         authority: own.get_one::<String>("authority").cloned(),
         ticket: own.get_one::<String>("ticket").cloned(),
         detected_at: asked.detected_at,
@@ -172,6 +185,7 @@ fn engine(
     connection: &Connection,
     catalogue: &Arc<Catalogue>,
     home: &Home,
+    responder: &Responder,
 ) -> Result<(Engine, watch::Sender<bool>, Arc<Live>), Refusal> {
     let (halt, halted) = watch::channel(false);
     let live = Live::new(Output::of(own), own.get_count("verbose") > 0);
@@ -182,8 +196,12 @@ fn engine(
     };
     let (clock, random): (Arc<dyn Clock>, Arc<dyn Random>) =
         (Arc::new(SystemClock), Arc::new(SystemRandom));
-    let witnesses = outside(&connection.profile, &connection.client, &clock, &random)
-        .map_err(|message| Refusal::usage(message, "edit time_stamps in config.toml"))?;
+    // Looking signs nothing, so nobody is asked for a passphrase.
+    let witnesses = if own.get_flag("plan") {
+        Vec::new()
+    } else {
+        witnesses(own, connection, home, &responder.upn, &clock, &random)?
+    };
     let engine = Engine {
         client: connection.client.clone(),
         clock,
@@ -289,10 +307,19 @@ fn show_plan(plan: &crate::engine::plan::Plan, output: Output) -> u8 {
     end.code()
 }
 
-fn finish(ended: &Ended, output: Output) -> Result<u8, Refusal> {
-    let mut report = report(&ended.run_dir)
+fn missing(gap: &Missing) -> MissingWitness {
+    MissingWitness {
+        witness: gap.kind.word().to_owned(),
+        since: crate::clock::seconds(gap.since),
+        why: gap.why.clone(),
+    }
+}
+
+fn finish(ended: &Ended, output: Output, home: &Home) -> Result<u8, Refusal> {
+    let mut report = report(&ended.run_dir, &outside::of(home, &ended.run_dir))
         .map_err(|error| Refusal::record(error.to_string(), "azir show last"))?;
-    report.journal.unvouched.clone_from(&ended.unvouched);
+    // The session knows better than its last lines, which could not speak of what came after them.
+    report.journal.missing = ended.missing.iter().map(missing).collect();
     match output {
         Output::Human => out::result(&summary::text(&report, &out::reader())),
         Output::Json => out::result(&serde_json::to_string(&report).unwrap_or_default()),

@@ -11,6 +11,7 @@ use indexmap::IndexMap;
 use serde_json::Value;
 
 use super::refusal::Refusal;
+use crate::azure::Identity;
 use crate::clock::{Clock, SystemClock};
 use crate::engine::profile::Profile;
 use crate::engine::{Responder, Selection};
@@ -166,12 +167,26 @@ fn detected_at(own: &ArgMatches) -> Result<Option<DateTime<Utc>>, Refusal> {
     Ok(Some(time))
 }
 
-/// Who answers: the flag, the profile, else the person at this machine.
-pub(super) fn responder(own: &ArgMatches, profile: &Profile) -> Responder {
+/// Who answers: the flag, the profile, the person of the token, else the one at this machine.
+///
+/// The token of an application names nobody; a person countersigns later.
+pub(super) fn responder(
+    own: &ArgMatches,
+    profile: &Profile,
+    identity: Option<&Identity>,
+) -> Responder {
     let named = own
         .get_one::<String>("responder")
         .cloned()
         .or_else(|| profile.responder.clone());
+    let person = identity.filter(|identity| identity.upn.is_some());
+    if let (None, Some(person)) = (&named, person) {
+        return Responder {
+            upn: person.upn.clone().unwrap_or_default(),
+            name: None,
+            oid: Some(person.oid.clone()),
+        };
+    }
     let upn = named.unwrap_or_else(|| {
         let user = std::env::var("USER")
             .or_else(|_| std::env::var("LOGNAME"))
@@ -326,6 +341,34 @@ fn unreadable(name: &str, error: &std::io::Error) -> Refusal {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn who_answers_is_who_was_named_else_the_person_of_the_token_else_the_one_here() {
+        let own = |words: &[&str]| {
+            clap::Command::new("x")
+                .args(crate::cli::globals::options())
+                .get_matches_from(std::iter::once(&"x").chain(words))
+        };
+        let upn = |words: &[&str], profile: &Profile, identity: &Identity| {
+            responder(&own(words), profile, Some(identity)).upn
+        };
+        let person = Identity {
+            upn: Some("alice@contoso.example".to_owned()),
+            oid: "1".to_owned(),
+            ..Identity::default()
+        };
+        let profile = Profile {
+            responder: Some("bob@contoso.example".to_owned()),
+            ..Profile::default()
+        };
+        let none = Profile::default();
+        let flag = ["--responder", "carol@contoso.example"];
+        assert_eq!(upn(&flag, &profile, &person), "carol@contoso.example");
+        assert_eq!(upn(&[], &profile, &person), "bob@contoso.example");
+        assert_eq!(upn(&[], &none, &person), "alice@contoso.example");
+        let application = Identity::default();
+        assert!(upn(&[], &none, &application).ends_with(&format!("@{}", hostname())));
+    }
 
     #[test]
     fn half_a_list_of_targets_is_none() {

@@ -16,13 +16,17 @@ mod export;
 mod globals;
 mod help;
 mod home;
+mod key;
 mod live;
 mod meaning;
 mod out;
+mod outside;
+mod passphrase;
 mod plan;
 mod prose;
 mod record;
 mod refusal;
+mod seal;
 mod shelf;
 mod shown;
 mod summary;
@@ -30,6 +34,7 @@ mod tenant;
 mod usage;
 mod verify;
 mod view;
+mod witnesses;
 
 use std::process::ExitCode;
 

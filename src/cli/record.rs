@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use super::exit::Exit;
 use super::home::Home;
 use super::refusal::Refusal;
-use super::{Output, out, shown, summary};
+use super::{Output, out, outside, shown, summary};
 use crate::ids::ArmId;
 use crate::journal::Line;
 use crate::report::{cases, run, words};
@@ -18,7 +18,7 @@ fn chosen(own: &ArgMatches, home: &Home) -> Result<PathBuf, Refusal> {
 
 /// Lists the runs of every case.
 pub(super) fn list(own: &ArgMatches, home: &Home) -> Result<u8, Refusal> {
-    let listing = cases::list(&home.cases());
+    let listing = cases::list(&home.cases(), |run_dir| outside::of(home, run_dir));
     let code = if listing.damaged() {
         Exit::Integrity.code()
     } else {
@@ -52,7 +52,7 @@ pub(super) fn list(own: &ArgMatches, home: &Home) -> Result<u8, Refusal> {
         // Writing to a String cannot fail.
         let _ = writeln!(
             text,
-            "{}  {:<20}  {:<18}  {:<20}  {}  {}",
+            "{}  {:<20}  {:<18}  {:<20}  {:<18}  {:<14}  {}",
             &line.run[..line.run.len().min(8)],
             line.started_at
                 .as_deref()
@@ -67,6 +67,13 @@ pub(super) fn list(own: &ArgMatches, home: &Home) -> Result<u8, Refusal> {
                 line.runbook
             },
             status,
+            if !line.verified {
+                "DOES NOT VERIFY"
+            } else if line.signed.is_empty() {
+                "unsigned"
+            } else {
+                "signed"
+            },
             targets.join(", ")
         );
     }
@@ -77,7 +84,7 @@ pub(super) fn list(own: &ArgMatches, home: &Home) -> Result<u8, Refusal> {
 /// Shows how a run stands.
 pub(super) fn show(own: &ArgMatches, home: &Home) -> Result<u8, Refusal> {
     let run_dir = chosen(own, home)?;
-    let report = run::report(&run_dir).map_err(|error| Refusal {
+    let report = run::report(&run_dir, &outside::of(home, &run_dir)).map_err(|error| Refusal {
         hint: format!("azir journal verify {}", run_dir.display()),
         ..Refusal::integrity(&error)
     })?;

@@ -5,7 +5,7 @@ use std::fmt::Write as _;
 use super::config::{LAB, NO_PROFILE};
 use super::prose::{Reader, brief, count};
 use crate::ids::ArmId;
-use crate::report::model::{RunReport, RunStatus, StepStatus, TargetReport};
+use crate::report::model::{JournalRef, RunReport, RunStatus, SignedBy, StepStatus, TargetReport};
 
 /// Returns the summary of a run: where the record is first, how it stands and what to type last, where the eye rests.
 pub(super) fn text(report: &RunReport, reader: &Reader) -> String {
@@ -322,22 +322,7 @@ fn seconds(report: &RunReport) -> Option<f64> {
 
 fn record(out: &mut String, report: &RunReport) {
     let journal = &report.journal;
-    let state = match (journal.verified, journal.anchored) {
-        (false, _) => "DOES NOT VERIFY",
-        (true, false) if journal.receipts.is_empty() => {
-            "verifies; unsigned by a person; not anchored outside this machine"
-        }
-        (true, false) => "verifies; unsigned by a person; anchored as far as receipts go",
-        (true, true) => "verifies and is anchored",
-    };
-    // Writing to a String cannot fail.
-    let entries = if journal.entries == 1 {
-        "entry"
-    } else {
-        "entries"
-    };
-    let _ = writeln!(out, "Record: {} {entries}, {state}", journal.entries);
-    let _ = writeln!(out, "  {}", journal.path);
+    let _ = writeln!(out, "Record: {}", record_words(journal));
     let receipts: Vec<String> = journal
         .receipts
         .iter()
@@ -355,14 +340,15 @@ fn record(out: &mut String, report: &RunReport) {
             receipts.join(", ")
         );
     }
-    for missing in &journal.unvouched {
-        let _ = writeln!(out, "  {missing}");
+    for gap in &journal.missing {
+        let _ = writeln!(out, "  {}", gap_words(&gap.witness, &gap.since, &gap.why));
     }
-    out.push('\n');
+    let _ = writeln!(out, "  {}\n", journal.path);
 }
 
 /// Says what can be typed next.
 fn next(out: &mut String, report: &RunReport) {
+    let journal = &report.journal;
     let short = &report.run[..report.run.len().min(8)];
     if report.status == RunStatus::Halted && report.not_done.is_empty() && report.mode != "undo" {
         let targets: Vec<&str> = report
@@ -388,8 +374,91 @@ fn next(out: &mut String, report: &RunReport) {
         let _ = writeln!(out, "Again:  azir undo {of}");
     }
     let _ = writeln!(out, "Verify: azir journal verify {short}");
+    // A run that broke off is looked at first: after a seal nothing can be settled in it.
+    let over = report.status != RunStatus::Halted;
+    if over && (!journal.missing.is_empty() || !journal.sealed) {
+        let _ = writeln!(out, "Seal:   azir journal seal {short}");
+    }
     if let Some(undo) = &report.undo {
         let _ = writeln!(out, "Undo:   {}", undo.replace(&report.run, short));
+    }
+}
+
+/// Says what the verifier said: entries, who signed, what anchors it, whether it is closed.
+pub(super) fn record_words(journal: &JournalRef) -> String {
+    let entries = match journal.entries {
+        1 => "1 entry".to_owned(),
+        many => format!("{many} entries"),
+    };
+    if !journal.verified {
+        return format!("{entries}, DOES NOT VERIFY");
+    }
+    let anchored = match journal.anchored_to {
+        Some(_) if journal.anchored => "anchored".to_owned(),
+        Some(size) => format!("anchored up to entry {size}"),
+        None => "not anchored outside this machine".to_owned(),
+    };
+    let mut words = vec!["verifies".to_owned(), signed_words(journal), anchored];
+    if journal.transfer_pending {
+        words.push("a transfer is PENDING".to_owned());
+    }
+    words.push(
+        if journal.sealed {
+            "sealed"
+        } else {
+            "not sealed"
+        }
+        .to_owned(),
+    );
+    format!("{entries}, {}", words.join("; "))
+}
+
+/// Says who signed: `signed by alice@contoso.example (touch: yes, PIN: no)`.
+pub(super) fn signed_words(journal: &JournalRef) -> String {
+    if journal.signed.is_empty() {
+        return "unsigned by a person".to_owned();
+    }
+    let told = |signed: &SignedBy| {
+        let presence = signed.touch.zip(signed.pin);
+        let mut words = person_words(&signed.principal, presence);
+        if signed.second {
+            words.push_str(" as second person");
+        }
+        if signed.entries < journal.entries {
+            words.push_str(&format!(" up to entry {}", signed.entries));
+        }
+        words
+    };
+    let told: Vec<String> = journal.signed.iter().map(told).collect();
+    let by_responder = journal.signed.iter().any(|signed| !signed.second);
+    let unsigned = if by_responder {
+        ""
+    } else {
+        ", unsigned by the responder"
+    };
+    let by = if journal.signers_outside {
+        ""
+    } else {
+        " (by the run's own signers file)"
+    };
+    format!("signed by {}{by}{unsigned}", told.join(" and "))
+}
+
+/// Names a person, and what a security key says of them: touch and PIN.
+pub(super) fn person_words(principal: &str, presence: Option<(bool, bool)>) -> String {
+    let word = |yes| if yes { "yes" } else { "no" };
+    match presence {
+        Some((touch, pin)) => format!("{principal} (touch: {}, PIN: {})", word(touch), word(pin)),
+        None => principal.to_owned(),
+    }
+}
+
+/// Says who does not vouch, since when and why.
+pub(super) fn gap_words(witness: &str, since: &str, why: &str) -> String {
+    match witness {
+        "person" => format!("unsigned by a person since {since}: {why}"),
+        "tsa" => format!("UNANCHORED since {since}, no time stamp: {why}"),
+        _ => format!("UNANCHORED since {since}, no immutable copy: {why}"),
     }
 }
 

@@ -109,7 +109,6 @@ impl View {
                 }
             }
             What::Gap { text } => self.keep(format!("GAP  {text}")),
-            What::Unvouched { missing } => self.keep(missing.to_string()),
             What::RunEnded { .. } => self.over = true,
             What::Checked {
                 claim,
@@ -129,6 +128,11 @@ impl View {
             What::Waiting { why, seconds } => {
                 self.waiting = Some(format!("waiting {seconds:.0} s: {why}"));
             }
+            What::Unvouched {
+                witness,
+                since,
+                why,
+            } => self.kept.push(unvouched(witness, *since, why)),
             What::TargetEnded {
                 error: Some(error), ..
             } => self.keep(format!("STOPPED  {target}: {error}")),
@@ -244,6 +248,10 @@ impl View {
             text.to_owned()
         }
     }
+}
+
+fn unvouched(witness: &str, since: DateTime<Utc>, why: &str) -> String {
+    super::summary::gap_words(witness, &crate::clock::seconds(since), why)
 }
 
 impl Row {

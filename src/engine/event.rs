@@ -8,8 +8,6 @@ use chrono::{DateTime, Utc};
 use serde::Serialize;
 use uuid::Uuid;
 
-use crate::report::model::Unvouched;
-
 /// One thing that happened.
 #[derive(Clone, Debug, Serialize)]
 pub struct Event {
@@ -106,12 +104,6 @@ pub enum What {
         /// What is missing and why.
         text: String,
     },
-    /// A witness has not vouched for the end of the record.
-    Unvouched {
-        /// Who, since when and why.
-        #[serde(flatten)]
-        missing: Unvouched,
-    },
     /// Something worth saying.
     Note {
         /// The words.
@@ -138,6 +130,15 @@ pub enum What {
         /// Why, when it failed.
         #[serde(skip_serializing_if = "Option::is_none")]
         error: Option<String>,
+    },
+    /// A witness does not vouch for the record's last checkpoint.
+    Unvouched {
+        /// `person`, `tsa` or `worm`.
+        witness: &'static str,
+        /// Since when it is missing.
+        since: DateTime<Utc>,
+        /// Why.
+        why: String,
     },
     /// The run has ended; its report is complete.
     RunEnded {

@@ -22,8 +22,10 @@ mod resolve;
 pub mod run;
 mod schedule;
 mod scope;
+mod seal;
 mod siblings;
 mod single;
+mod standing;
 mod step;
 mod target;
 mod undo;
@@ -31,14 +33,16 @@ mod undo_item;
 mod undo_standing;
 mod undo_write;
 mod vault;
-mod witness;
+pub(crate) mod witness;
 mod worth;
 
 pub use error::EngineError;
 pub use request::{Ended, Mode, Responder, RunRequest, Selection, UndoRequest};
 pub use run::{Engine, Tool};
-pub(crate) use witness::outside;
-pub use witness::{Authorities, Worm};
+pub(crate) use seal::{SealDeps, seal};
+pub use seal::{SealRequest, Sealed, last_responder};
+pub use witness::{Authorities, Missing, WitnessKind, Worm};
+pub(crate) use witness::{authorities, outside};
 pub use worth::vault_worth;
 
 /// Counts the subscriptions that the caller can see; a first call that proves that the cloud answers.

@@ -8,8 +8,8 @@ use chrono::{DateTime, Utc};
 use indexmap::IndexMap;
 use serde_json::Value;
 
+use super::witness::Missing;
 use crate::ids::IncidentId;
-use crate::report::model::Unvouched;
 use crate::runbook::model::Runbook;
 
 /// One execution of one runbook.
@@ -115,6 +115,6 @@ pub struct Ended {
     pub run_dir: PathBuf,
     /// The exit code of the command.
     pub exit_code: u8,
-    /// The witnesses that have not vouched for the end of its record.
-    pub unvouched: Vec<Unvouched>,
+    /// Who does not vouch for its last checkpoint, of those who should.
+    pub missing: Vec<Missing>,
 }

@@ -18,7 +18,7 @@ use super::plan::{Plan, PlanTarget, Preflight, Verdict};
 use super::power::{Power, Teller};
 use super::production::Production;
 use super::profile::Profile;
-use super::recorder::{Recorder, object};
+use super::recorder::{PATIENCE, Recorder, Seal, object};
 use super::request::{Ended, Mode, RunRequest};
 use super::resolve::Resolver;
 use super::schedule::{Part, Program};
@@ -32,7 +32,7 @@ use crate::clock::Clock;
 use crate::evidence::Store;
 use crate::journal::{RunStart, Writer, WriterDeps};
 use crate::random::Random;
-use crate::report::model::{RunStatus, Unvouched};
+use crate::report::model::RunStatus;
 use crate::runbook::catalogue::Catalogue;
 use crate::runbook::expr::Expressions;
 use crate::runbook::model::ParamKind;
@@ -603,7 +603,13 @@ pub(crate) async fn finish(
     let exit_code = outcome::exit_code(status, effects, record_lost);
     let said = json!({"status": outcome::word(status), "exit_code": exit_code});
     record_lost |= recorder.note("result", said).await.is_err();
-    let closed = recorder.close().await;
+    let tell = |ask: &str| {
+        common.teller.tell(What::Waiting {
+            why: ask.to_owned(),
+            seconds: PATIENCE.as_secs_f64(),
+        });
+    };
+    let closed = recorder.end(seal(recorder, status), &tell).await;
     if record_lost && let Err(error) = closed {
         common.teller.tell(What::RunEnded {
             status: outcome::word(status),
@@ -611,20 +617,17 @@ pub(crate) async fn finish(
         });
         return Err(error);
     }
-    let exit_code = outcome::exit_code(status, effects, record_lost || closed.is_err());
-    let unvouched: Vec<Unvouched> = closed
-        .unwrap_or_default()
-        .into_iter()
-        .map(|missing| Unvouched {
-            witness: missing.kind.word().to_owned(),
-            since: crate::clock::seconds(missing.since),
-            why: missing.why,
-        })
-        .collect();
-    for missing in &unvouched {
-        let missing = missing.clone();
-        common.teller.tell(What::Unvouched { missing });
+    let missing = closed
+        .as_ref()
+        .map_or_else(|_| Vec::new(), |closed| closed.missing.clone());
+    for gap in &missing {
+        common.teller.tell(What::Unvouched {
+            witness: gap.kind.word(),
+            since: gap.since,
+            why: gap.why.clone(),
+        });
     }
+    let exit_code = outcome::exit_code(status, effects, record_lost || closed.is_err());
     common.teller.tell(What::RunEnded {
         status: outcome::word(status),
         exit_code,
@@ -632,8 +635,19 @@ pub(crate) async fn finish(
     Ok(Ended {
         run_dir: recorder.run_dir(),
         exit_code,
-        unvouched,
+        missing,
     })
+}
+
+/// A run is closed for good when every step is final: nothing unknown, nothing halted, no task that waits for a person.
+fn seal(recorder: &Recorder, status: RunStatus) -> Seal {
+    let standing = recorder.standing();
+    let open = recorder.writer.open_intents();
+    if status == RunStatus::Halted || open > 0 || standing.waits() {
+        return Seal::No;
+    }
+    let run_dir = recorder.run_dir();
+    Seal::IfVouched(standing.seal(super::siblings::heads(&run_dir, None), false))
 }
 
 impl Target<'_> {

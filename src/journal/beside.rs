@@ -1,54 +1,46 @@
-//! Files beside a checkpoint that come from somebody else, whole or not at all.
+//! What is left beside a checkpoint after it was made: signatures of persons, time stamps.
+//!
+//! Under a name only once it is whole and durable, so that a crash leaves no half signature, which would be taken for
+//! a forged one.
 
-use std::io;
+use std::io::ErrorKind;
 use std::path::Path;
 
 use super::disk::Disk;
 use super::format::checkpoint_name;
+use super::writer::{JournalError, disk};
 
-/// Puts a file beside checkpoint `number` and makes it durable; returns false where one is there already, which stays.
+/// Leaves `bytes` beside checkpoint `number` as `ending`; returns whether they were left: what is there already stays.
 ///
 /// # Errors
-/// A folder that cannot be written.
-pub fn put(
-    disk: &dyn Disk,
+/// A disk that refuses.
+pub fn leave(
+    on: &dyn Disk,
     run_dir: &Path,
     number: u64,
     ending: &str,
     bytes: &[u8],
-) -> io::Result<bool> {
+) -> Result<bool, JournalError> {
     let folder = run_dir.join("cp");
-    let named = folder.join(checkpoint_name(number, ending));
-    let unnamed = folder.join(format!("tmp-{number:06}.{ending}-{}", std::process::id()));
-    let written = disk.create(&unnamed).and_then(|mut file| {
-        file.write(bytes)?;
-        file.sync()
-    });
-    let linked = match written.and_then(|()| disk.link(&unnamed, &named)) {
-        Ok(()) => disk.sync_folder(&folder).map(|()| true),
-        Err(error) if error.kind() == io::ErrorKind::AlreadyExists && named.exists() => Ok(false),
-        Err(error) => Err(error),
-    };
-    // What is left of it is ignored by every reader (FORMAT.md, "On disk").
-    let _ = disk.remove(&unnamed);
-    linked
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::journal::disk::RealDisk;
-
-    #[test]
-    fn the_first_one_stays() {
-        let run = tempfile::tempdir().unwrap();
-        std::fs::create_dir(run.path().join("cp")).unwrap();
-        assert!(put(&RealDisk, run.path(), 3, "tsr", b"a").unwrap());
-        assert!(!put(&RealDisk, run.path(), 3, "tsr", b"b").unwrap());
-        assert_eq!(
-            std::fs::read(run.path().join("cp/000003.tsr")).unwrap(),
-            b"a"
-        );
-        assert_eq!(std::fs::read_dir(run.path().join("cp")).unwrap().count(), 1);
+    let path = folder.join(checkpoint_name(number, ending));
+    if path.exists() {
+        return Ok(false);
     }
+    let unnamed = folder.join(format!("tmp-{}-{ending}", uuid::Uuid::new_v4()));
+    let mut file = on.create(&unnamed).map_err(disk("make", &unnamed))?;
+    let named = file
+        .write(bytes)
+        .and_then(|()| file.sync())
+        .map_err(disk("write", &unnamed))
+        .and_then(|()| match on.link(&unnamed, &path) {
+            Ok(()) => Ok(true),
+            // Somebody else left it meanwhile.
+            Err(error) if error.kind() == ErrorKind::AlreadyExists => Ok(false),
+            Err(error) => Err(disk("name", &path)(error)),
+        });
+    let removed = on.remove(&unnamed).map_err(disk("remove", &unnamed));
+    let named = named?;
+    removed?;
+    on.sync_folder(&folder).map_err(disk("sync", &folder))?;
+    Ok(named)
 }

@@ -5,6 +5,7 @@
     reason = "a test that cannot go on says where it stopped; counts are printed for the README"
 )]
 
+mod agent_kit;
 mod anchors;
 mod architecture;
 mod azure_lists;
@@ -34,6 +35,7 @@ mod journal_stamp;
 mod journal_tamper;
 mod journal_vectors;
 mod journal_writer;
+mod key;
 mod killed;
 mod lab;
 mod lab_blob;
@@ -48,6 +50,7 @@ mod lab_wire;
 mod requests_sent;
 mod restore_point;
 mod runbook_format;
+mod seal;
 mod stamps;
 mod support;
 mod vault;

@@ -423,7 +423,7 @@ fn a_run_is_stamped_twice_at_its_end_and_once_on_the_way() {
         .collect();
     assert!(!stamped.is_empty(), "{anchors:?}");
     assert_eq!(report["journal"]["receipts"]["tsa"], stamped.len());
-    assert_eq!(report["journal"]["unvouched"], Value::Null);
+    assert_eq!(report["journal"]["missing"], serde_json::json!([]));
     assert_eq!(
         second.count(),
         1,
@@ -471,7 +471,7 @@ fn an_authority_that_never_answers_holds_up_nothing_but_the_end() {
     let (code, report) = azir.json(&["isolate-vm", "vm-app-01", "--yes", "--incident", "IR-1"]);
     assert_eq!(code, 0, "{report}");
     assert_eq!(report["status"], "contained_residual");
-    let missing = &report["journal"]["unvouched"][0];
+    let missing = &report["journal"]["missing"][0];
     assert_eq!(missing["witness"], "tsa", "{report}");
     let why = missing["why"].as_str().unwrap();
     assert!(why.contains("no whole answer within 7 s"), "{why}");

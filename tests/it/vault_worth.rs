@@ -98,7 +98,7 @@ fn a_container_of_no_worth_is_used_all_the_same() {
     );
     let (code, report) = azir.json(&["isolate-vm", "vm-app-01", "--yes", "--incident", "IR-1"]);
     assert_eq!(code, 0, "{report}");
-    assert_eq!(report["journal"]["unvouched"], Value::Null);
+    assert_eq!(report["journal"]["missing"], serde_json::json!([]));
     // One that takes no appends has the evidence, and the record is said to be unanchored.
     let azir = Azir::new();
     profile(
@@ -107,7 +107,7 @@ fn a_container_of_no_worth_is_used_all_the_same() {
     );
     let (code, report) = azir.json(&["isolate-vm", "vm-app-01", "--yes", "--incident", "IR-1"]);
     assert_eq!(code, 0, "{report}");
-    let missing = &report["journal"]["unvouched"][0];
+    let missing = &report["journal"]["missing"][0];
     assert_eq!(missing["witness"], "worm", "{report}");
     assert!(
         missing["why"]

@@ -104,6 +104,11 @@ impl View {
                 format!("{target}{word} {claim}{seen}")
             }
             What::Waiting { why, seconds } => format!("{target}waiting {seconds:.1} s: {why}"),
+            What::Unvouched {
+                witness,
+                since,
+                why,
+            } => super::unvouched(witness, *since, why),
             What::Gap { text } => format!("{target}GAP {text}"),
             What::Note { text } => format!("{target}note {text}"),
             What::Decided { chosen, by, .. } => format!(

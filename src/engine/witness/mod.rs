@@ -9,6 +9,7 @@
 mod append;
 mod attend;
 mod outside;
+mod person;
 mod stamp;
 mod worm;
 
@@ -17,8 +18,10 @@ use std::path::Path;
 use async_trait::async_trait;
 use serde_json::Value;
 
-pub(crate) use attend::{Attendance, Missing};
-pub(crate) use outside::outside;
+pub use attend::Missing;
+pub(crate) use attend::{Attendance, show_all};
+pub(crate) use outside::{authorities, outside};
+pub(crate) use person::{absent, person};
 pub use stamp::Authorities;
 pub use worm::Worm;
 
@@ -37,7 +40,7 @@ pub(crate) struct Checkpoint<'a> {
 
 /// What vouched, as `anchor` lines and summaries name it.
 #[derive(Clone, Copy, Debug, Eq, Ord, PartialEq, PartialOrd)]
-pub(crate) enum WitnessKind {
+pub enum WitnessKind {
     /// The responder's own key.
     Person,
     /// A time-stamp authority (RFC 3161).
@@ -48,7 +51,7 @@ pub(crate) enum WitnessKind {
 
 impl WitnessKind {
     /// Returns the word of `anchor` lines.
-    pub(crate) fn word(self) -> &'static str {
+    pub fn word(self) -> &'static str {
         match self {
             Self::Person => "person",
             Self::Tsa => "tsa",
@@ -62,6 +65,11 @@ impl WitnessKind {
 pub(crate) trait Witness: Send + Sync {
     /// Which kind it is.
     fn kind(&self) -> WitnessKind;
+
+    /// What it needs of the responder before it can vouch, as a touch; told while the end of a session waits for it.
+    fn asks(&self) -> Option<String> {
+        None
+    }
 
     /// Vouches for a checkpoint, and for whatever before it was missed, as far as this kind needs that.
     ///

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use super::Witness;
 use super::stamp::Authorities;
 use super::worm::Worm;
-use crate::azure::Client;
+use crate::azure::{Client, Http};
 use crate::clock::Clock;
 use crate::engine::profile::Profile;
 use crate::random::Random;
@@ -20,10 +20,23 @@ pub(crate) fn outside(
     clock: &Arc<dyn Clock>,
     random: &Arc<dyn Random>,
 ) -> Result<Vec<Arc<dyn Witness>>, String> {
-    let roots = profile.time_stamp_roots.as_deref();
-    let authorities = Authorities::new(&profile.time_stamps, roots, client.http(), clock, random)?;
+    let stamps = authorities(profile, client.http(), clock, random)?;
     let vault = profile.vault.as_ref();
     let worm = vault.map(|vault| Arc::new(Worm::new(client, clock, vault)) as Arc<dyn Witness>);
-    let stamps = authorities.map(|authorities| Arc::new(authorities) as Arc<dyn Witness>);
     Ok(stamps.into_iter().chain(worm).collect())
+}
+
+/// Returns the time-stamp authorities, where they are configured: they ask for no sign-in, and so for no cloud.
+///
+/// # Errors
+/// An address in the profile that is none.
+pub(crate) fn authorities(
+    profile: &Profile,
+    http: &Http,
+    clock: &Arc<dyn Clock>,
+    random: &Arc<dyn Random>,
+) -> Result<Option<Arc<dyn Witness>>, String> {
+    let roots = profile.time_stamp_roots.as_deref();
+    let authorities = Authorities::new(&profile.time_stamps, roots, http, clock, random)?;
+    Ok(authorities.map(|authorities| Arc::new(authorities) as Arc<dyn Witness>))
 }

@@ -171,7 +171,7 @@ impl Authorities {
             format!("{bad} ({} bytes, {kind})", answer.body.len())
         })?;
         let judged = self.judge(&answer.body, text, &stamp).await?;
-        beside::put(&RealDisk, run_dir, number, ending, &answer.body)
+        beside::leave(&RealDisk, run_dir, number, ending, &answer.body)
             .map_err(|error| format!("the stamp cannot be kept: {error}"))?;
         self.granted_us
             .store(self.clock.mono_us().max(1), Ordering::Relaxed);

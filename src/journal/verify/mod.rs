@@ -30,7 +30,8 @@ mod verdict;
 pub use answer::{BadStamp, Granted, can_read_roots, has_chain, stamp_of};
 pub use finding::{Finding, Level};
 pub use proof::{PROOF_LIMIT, ProofReport, check_proof};
-pub use signatures::{Stamp, Vouching};
+pub use signatures::{Signed, Stamp, Vouching};
+pub use sshsig::Presence;
 pub use verdict::{Outside, Report, Since, verify};
 
 use super::format;

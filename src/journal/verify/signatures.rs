@@ -1,6 +1,6 @@
 //! Who vouches for a checkpoint: the session's key, persons, and clocks of others.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 
 use chrono::{DateTime, SecondsFormat, Utc};
@@ -11,6 +11,7 @@ use super::files::Folder;
 use super::finding::Findings;
 use super::meaning::Meaning;
 use super::signers::Signers;
+use super::sshsig::Presence;
 use super::{CannotRead, sshsig, stamp};
 
 /// Who vouches for a checkpoint besides its session's key.
@@ -54,6 +55,21 @@ pub(super) struct Vouched {
     pub(super) by_second: BTreeSet<u64>,
     /// Sizes with a stamp that verified under outside roots.
     pub(super) stamped: BTreeSet<u64>,
+    /// The largest checkpoint that the responder signed, and that a second person did.
+    pub(super) signed: BTreeMap<bool, Signed>,
+}
+
+/// A person's signature that counts.
+#[derive(Clone, Debug, Eq, PartialEq, Serialize)]
+pub struct Signed {
+    /// Who, by the signers file.
+    pub principal: String,
+    /// Whether as second person; else as the responder of the session.
+    pub second: bool,
+    /// How many entries the checkpoint covers.
+    pub entries: u64,
+    /// What a security key says of the person before it; absent: the key is not in one.
+    pub presence: Option<Presence>,
 }
 
 /// What signatures are judged by.
@@ -174,6 +190,7 @@ impl Judge<'_> {
                 return Ok(true);
             }
         };
+        let presence = sshsig::presence(&bytes);
         if !self.signers.known {
             return Ok(true);
         }
@@ -212,6 +229,14 @@ impl Judge<'_> {
                     };
                     *place = Some(person.to_owned());
                 }
+                // Checkpoints come in order, so that the last one stays.
+                let signed = Signed {
+                    principal: person.to_owned(),
+                    second,
+                    entries: checkpoint.size,
+                    presence,
+                };
+                vouched.signed.insert(second, signed);
             }
         }
         Ok(true)

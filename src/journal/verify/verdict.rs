@@ -9,7 +9,7 @@ use super::files::Folder;
 use super::finding::{Finding, Findings, Level};
 use super::meaning::Meaning;
 use super::segments::{self, Log};
-use super::signatures::{self, Judge, Vouched, Vouching};
+use super::signatures::{self, Judge, Signed, Vouched, Vouching};
 use super::{CannotRead, format, signers, stamp};
 
 /// What a verifier is handed from outside. Everything is optional; nothing inside the run stands in for it.
@@ -44,6 +44,8 @@ pub struct Report {
     pub unchanged_since: Option<Since>,
     /// The checkpoints that somebody besides their session vouches for.
     pub vouched: Vec<Vouching>,
+    /// Whose signatures count: the largest checkpoint of the responder and of a second person.
+    pub signed: Vec<Signed>,
     /// What was found, in the order in which it was looked for.
     pub findings: Vec<Finding>,
 }
@@ -75,6 +77,7 @@ pub fn verify(run_dir: &Path, outside: &Outside) -> Report {
                 anchored_to: None,
                 unchanged_since: None,
                 vouched: Vec::new(),
+                signed: Vec::new(),
                 findings: findings.into_list(),
             }
         }
@@ -195,6 +198,7 @@ fn verdict(
             time: signatures::shown(time),
         }),
         vouched: vouched.list.clone(),
+        signed: vouched.signed.values().cloned().collect(),
         findings: Vec::new(),
     }
 }

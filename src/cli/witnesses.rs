@@ -1,0 +1,61 @@
+//! Who vouches for a record besides its session's key, as the configuration says.
+
+use std::sync::Arc;
+
+use clap::ArgMatches;
+
+use super::connect::Connection;
+use super::home::Home;
+use super::refusal::Refusal;
+use super::{key, out, shown};
+use crate::clock::Clock;
+use crate::engine::outside;
+use crate::engine::profile::Profile;
+use crate::engine::witness::{Witness, WitnessKind, absent, person};
+use crate::random::Random;
+
+/// Returns the witnesses of a session that `responder` answers for.
+///
+/// A key that was configured and cannot be had is said and named in the record: containment does not wait for it.
+///
+/// # Errors
+/// An address of an authority that is none.
+pub(super) fn witnesses(
+    own: &ArgMatches,
+    connection: &Connection,
+    home: &Home,
+    responder: &str,
+    clock: &Arc<dyn Clock>,
+    random: &Arc<dyn Random>,
+) -> Result<Vec<Arc<dyn Witness>>, Refusal> {
+    let profile = &connection.profile;
+    let outside = outside(profile, &connection.client, clock, random)
+        .map_err(|message| Refusal::usage(message, "edit time_stamps in config.toml"))?;
+    let person = key_of(own, profile, home, responder);
+    Ok(person.into_iter().chain(outside).collect())
+}
+
+/// Returns the responder's own key as a witness; nothing where none is configured.
+pub(super) fn key_of(
+    own: &ArgMatches,
+    profile: &Profile,
+    home: &Home,
+    responder: &str,
+) -> Option<Arc<dyn Witness>> {
+    match key::responder_key(own, profile) {
+        Ok(Some(key)) => Some(person(key, responder, Some(home.signers()))),
+        Ok(None) => None,
+        Err(refusal) => {
+            let why = &refusal.message;
+            out::line(&format!(
+                "azir: the record goes on unsigned by a person: {}",
+                shown::line(why)
+            ));
+            out::line(&format!("next: {}", shown::line(&refusal.hint)));
+            Some(absent(
+                WitnessKind::Person,
+                format!("{why} (next: {})", refusal.hint),
+            ))
+        }
+    }
+}
