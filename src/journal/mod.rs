@@ -12,6 +12,7 @@ pub mod format;
 mod intents;
 mod lock;
 mod log;
+pub mod prove;
 pub mod reader;
 pub mod redact;
 mod resume;

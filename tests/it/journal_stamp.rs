@@ -60,7 +60,7 @@ impl Authority {
         );
     }
 
-    fn stamp(&self, file: &Path) -> Vec<u8> {
+    pub(crate) fn stamp(&self, file: &Path) -> Vec<u8> {
         fs::copy(file, self.path("data")).unwrap();
         self.openssl("ts -query -data data -sha256 -cert -out request.tsq");
         self.answer(&fs::read(self.path("request.tsq")).unwrap())

@@ -21,7 +21,7 @@ use crate::engine::error::chain;
 use crate::journal::beside;
 use crate::journal::disk::RealDisk;
 use crate::journal::format::checkpoint_name;
-use crate::journal::verify::{Stamp, has_chain, stamp_of};
+use crate::journal::verify::{Granted, has_chain, stamp_of};
 use crate::random::Random;
 
 /// The largest reply that is read: a token with the longest chains in use has 8 KiB.
@@ -191,7 +191,7 @@ impl Authorities {
         &self,
         reply: &[u8],
         text: &[u8],
-        stamp: &Stamp,
+        stamp: &Granted,
     ) -> Result<&'static str, String> {
         let Some(roots) = self.roots.clone() else {
             return Ok("none configured");

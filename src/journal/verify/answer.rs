@@ -13,7 +13,7 @@ use crate::digest::Digest;
 
 /// A stamp that was granted, as it says itself.
 #[derive(Clone, Debug, Eq, PartialEq)]
-pub struct Stamp {
+pub struct Granted {
     /// When it was made (`genTime`).
     pub made: DateTime<Utc>,
     /// The policy that it was made under, as `1.2.3.4`.
@@ -43,7 +43,7 @@ pub enum BadStamp {
 ///
 /// # Errors
 /// Whatever makes it worthless: see [`BadStamp`].
-pub fn stamp_of(reply: &[u8], message: &[u8], nonce: &[u8]) -> Result<Stamp, BadStamp> {
+pub fn stamp_of(reply: &[u8], message: &[u8], nonce: &[u8]) -> Result<Granted, BadStamp> {
     let Some(info) = stamp::granted(reply) else {
         return Err(rejection(reply).map_or(BadStamp::Malformed, BadStamp::Rejected));
     };
@@ -54,7 +54,7 @@ pub fn stamp_of(reply: &[u8], message: &[u8], nonce: &[u8]) -> Result<Stamp, Bad
     if info.nonce != Some(nonce) {
         return Err(BadStamp::OtherNonce);
     }
-    Ok(Stamp {
+    Ok(Granted {
         made: info.made,
         policy,
         serial: hex::encode(info.serial),
@@ -68,7 +68,7 @@ pub fn stamp_of(reply: &[u8], message: &[u8], nonce: &[u8]) -> Result<Stamp, Bad
 pub fn has_chain(
     reply: &Path,
     message: &[u8],
-    stamp: &Stamp,
+    stamp: &Granted,
     roots: &Path,
 ) -> Result<bool, String> {
     stamp::check_roots(roots)

@@ -21,9 +21,9 @@ pub(super) struct Checkpoint {
     pub(super) text: Vec<u8>,
     pub(super) size: u64,
     pub(super) time: DateTime<Utc>,
-    origin: String,
-    root: [u8; 32],
-    chain: [u8; 32],
+    pub(super) origin: String,
+    pub(super) root: [u8; 32],
+    pub(super) chain: [u8; 32],
     files: Vec<CitedFile>,
     /// Whether the log is what it says.
     pub(super) holds: bool,
@@ -99,7 +99,8 @@ pub(super) fn asked<'a>(checkpoints: impl Iterator<Item = &'a Checkpoint>) -> As
     asked
 }
 
-fn parse(text: Vec<u8>, file: String, number: u64) -> Option<Checkpoint> {
+/// Reads a checkpoint; `None` if it does not have exactly the lines of one.
+pub(super) fn parse(text: Vec<u8>, file: String, number: u64) -> Option<Checkpoint> {
     let words = std::str::from_utf8(&text).ok()?;
     let mut lines = words.strip_suffix('\n')?.split('\n');
     let origin = lines.next()?.to_owned();

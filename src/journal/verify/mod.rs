@@ -13,6 +13,8 @@ mod finding;
 mod line;
 mod meaning;
 mod pieces;
+mod plain;
+mod proof;
 mod root;
 mod run_start;
 mod scan;
@@ -23,9 +25,11 @@ mod sshsig;
 mod stamp;
 mod verdict;
 
-pub use answer::{BadStamp, Stamp, can_read_roots, has_chain, stamp_of};
+pub use answer::{BadStamp, Granted, can_read_roots, has_chain, stamp_of};
 pub use finding::{Finding, Level};
-pub use verdict::{Outside, Report, verify};
+pub use proof::{PROOF_LIMIT, ProofReport, check_proof};
+pub use signatures::{Stamp, Vouching};
+pub use verdict::{Outside, Report, Since, verify};
 
 use super::format;
 
