@@ -593,6 +593,7 @@ mod tests {
                 path: "/home/cases/IR-1/run".to_owned(),
                 entries: 1,
                 verified: true,
+                sealed: true,
                 ..JournalRef::default()
             },
             undo: Some("azir undo d8f934ad-ed6c-4817-8483-c5fd065dc165".to_owned()),
@@ -608,7 +609,7 @@ mod tests {
                 "
 Evidence, stored in https://v/ir-evidence/IR-1/run:
   - activity-log-g.jsonl: empty, sha256 0123456789abcdef
-Record: 1 entry, verifies; unsigned by a person; not anchored outside this machine
+Record: 1 entry, verifies; unsigned by a person; not anchored outside this machine; sealed
   /home/cases/IR-1/run
 
 PARTLY DONE: vm-a, vm-b, ONLY 1 OF 2 CONTAINED
