@@ -6,7 +6,7 @@ use std::sync::{Arc, OnceLock};
 use clap::builder::PossibleValuesParser;
 use clap::{Arg, ArgAction, Command, value_parser};
 
-use super::{globals, help};
+use super::{globals, handover, help, incident, note, timeline};
 use crate::runbook::catalogue::{Catalogue, title};
 use crate::runbook::model::{Param, ParamKind};
 
@@ -66,7 +66,19 @@ fn own() -> Vec<Command> {
                     .action(ArgAction::SetTrue)
                     .help("Overwrite what somebody changed since"),
             ),
-        Command::new("list").about("List the runs of every case"),
+        incident::command(),
+        note::note_command(),
+        note::attach_command(),
+        note::manual_command(),
+        handover::command(),
+        timeline::command(),
+        Command::new("list")
+            .about("List the runs of every case")
+            .arg(
+                Arg::new("folder")
+                    .value_name("FOLDER")
+                    .help("A case's folder, wherever it was copied to"),
+            ),
         Command::new("show")
             .about("Show how a run stands, from its journal")
             .arg(run()),
@@ -164,7 +176,9 @@ fn own() -> Vec<Command> {
             .about("Print the JSON Schema of what --output json writes")
             .arg(
                 Arg::new("what")
-                    .value_parser(["run", "plan", "list", "show", "doctor"])
+                    .value_parser([
+                        "run", "plan", "list", "show", "status", "timeline", "doctor",
+                    ])
                     .required(true),
             ),
         Command::new("completions")

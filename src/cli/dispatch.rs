@@ -8,7 +8,10 @@ use clap::ArgMatches;
 
 use super::home::Home;
 use super::refusal::Refusal;
-use super::{args, doctor, execute, globals, out, record, shelf, tenant, usage};
+use super::{
+    args, doctor, execute, globals, handover, incident, note, out, record, shelf, tenant, timeline,
+    usage,
+};
 use crate::runbook::catalogue::Catalogue;
 
 /// Runs the command line of this process; returns its exit code.
@@ -47,6 +50,14 @@ fn dispatch(
 ) -> Result<u8, Refusal> {
     match (name, own.subcommand()) {
         ("undo", _) => execute::undo(own, catalogue, &home?),
+        ("incident", Some(("open", inner))) => incident::open(inner, &home?),
+        ("incident", Some(("close", inner))) => incident::close(inner, &home?),
+        ("incident", Some((_, inner))) => incident::status(inner, &home?),
+        ("note", _) => note::note(own, &home?),
+        ("attach", _) => note::attach(own, &home?),
+        ("manual", _) => note::manual(own, &home?),
+        ("handover", _) => handover::hand_over(own, &home?),
+        ("timeline", _) => timeline::timeline(own, home),
         ("list", _) => record::list(own, &home?),
         ("show", _) => record::show(own, &home?),
         ("journal", Some(("show", inner))) => record::journal_show(inner, &home?),

@@ -44,7 +44,9 @@ pub(super) fn run(
     runtime()?.block_on(async {
         let connection = connect(&place, home, &case).await?;
         let (engine, halt, live) = engine(own, &connection, catalogue, home);
-        live.detected(asked.detected_at);
+        let said =
+            crate::report::incident::incident(&case).map_err(|error| Refusal::integrity(&error))?;
+        live.detected(asked.detected_at.or_else(|| said.detected()));
         let named = own.get_one::<String>("incident").is_some();
         let incident = asked.incident.clone();
         let request = request(own, &connection, chosen, asked);
@@ -72,6 +74,15 @@ pub(super) fn undo(
     let run_dir = home.run(own.get_one::<String>("run").map_or("last", String::as_str))?;
     let choices = meaning::choices(own)?;
     let start = started(&run_dir).map_err(|error| Refusal::integrity(&error))?;
+    if start.is_incident_log() {
+        return Err(Refusal::usage(
+            format!(
+                "run {} is the incident log of {}: nothing in it can be undone",
+                start.run, start.incident
+            ),
+            format!("azir incident status {}", start.incident),
+        ));
+    }
     meaning::same_incident(own, &start)?;
     let place = Place::of_run(own, &start)?;
     if crate::journal::reader::is_held(&run_dir) {
@@ -131,7 +142,7 @@ fn request(own: &ArgMatches, connection: &Connection, chosen: &Chosen, asked: As
     }
 }
 
-fn runtime() -> Result<tokio::runtime::Runtime, Refusal> {
+pub(super) fn runtime() -> Result<tokio::runtime::Runtime, Refusal> {
     tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .build()
@@ -174,7 +185,7 @@ fn engine(
     (engine, halt, live)
 }
 
-fn tool() -> Tool {
+pub(super) fn tool() -> Tool {
     let binary = std::env::current_exe()
         .ok()
         .and_then(|path| std::fs::File::open(path).ok());

@@ -4,6 +4,7 @@
 
 mod args;
 mod ask;
+mod case;
 mod config;
 mod connect;
 mod dispatch;
@@ -11,10 +12,13 @@ mod doctor;
 mod execute;
 mod exit;
 mod globals;
+mod handover;
 mod help;
 mod home;
+mod incident;
 mod live;
 mod meaning;
+mod note;
 mod out;
 mod plan;
 mod record;
@@ -23,6 +27,7 @@ mod shelf;
 mod shown;
 mod summary;
 mod tenant;
+mod timeline;
 mod usage;
 mod view;
 

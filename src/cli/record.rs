@@ -4,16 +4,15 @@ use std::fmt::Write as _;
 use std::path::{Path, PathBuf};
 
 use clap::ArgMatches;
-use serde_json::Value;
 
 use super::exit::Exit;
 use super::home::Home;
 use super::refusal::Refusal;
-use super::{Output, out, shown, summary};
+use super::{Output, case, out, shown, summary};
 use crate::ids::ArmId;
 use crate::journal::Line;
 use crate::journal::verify::{Level, Outside, Report, verify};
-use crate::report::{cases, run};
+use crate::report::{cases, run, words};
 
 fn chosen(own: &ArgMatches, home: &Home) -> Result<PathBuf, Refusal> {
     home.run(own.get_one::<String>("run").map_or("last", String::as_str))
@@ -21,7 +20,10 @@ fn chosen(own: &ArgMatches, home: &Home) -> Result<PathBuf, Refusal> {
 
 /// Lists the runs of every case.
 pub(super) fn list(own: &ArgMatches, home: &Home) -> Result<u8, Refusal> {
-    let listing = cases::list(&home.cases());
+    let listing = match own.get_one::<String>("folder") {
+        Some(folder) => cases::list_case(&case::folder(folder)?),
+        None => cases::list(&home.cases()),
+    };
     let code = if listing.damaged() {
         Exit::Integrity.code()
     } else {
@@ -169,61 +171,14 @@ fn size(run_dir: &Path) -> u64 {
 
 /// Returns a line as people read it: number, time, who, what kind, what.
 fn readable(line: &Line) -> String {
-    let who = line
-        .actor
-        .pointer("/human/upn")
-        .or_else(|| line.actor.get("service"))
-        .and_then(Value::as_str)
-        .unwrap_or("azir");
+    let who = words::who(line);
     format!(
         "{:>5} {} {who:<12} {:<16} {}",
         line.seq,
         line.time.get(11..23).unwrap_or_default(),
         line.kind,
-        what(line)
+        words::what(line)
     )
-}
-
-fn what(line: &Line) -> String {
-    let at = |pointer: &str| {
-        let mut words = pointer.split('/');
-        let first = line.data.get(words.next().unwrap_or_default());
-        words
-            .fold(first, |value, name| value.and_then(|value| value.get(name)))
-            .and_then(Value::as_str)
-            .unwrap_or_default()
-    };
-    match line.kind.as_str() {
-        "run.start" => format!(
-            "{} of {} for {}",
-            at("mode"),
-            at("runbook/name"),
-            at("responder/upn")
-        ),
-        "session.open" => format!("{} for {}", at("reason"), at("responder/upn")),
-        "action.intent" => format!("{} {} ({})", at("api/method"), at("target"), at("step")),
-        "action.result" => {
-            let intent = line.data.get("intent").and_then(Value::as_u64);
-            let intent = intent.map(|seq| seq.to_string()).unwrap_or_default();
-            format!("of {intent}: {} {}", at("outcome"), at("error_code"))
-        }
-        "action.reconcile" => format!("{} {}", at("found"), at("how")),
-        "step" => format!("{} {} {}", at("step"), at("state"), at("outcome")),
-        "check" => {
-            let holds = line.data.get("holds").and_then(Value::as_bool);
-            let holds = holds.map_or("unknown".to_owned(), |holds| holds.to_string());
-            format!("{}: {holds}", at("claim"))
-        }
-        "decision" => format!("{}: {} by {}", at("step"), at("question"), at("by")),
-        "manual" => format!("{}: {}", at("step"), at("instruction")),
-        "evidence" => format!("{} {}", at("exhibit"), at("name")),
-        "note" => format!(
-            "{} {}",
-            at("kind"),
-            [at("text"), at("what"), at("status")].concat()
-        ),
-        _ => String::new(),
-    }
 }
 
 /// Verifies a run; exits with the verifier's own codes.

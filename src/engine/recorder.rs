@@ -70,6 +70,12 @@ impl Recorder {
         }
     }
 
+    /// Goes on after the exhibits that earlier sessions of the run have numbered.
+    pub(crate) fn after_exhibits(self, count: u32) -> Self {
+        self.exhibits.store(count, Ordering::SeqCst);
+        self
+    }
+
     /// Returns the run's folder.
     pub(crate) fn run_dir(&self) -> PathBuf {
         self.writer.run_dir().to_path_buf()
@@ -178,9 +184,21 @@ impl Recorder {
 
     /// Ends the session: everything on disk, a last checkpoint, shown to every witness; returns who did not vouch.
     pub(crate) async fn close(&self) -> Result<Vec<Missing>, EngineError> {
+        self.end(None).await
+    }
+
+    /// Ends the run: as [`Self::close`], with a seal that says `data` besides what the writer knows itself.
+    pub(crate) async fn seal(&self, data: Map<String, Value>) -> Result<Vec<Missing>, EngineError> {
+        self.end(Some(data)).await
+    }
+
+    async fn end(&self, seal: Option<Map<String, Value>>) -> Result<Vec<Missing>, EngineError> {
         let mut attendance = self.attendance.lock().await;
         attendance.pause(PATIENCE).await;
-        let closed = self.writer.close().await;
+        let closed = match seal {
+            Some(data) => self.writer.seal(data).await,
+            None => self.writer.close().await,
+        };
         closed.map_err(|error| EngineError::record(&error))?;
         let number = *self.writer.checkpoints().borrow();
         Ok(attendance.last(number, PATIENCE).await)

@@ -9,6 +9,7 @@ use indexmap::IndexMap;
 use serde_json::Value;
 
 use crate::ids::IncidentId;
+use crate::report::incident::Incident;
 use crate::runbook::model::Runbook;
 
 /// One execution of one runbook.
@@ -42,6 +43,19 @@ pub struct RunRequest {
     pub ticket: Option<String>,
     /// When the attack was detected.
     pub detected_at: Option<DateTime<Utc>>,
+}
+
+impl RunRequest {
+    /// Fills what was not said for this run with what was said of its incident.
+    #[must_use]
+    pub(crate) fn with_defaults(self, said: &Incident) -> Self {
+        Self {
+            detected_at: self.detected_at.or_else(|| said.detected()),
+            authority: self.authority.or_else(|| said.authority.clone()),
+            ticket: self.ticket.or_else(|| said.ticket.clone()),
+            ..self
+        }
+    }
 }
 
 /// Whether a run counts.

@@ -10,6 +10,7 @@ use uuid::Uuid;
 
 use super::ask::Ask;
 use super::calls::{CallPlace, Calls};
+use super::desk;
 use super::error::{EngineError, chain};
 use super::event::{Listener, PlannedStep, What};
 use super::failure::{Failure, FailureKind};
@@ -30,6 +31,7 @@ use crate::clock::Clock;
 use crate::evidence::Store;
 use crate::journal::{RunStart, Writer, WriterDeps};
 use crate::random::Random;
+use crate::report::incident::Incident;
 use crate::report::model::RunStatus;
 use crate::runbook::catalogue::Catalogue;
 use crate::runbook::expr::Expressions;
@@ -90,12 +92,25 @@ impl Engine {
     pub async fn plan(&self, request: &RunRequest) -> Result<Plan, EngineError> {
         let run = self.random.uuid();
         let found = self.find(request, run).await?;
-        self.plan_found(request, &found, run).await
+        let mut plan = self.plan_found(request, &found, run).await?;
+        let said = self.said(&request.incident)?;
+        if let Err(closed) = desk::refuse_closed(&request.incident, &said) {
+            plan.preflight.push(Preflight {
+                what: "incident".to_owned(),
+                verdict: Verdict::Fail,
+                text: format!("{closed}; {}", closed.hint()),
+                target: None,
+            });
+        }
+        Ok(plan)
     }
 
     /// Carries out a run and records it.
     pub async fn run(&self, request: RunRequest) -> Result<Ended, EngineError> {
         let run = self.random.uuid();
+        let said = self.said(&request.incident)?;
+        desk::refuse_closed(&request.incident, &said)?;
+        let request = request.with_defaults(&said);
         let identity = self.identity().await?;
         let found = self.find(&request, run).await?;
         if !request.yes {
@@ -108,7 +123,7 @@ impl Engine {
             }
         }
         let program = self.program(&request)?;
-        let recorder = self.open(&request, &program, &found, &identity, run)?;
+        let recorder = self.open(&request, &program, &found, &identity, run, &said)?;
         let power = Power::Act {
             client: self.client.clone(),
             recorder: Arc::clone(&recorder),
@@ -121,6 +136,11 @@ impl Engine {
             .execute(&common, &request, &found, &identity, run)
             .await;
         finish(&common, &recorder, ended).await
+    }
+
+    /// Reads what people have said of an incident.
+    pub(crate) fn said(&self, id: &crate::ids::IncidentId) -> Result<Incident, EngineError> {
+        desk::said(&self.cases.join(id.as_str()))
     }
 
     /// Returns who acts, after proving that the cloud lets azir in.
@@ -353,13 +373,14 @@ impl Engine {
         found: &Found,
         identity: &Identity,
         run: Uuid,
+        said: &Incident,
     ) -> Result<Arc<Recorder>, EngineError> {
         let run_dir = self
             .cases
             .join(request.incident.as_str())
             .join(format!("run-{run}"));
-        let seen = super::siblings::heads(&run_dir, None);
         let store = Store::open(&run_dir).map_err(|error| record(&error, &run_dir))?;
+        let seen = super::siblings::seen(&run_dir, &store)?;
         let cite = |text: &str| -> Result<Value, EngineError> {
             let kept = store
                 .put(text.as_bytes())
@@ -411,6 +432,7 @@ impl Engine {
             "host": self.tool.host,
             "os": self.tool.os,
             "clock": object(json!({"offset_ms": self.client.clock_offset_ms(), "source": "Date header of the cloud"})),
+            "incident_says": incident_says(said),
             "seen": seen,
         }));
         let start = RunStart {
@@ -530,6 +552,21 @@ impl Engine {
             .await;
         ends.sort_by_key(|end| end.index);
         ends
+    }
+}
+
+/// Returns what people said of the incident before the run, so that what it does differently can be seen.
+pub(crate) fn incident_says(said: &Incident) -> Value {
+    let says = object(json!({
+        "detected_at": said.detected_at,
+        "authority": said.authority,
+        "ticket": said.ticket,
+        "lead": said.lead,
+    }));
+    if says.is_empty() {
+        Value::Null
+    } else {
+        Value::Object(says)
     }
 }
 

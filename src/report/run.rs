@@ -49,6 +49,16 @@ pub fn told(run_dir: &Path) -> Result<RunReport, JournalError> {
     Ok(report)
 }
 
+/// The purpose of an incident log: the run that holds what people say and do around the runs of their case.
+pub const INCIDENT: &str = "incident";
+
+impl Started {
+    /// Returns whether this run is an incident log.
+    pub fn is_incident_log(&self) -> bool {
+        self.purpose == INCIDENT
+    }
+}
+
 /// Where and as what a run began, from its first line.
 #[derive(Clone, Debug, Default, Eq, PartialEq)]
 pub struct Started {
@@ -62,6 +72,10 @@ pub struct Started {
     pub cloud: String,
     /// When, as the journal writes times.
     pub time: String,
+    /// What for: the runbook's purpose, `undo`, or [`INCIDENT`].
+    pub purpose: String,
+    /// The machine that wrote it.
+    pub host: String,
     /// The run that this one undoes.
     pub of: Option<String>,
 }
@@ -100,6 +114,8 @@ pub fn started(run_dir: &Path) -> Result<Started, JournalError> {
         profile: word("/data/profile_name"),
         cloud: word("/data/cloud"),
         time: word("/time"),
+        purpose: word("/data/purpose"),
+        host: word("/data/host"),
         of: Some(word("/data/of/run")).filter(|of| !of.is_empty()),
     })
 }
@@ -125,6 +141,8 @@ struct Fold {
     making: BTreeMap<u64, Made>,
     ended: bool,
     undoable: bool,
+    /// Nothing is carried out in an incident log: it is done after each of its lines.
+    incident_log: bool,
 }
 
 impl Fold {
@@ -158,12 +176,17 @@ impl Fold {
             })
             .collect();
         let origin = text("origin");
+        let incident_log = text("purpose") == INCIDENT;
         let report = RunReport {
             schema_version: SCHEMA_VERSION,
             run: origin.rsplit('/').next().unwrap_or_default().to_owned(),
             incident: text("incident"),
             runbook: RunbookRef {
-                name: runbook("name"),
+                name: if incident_log {
+                    INCIDENT.to_owned()
+                } else {
+                    runbook("name")
+                },
                 version: runbook("version"),
                 digest: runbook("sha256"),
             },
@@ -179,6 +202,7 @@ impl Fold {
                 .map(|seconds| Deadline {
                     seconds,
                     kept: None,
+                    kept_since_detection: None,
                 }),
             targets,
             ..RunReport::default()
@@ -190,6 +214,7 @@ impl Fold {
             making: BTreeMap::new(),
             ended: false,
             undoable: false,
+            incident_log,
         }
     }
 
@@ -478,7 +503,9 @@ impl Fold {
             }
         }
         let report = &mut self.report;
-        if !self.ended {
+        if self.incident_log {
+            report.status = RunStatus::Done;
+        } else if !self.ended {
             report.status = RunStatus::Halted;
         }
         let all_contained = report
@@ -504,6 +531,10 @@ impl Fold {
                 (Some(start), Some(end)) => Some((end - start).num_milliseconds() <= allowed),
                 _ => Some(false),
             };
+            deadline.kept_since_detection = time(&report.detected_at).map(|noticed| {
+                time(&report.contained_at)
+                    .is_some_and(|end| (end - noticed).num_milliseconds() <= allowed)
+            });
         }
         let times: Vec<&String> = report
             .residual
@@ -527,7 +558,7 @@ fn key(data: &Map<String, Value>) -> Option<(usize, String)> {
 }
 
 /// Returns a value that is inline or cited from evidence.
-fn cited(run_dir: &Path, value: Option<&Value>) -> Value {
+pub(super) fn cited(run_dir: &Path, value: Option<&Value>) -> Value {
     let Some(value) = value else {
         return Value::Null;
     };

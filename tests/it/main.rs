@@ -15,6 +15,7 @@ mod bad_input;
 mod command_line;
 mod consent;
 mod console;
+mod incident;
 mod isolate;
 mod journal;
 mod journal_crash;
