@@ -35,7 +35,7 @@ pub struct Event {
     /// What it says.
     pub text: String,
     /// What contradicts its place.
-    #[serde(skip_serializing_if = "Vec::is_empty")]
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub notes: Vec<String>,
 }
 

@@ -35,6 +35,7 @@ mod lab_rights;
 mod lab_signin;
 mod lab_support;
 mod lab_wire;
+mod many_responders;
 mod runbook_format;
 mod support;
 mod vault;
