@@ -128,6 +128,22 @@ fn own() -> Vec<Command> {
                     ),
             )
             .subcommand(
+                Command::new("seal")
+                    .about("Close a run for good, and ask those who did not vouch for it")
+                    .arg(run()),
+            )
+            .subcommand(
+                Command::new("countersign")
+                    .about("Sign the last checkpoint of a run that is over")
+                    .arg(run())
+                    .arg(
+                        Arg::new("second")
+                            .long("second")
+                            .action(ArgAction::SetTrue)
+                            .help("Only as second person: refuse if the run is your own"),
+                    ),
+            )
+            .subcommand(
                 Command::new("export")
                     .about("Export a run's journal")
                     .arg(run())
@@ -137,6 +153,18 @@ fn own() -> Vec<Command> {
                             .value_parser(["jsonl"])
                             .default_value("jsonl")
                             .help("jsonl: each line as it was written"),
+                    ),
+            ),
+        Command::new("key")
+            .about("Show your own key, which signs the record")
+            .subcommand(
+                Command::new("set")
+                    .about("Make a key yours: in the profile and in the signers file")
+                    .arg(
+                        Arg::new("key")
+                            .value_name("FILE|agent|agent:SHA256:...")
+                            .help("An OpenSSH Ed25519 key file, or such a key in ssh-agent")
+                            .required(true),
                     ),
             ),
         Command::new("runbook")

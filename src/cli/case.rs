@@ -10,6 +10,7 @@ use serde_json::json;
 use super::config::{self, Config};
 use super::home::Home;
 use super::refusal::Refusal;
+use super::witnesses::witnesses;
 use super::{Output, execute, meaning, out, shown};
 use crate::clock::SystemClock;
 use crate::engine::Responder;
@@ -143,14 +144,16 @@ fn folders(cases: &Path) -> Vec<PathBuf> {
 pub(super) fn desk(own: &ArgMatches, home: &Home) -> Result<(Desk, Responder), Refusal> {
     let profile = profile(own, home)?;
     home.prepare()?;
+    let by = meaning::responder(own, &profile, None);
     let desk = Desk {
         cases: home.cases(),
         clock: Arc::new(SystemClock),
         random: Arc::new(SystemRandom),
         tool: execute::tool(),
-        witnesses: Vec::new(),
+        witnesses: witnesses(own, &profile, home, &by.upn),
+        tell: |ask| out::line(&format!("azir: {}", shown::line(ask))),
     };
-    Ok((desk, meaning::responder(own, &profile)))
+    Ok((desk, by))
 }
 
 /// Returns the profile in force, without reaching anything.

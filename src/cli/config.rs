@@ -95,6 +95,76 @@ impl Config {
     }
 }
 
+/// Sets members of a profile and leaves everything else in the file as it is, comments included; without a file,
+/// begins one as `azir init` does. Returns where it is.
+pub(super) fn set(
+    home: &Home,
+    named: Option<&str>,
+    members: &[(&str, &str)],
+) -> Result<PathBuf, Refusal> {
+    let path = Config::path(home);
+    let edit = format!("edit {}", path.display());
+    let text = match std::fs::read_to_string(&path) {
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => TEMPLATE.to_owned(),
+        other => other.map_err(|error| {
+            Refusal::usage(format!("cannot read {}: {error}", path.display()), &edit)
+        })?,
+    };
+    let name = match named {
+        Some(name) => name.to_owned(),
+        None => toml::from_str::<Config>(&text)
+            .ok()
+            .and_then(|config| config.profile)
+            .ok_or_else(|| {
+                Refusal::usage(
+                    format!("{} names no profile to use", path.display()),
+                    "azir key set KEY --profile NAME",
+                )
+            })?,
+    };
+    if name == LAB {
+        return Err(Refusal::usage(
+            "the profile lab is built in and cannot be changed",
+            "export AZIR_KEY=FILE, which holds for the lab too",
+        ));
+    }
+    let changed = with(&text, &name, members)
+        .map_err(|why| Refusal::usage(format!("{}: {why}", path.display()), &edit))?;
+    let unnamed = path.with_extension(format!("toml.{}", std::process::id()));
+    std::fs::write(&unnamed, changed)
+        .and_then(|()| std::fs::rename(&unnamed, &path))
+        .map_err(|error| {
+            Refusal::record(
+                format!("cannot write {}: {error}", path.display()),
+                "export AZIR_HOME=/path/to/a/writable/folder",
+            )
+        })?;
+    Ok(path)
+}
+
+fn with(text: &str, profile: &str, members: &[(&str, &str)]) -> Result<String, String> {
+    let mut document: toml_edit::DocumentMut = text.parse().map_err(|error| format!("{error}"))?;
+    let table = document
+        .get_mut("profiles")
+        .and_then(|profiles| profiles.get_mut(profile))
+        .and_then(toml_edit::Item::as_table_like_mut)
+        .ok_or_else(|| format!("it has no profile {profile}"))?;
+    for (name, value) in members {
+        match table.get_mut(name).and_then(toml_edit::Item::as_value_mut) {
+            // The comment beside a value stays.
+            Some(old) => {
+                let decor = old.decor().clone();
+                *old = (*value).into();
+                *old.decor_mut() = decor;
+            }
+            None => {
+                table.insert(name, toml_edit::value(*value));
+            }
+        }
+    }
+    Ok(document.to_string())
+}
+
 /// Returns an unknown key and the known one that was probably meant, from the parser's
 /// "unknown field `x`, expected one of `a`, `b`".
 fn meant(message: &str) -> Option<(&str, &str)> {
@@ -142,4 +212,29 @@ cloud = "AzureCloud"                 # or AzureUSGovernment, AzureChinaCloud, or
 # bastion = ["10.99.0.0/24"]                                 # absent: no allow rule
 # vault = { account = "stforensicirprodweu", container = "ir-evidence" }
 # responder = "alice@contoso.com"                            # who answers for runs; default: the token's name
+# key = "~/.ssh/id_ed25519"                                  # signs the record; or "agent", "agent:SHA256:..." (azir key set)
 "#;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn setting_a_member_leaves_the_rest_of_the_file_alone() {
+        let text = "# ours\nprofile = \"a\"\n\n[profiles.a]\nkey = \"old\"   # why\nvault = { account = \"x\" }\n[profiles.b]\n";
+        let changed = with(text, "a", &[("key", "~/new"), ("responder", "a@b")]).unwrap();
+        assert_eq!(
+            changed,
+            "# ours\nprofile = \"a\"\n\n[profiles.a]\nkey = \"~/new\"   # why\nvault = { account = \"x\" }\nresponder = \"a@b\"\n[profiles.b]\n"
+        );
+        assert!(with(text, "c", &[]).is_err());
+        assert!(with("profile =", "a", &[]).is_err());
+        let begun = with(TEMPLATE, "prod", &[("key", "agent")]).unwrap();
+        assert!(
+            toml::from_str::<Config>(&begun).unwrap().profiles["prod"]
+                .key
+                .as_deref()
+                == Some("agent")
+        );
+    }
+}

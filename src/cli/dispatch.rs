@@ -9,8 +9,8 @@ use clap::ArgMatches;
 use super::home::Home;
 use super::refusal::Refusal;
 use super::{
-    args, doctor, execute, globals, handover, incident, note, out, record, shelf, tenant, timeline,
-    usage,
+    args, doctor, execute, globals, handover, incident, key, note, out, record, seal, shelf, tenant,
+    timeline, usage,
 };
 use crate::runbook::catalogue::Catalogue;
 
@@ -62,7 +62,11 @@ fn dispatch(
         ("show", _) => record::show(own, &home?),
         ("journal", Some(("show", inner))) => record::journal_show(inner, &home?),
         ("journal", Some(("verify", inner))) => record::journal_verify(inner, home),
+        ("journal", Some(("seal", inner))) => seal::seal_run(inner, &home?),
+        ("journal", Some(("countersign", inner))) => seal::countersign_run(inner, &home?),
         ("journal", Some((_, inner))) => record::journal_export(inner, &home?),
+        ("key", Some((_, inner))) => key::set(inner, &home?),
+        ("key", None) => key::show(own, &home?),
         ("runbook", Some(("list", inner))) => Ok(shelf::list(inner, inner, catalogue)),
         ("runbook", Some(("show", inner))) => shelf::show(inner, catalogue),
         ("runbook", Some(("lint", inner))) => shelf::check(inner, inner, catalogue),

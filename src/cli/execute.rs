@@ -13,10 +13,14 @@ use super::home::Home;
 use super::live::Live;
 use super::meaning::{self, Asked};
 use super::refusal::Refusal;
-use super::{Output, out, plan, summary};
+use super::witnesses::witnesses;
+use super::{Output, out, outside, plan, summary};
 use crate::clock::SystemClock;
-use crate::engine::{Ended, Engine, EngineError, Mode, RunRequest, Tool, UndoRequest};
+use crate::engine::{
+    Ended, Engine, EngineError, Missing, Mode, Responder, RunRequest, Tool, UndoRequest,
+};
 use crate::random::SystemRandom;
+use crate::report::model::MissingWitness;
 use crate::report::run::{report, started};
 use crate::runbook::catalogue::Catalogue;
 use crate::runbook::model::Runbook;
@@ -43,13 +47,14 @@ pub(super) fn run(
     let case = home.cases().join(asked.incident.as_str());
     runtime()?.block_on(async {
         let connection = connect(&place, home, &case).await?;
-        let (engine, halt, live) = engine(own, &connection, catalogue, home);
+        let responder = responder(own, &connection).await;
+        let (engine, halt, live) = engine(own, &connection, catalogue, home, &responder);
         let said =
             crate::report::incident::incident(&case).map_err(|error| Refusal::integrity(&error))?;
         live.detected(asked.detected_at.or_else(|| said.detected()));
         let named = own.get_one::<String>("incident").is_some();
         let incident = asked.incident.clone();
-        let request = request(own, &connection, chosen, asked);
+        let request = request(own, responder, chosen, asked);
         if own.get_flag("plan") {
             let plan = settle(engine.plan(&request), &live, halt).await?;
             return Ok(show_plan(&plan, output));
@@ -60,7 +65,7 @@ pub(super) fn run(
             ));
         }
         let ended = settle(engine.run(request), &live, halt).await?;
-        finish(&ended, output)
+        finish(&ended, output, home)
     })
 }
 
@@ -99,17 +104,18 @@ pub(super) fn undo(
     runtime()?.block_on(async {
         let connection = connect(&place, home, &case).await?;
         place.agrees(connection.client.cloud_name())?;
+        let responder = responder(own, &connection).await;
+        let (mut engine, halt, live) = engine(own, &connection, catalogue, home, &responder);
         let request = UndoRequest {
             run_dir: run_dir.clone(),
             choices,
             accept: meaning::accepted(own),
             yes: own.get_flag("yes"),
             over_drift: own.get_flag("over-drift"),
-            responder: meaning::responder(own, &connection.profile),
+            responder,
             authority: own.get_one::<String>("authority").cloned(),
             ticket: own.get_one::<String>("ticket").cloned(),
         };
-        let (mut engine, halt, live) = engine(own, &connection, catalogue, home);
         // The undo is filed beside the run it undoes, wherever that is.
         engine.cases = case
             .parent()
@@ -119,11 +125,18 @@ pub(super) fn undo(
             return Ok(show_plan(&plan, output));
         }
         let ended = settle(engine.undo(request), &live, halt).await?;
-        finish(&ended, output)
+        finish(&ended, output, home)
     })
 }
 
-fn request(own: &ArgMatches, connection: &Connection, chosen: &Chosen, asked: Asked) -> RunRequest {
+/// Returns who answers; what the token says counts where nothing else names a person.
+async fn responder(own: &ArgMatches, connection: &Connection) -> Responder {
+    // A cloud that does not let azir in says so when the run begins.
+    let identity = connection.client.identity().await.ok();
+    meaning::responder(own, &connection.profile, identity.as_ref())
+}
+
+fn request(own: &ArgMatches, responder: Responder, chosen: &Chosen, asked: Asked) -> RunRequest {
     RunRequest {
         runbook: Arc::clone(&chosen.runbook),
         text: Arc::clone(&chosen.text),
@@ -135,7 +148,7 @@ fn request(own: &ArgMatches, connection: &Connection, chosen: &Chosen, asked: As
         choices: asked.choices,
         accept: meaning::accepted(own),
         yes: own.get_flag("yes"),
-        responder: meaning::responder(own, &connection.profile),
+        responder,
         authority: own.get_one::<String>("authority").cloned(),
         ticket: own.get_one::<String>("ticket").cloned(),
         detected_at: asked.detected_at,
@@ -160,6 +173,7 @@ fn engine(
     connection: &Connection,
     catalogue: &Arc<Catalogue>,
     home: &Home,
+    responder: &Responder,
 ) -> (Engine, watch::Sender<bool>, Arc<Live>) {
     let (halt, halted) = watch::channel(false);
     let live = Live::new(Output::of(own), own.get_count("verbose") > 0);
@@ -167,6 +181,12 @@ fn engine(
         allowed: !own.get_flag("no-input"),
         live: Arc::clone(&live),
         halted: halted.clone(),
+    };
+    // Looking signs nothing, so nobody is asked for a passphrase.
+    let witnesses = if own.get_flag("plan") {
+        Vec::new()
+    } else {
+        witnesses(own, &connection.profile, home, &responder.upn)
     };
     let engine = Engine {
         client: connection.client.clone(),
@@ -180,7 +200,7 @@ fn engine(
         ask: Arc::new(terminal),
         halt: halted,
         tool: tool(),
-        witnesses: Vec::new(),
+        witnesses,
     };
     (engine, halt, live)
 }
@@ -272,9 +292,19 @@ fn show_plan(plan: &crate::engine::plan::Plan, output: Output) -> u8 {
     end.code()
 }
 
-fn finish(ended: &Ended, output: Output) -> Result<u8, Refusal> {
-    let report = report(&ended.run_dir)
+fn missing(gap: &Missing) -> MissingWitness {
+    MissingWitness {
+        witness: gap.kind.word().to_owned(),
+        since: crate::clock::seconds(gap.since),
+        why: gap.why.clone(),
+    }
+}
+
+fn finish(ended: &Ended, output: Output, home: &Home) -> Result<u8, Refusal> {
+    let mut report = report(&ended.run_dir, &outside::of(home, &ended.run_dir))
         .map_err(|error| Refusal::record(error.to_string(), "azir show last"))?;
+    // The session knows better than its last lines, which could not speak of what came after them.
+    report.journal.missing = ended.missing.iter().map(missing).collect();
     match output {
         Output::Human => out::result(&summary::text(&report)),
         Output::Json => out::result(&serde_json::to_string(&report).unwrap_or_default()),

@@ -35,6 +35,11 @@ impl Home {
         self.0.join("cases")
     }
 
+    /// Returns the responder's signers file: whose key is whose.
+    pub(super) fn signers(&self) -> PathBuf {
+        self.0.join("signers")
+    }
+
     /// Makes the folder of cases, to see early whether it can be written.
     pub(super) fn prepare(&self) -> Result<(), Refusal> {
         let cases = self.cases();

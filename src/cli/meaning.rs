@@ -11,6 +11,7 @@ use indexmap::IndexMap;
 use serde_json::Value;
 
 use super::refusal::Refusal;
+use crate::azure::Identity;
 use crate::clock::{Clock, SystemClock};
 use crate::engine::profile::Profile;
 use crate::engine::{Responder, Selection};
@@ -172,12 +173,26 @@ pub(super) fn past(own: &ArgMatches, name: &str) -> Result<Option<DateTime<Utc>>
     Ok(Some(time))
 }
 
-/// Who answers: the flag, the profile, else the person at this machine.
-pub(super) fn responder(own: &ArgMatches, profile: &Profile) -> Responder {
+/// Who answers: the flag, the profile, the person of the token, else the one at this machine.
+///
+/// The token of an application names nobody; a person countersigns later.
+pub(super) fn responder(
+    own: &ArgMatches,
+    profile: &Profile,
+    identity: Option<&Identity>,
+) -> Responder {
     let named = own
         .get_one::<String>("responder")
         .cloned()
         .or_else(|| profile.responder.clone());
+    let person = identity.filter(|identity| identity.upn.is_some());
+    if let (None, Some(person)) = (&named, person) {
+        return Responder {
+            upn: person.upn.clone().unwrap_or_default(),
+            name: None,
+            oid: Some(person.oid.clone()),
+        };
+    }
     let upn = named.unwrap_or_else(|| {
         let user = std::env::var("USER")
             .or_else(|_| std::env::var("LOGNAME"))

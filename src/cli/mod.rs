@@ -16,13 +16,17 @@ mod handover;
 mod help;
 mod home;
 mod incident;
+mod key;
 mod live;
 mod meaning;
 mod note;
 mod out;
+mod outside;
+mod passphrase;
 mod plan;
 mod record;
 mod refusal;
+mod seal;
 mod shelf;
 mod shown;
 mod summary;
@@ -30,6 +34,7 @@ mod tenant;
 mod timeline;
 mod usage;
 mod view;
+mod witnesses;
 
 use std::process::ExitCode;
 

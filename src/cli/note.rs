@@ -110,7 +110,7 @@ pub(super) fn manual(own: &ArgMatches, home: &Home) -> Result<u8, Refusal> {
     }
     let text = text(own)?;
     let (desk, by) = case::desk(own, home)?;
-    let data = json!({"text": text, "at": at.map(micros), "step": step, "by": by.upn});
+    let data = json!({"finding": text, "at": at.map(micros), "step": step, "by": by.upn});
     let written = execute::runtime()?.block_on(desk.say(&id, &by, "manual", "manual", data))?;
     case::say(own, &id, &format!("recorded in {id}"), &written, json!({}));
     Ok(0)

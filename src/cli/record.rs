@@ -8,7 +8,7 @@ use clap::ArgMatches;
 use super::exit::Exit;
 use super::home::Home;
 use super::refusal::Refusal;
-use super::{Output, case, out, shown, summary};
+use super::{Output, case, out, outside, shown, summary};
 use crate::ids::ArmId;
 use crate::journal::Line;
 use crate::journal::verify::{Level, Outside, Report, verify};
@@ -82,7 +82,8 @@ pub(super) fn list(own: &ArgMatches, home: &Home) -> Result<u8, Refusal> {
 /// Shows how a run stands.
 pub(super) fn show(own: &ArgMatches, home: &Home) -> Result<u8, Refusal> {
     let run_dir = chosen(own, home)?;
-    let report = run::report(&run_dir).map_err(|error| Refusal::integrity(&error))?;
+    let report = run::report(&run_dir, &outside::of(home, &run_dir))
+        .map_err(|error| Refusal::integrity(&error))?;
     if Output::of(own) != Output::Human {
         out::result(&serde_json::to_string(&report).unwrap_or_default());
         return Ok(0);

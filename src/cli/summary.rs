@@ -3,7 +3,7 @@
 use std::fmt::Write as _;
 
 use crate::ids::ArmId;
-use crate::report::model::{Residual, RunReport, RunStatus, StepStatus};
+use crate::report::model::{JournalRef, Residual, RunReport, RunStatus, SignedBy, StepStatus};
 
 /// Returns the summary of a run.
 pub(super) fn text(report: &RunReport) -> String {
@@ -187,17 +187,88 @@ fn list(out: &mut String, head: &str, lines: impl Iterator<Item = String>) {
 
 fn record(out: &mut String, report: &RunReport) {
     let journal = &report.journal;
-    let state = match (journal.verified, journal.anchored) {
-        (false, _) => "DOES NOT VERIFY",
-        (true, false) => "verifies; unsigned by a person; not anchored outside this machine",
-        (true, true) => "verifies and is anchored",
-    };
-    let _ = writeln!(out, "Record: {} entries, {state}", journal.entries);
+    let _ = writeln!(out, "Record: {}", record_words(journal));
+    for gap in &journal.missing {
+        let _ = writeln!(out, "  {}", gap_words(&gap.witness, &gap.since, &gap.why));
+    }
     let _ = writeln!(out, "  {}", journal.path);
     let short = &report.run[..report.run.len().min(8)];
     let _ = writeln!(out, "Verify: azir journal verify {short}");
+    if !journal.missing.is_empty() || !journal.sealed {
+        let _ = writeln!(out, "Seal:   azir journal seal {short}");
+    }
     if let Some(undo) = &report.undo {
         let _ = writeln!(out, "Undo:   {}", undo.replace(&report.run, short));
+    }
+}
+
+/// Says what the verifier said: entries, who signed, what anchors it, whether it is closed.
+pub(super) fn record_words(journal: &JournalRef) -> String {
+    let entries = format!("{} entries", journal.entries);
+    if !journal.verified {
+        return format!("{entries}, DOES NOT VERIFY");
+    }
+    let anchored = match journal.anchored_to {
+        Some(_) if journal.anchored => "anchored".to_owned(),
+        Some(size) => format!("anchored up to entry {size}"),
+        None => "not anchored outside this machine".to_owned(),
+    };
+    let mut words = vec!["verifies".to_owned(), signed_words(journal), anchored];
+    if journal.transfer_pending {
+        words.push("a transfer is PENDING".to_owned());
+    }
+    words.push(
+        if journal.sealed {
+            "sealed"
+        } else {
+            "not sealed"
+        }
+        .to_owned(),
+    );
+    format!("{entries}, {}", words.join("; "))
+}
+
+/// Says who signed: `signed by alice@contoso.example (touch: yes, PIN: no)`.
+pub(super) fn signed_words(journal: &JournalRef) -> String {
+    if journal.signed.is_empty() {
+        return "unsigned by a person".to_owned();
+    }
+    let told = |signed: &SignedBy| {
+        let presence = signed.touch.zip(signed.pin);
+        let mut words = person_words(&signed.principal, presence);
+        if signed.second {
+            words.push_str(" as second person");
+        }
+        if signed.entries < journal.entries {
+            words.push_str(&format!(" up to entry {}", signed.entries));
+        }
+        words
+    };
+    let told: Vec<String> = journal.signed.iter().map(told).collect();
+    let by_responder = journal.signed.iter().any(|signed| !signed.second);
+    let unsigned = if by_responder {
+        ""
+    } else {
+        ", unsigned by the responder"
+    };
+    format!("signed by {}{unsigned}", told.join(" and "))
+}
+
+/// Names a person, and what a security key says of them: touch and PIN.
+pub(super) fn person_words(principal: &str, presence: Option<(bool, bool)>) -> String {
+    let word = |yes| if yes { "yes" } else { "no" };
+    match presence {
+        Some((touch, pin)) => format!("{principal} (touch: {}, PIN: {})", word(touch), word(pin)),
+        None => principal.to_owned(),
+    }
+}
+
+/// Says who does not vouch, since when and why.
+pub(super) fn gap_words(witness: &str, since: &str, why: &str) -> String {
+    match witness {
+        "person" => format!("unsigned by a person since {since}: {why}"),
+        "tsa" => format!("UNANCHORED since {since}, no time stamp: {why}"),
+        _ => format!("UNANCHORED since {since}, no immutable copy: {why}"),
     }
 }
 

@@ -14,7 +14,7 @@ use serde_json::{Map, Value, json};
 
 use super::error::{EngineError, chain};
 use super::failure::Failure;
-use super::recorder::{Recorder, object};
+use super::recorder::{Recorder, Seal, object};
 use super::request::Responder;
 use super::run::Tool;
 use super::siblings;
@@ -23,7 +23,7 @@ use crate::clock::{Clock, seconds};
 use crate::evidence::Store;
 use crate::ids::IncidentId;
 use crate::journal::format::checkpoint_name;
-use crate::journal::reader::{checkpoints, holder, is_held};
+use crate::journal::reader::{holder, is_held, last_checkpoint};
 use crate::journal::{JournalError, RunStart, SessionOpen, Writer, WriterDeps};
 use crate::random::Random;
 use crate::report::cases::of_case;
@@ -48,6 +48,8 @@ pub struct Desk {
     pub tool: Tool,
     /// Who vouches for the record besides the session's key.
     pub(crate) witnesses: Vec<Arc<dyn Witness>>,
+    /// Says what a witness waits for.
+    pub(crate) tell: fn(&str),
 }
 
 /// What was written.
@@ -408,6 +410,7 @@ impl Desk {
                 .after_exhibits(exhibits),
             run,
             upn: by.upn.clone(),
+            tell: self.tell,
         }
     }
 }
@@ -509,6 +512,7 @@ struct Session {
     recorder: Recorder,
     run: String,
     upn: String,
+    tell: fn(&str),
 }
 
 impl Session {
@@ -566,20 +570,20 @@ impl Session {
     }
 
     async fn close(self, written: Written) -> Result<Written, EngineError> {
-        let missing = self.recorder.close().await?;
-        Ok(vouched(written, &missing))
+        let closed = self.recorder.end(Seal::No, &self.tell).await?;
+        Ok(vouched(written, &closed.missing))
     }
 
     async fn seal(self, written: Written) -> Result<Written, EngineError> {
         let seen = siblings::seen(&self.recorder.run_dir(), &self.recorder.store)?;
-        let data = object(json!({ "seen": seen }));
-        let missing = self.recorder.seal(data).await?;
-        Ok(vouched(written, &missing))
+        let said = self.recorder.standing().seal(seen, false);
+        let closed = self.recorder.end(Seal::Yes(said), &self.tell).await?;
+        Ok(vouched(written, &closed.missing))
     }
 
     async fn close_quietly(self) {
         // What failed before is what the person must hear.
-        let _ = self.recorder.close().await;
+        let _ = self.recorder.end(Seal::No, &self.tell).await;
     }
 }
 
@@ -588,11 +592,9 @@ fn vouched(written: Written, missing: &[super::witness::Missing]) -> Written {
         .iter()
         .map(|one| format!("no {} signature, because {}", one.kind.word(), one.why))
         .collect();
-    let last = checkpoints(&written.run_dir)
-        .ok()
-        .and_then(|all| all.last().copied());
-    let signed = last.is_some_and(|(number, _)| {
-        let name = checkpoint_name(number, "human.sig");
+    let last = last_checkpoint(&written.run_dir).ok().flatten();
+    let signed = last.is_some_and(|last| {
+        let name = checkpoint_name(last.number, "human.sig");
         written.run_dir.join("cp").join(name).exists()
     });
     Written {

@@ -131,6 +131,15 @@ pub enum What {
         #[serde(skip_serializing_if = "Option::is_none")]
         error: Option<String>,
     },
+    /// A witness does not vouch for the record's last checkpoint.
+    Unvouched {
+        /// `person`, `tsa` or `worm`.
+        witness: &'static str,
+        /// Since when it is missing.
+        since: DateTime<Utc>,
+        /// Why.
+        why: String,
+    },
     /// The run has ended; its report is complete.
     RunEnded {
         /// The run's status, as in the report.

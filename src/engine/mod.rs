@@ -23,18 +23,23 @@ mod resolve;
 pub mod run;
 mod schedule;
 mod scope;
+mod seal;
 mod siblings;
 mod single;
+mod standing;
 mod step;
 mod target;
 mod undo;
 mod undo_item;
 mod vault;
-mod witness;
+pub(crate) mod witness;
 
 pub use error::EngineError;
 pub use request::{Ended, Mode, Responder, RunRequest, Selection, UndoRequest};
 pub use run::{Engine, Tool};
+pub(crate) use seal::{SealDeps, seal};
+pub use seal::{SealRequest, Sealed, last_responder};
+pub use witness::{Missing, WitnessKind};
 
 /// Counts the subscriptions that the caller can see; a first call that proves that the cloud answers.
 ///

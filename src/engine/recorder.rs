@@ -3,8 +3,8 @@
 //! Large values go to evidence and are cited; secrets are replaced before anything is hashed.
 
 use std::path::PathBuf;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use serde::Serialize;
@@ -12,6 +12,7 @@ use serde_json::{Map, Value, json};
 
 use super::error::{EngineError, chain};
 use super::failure::Failure;
+use super::standing::Standing;
 use super::witness::{Attendance, Missing};
 use crate::digest::Digest;
 use crate::evidence::Store;
@@ -30,10 +31,32 @@ pub(crate) struct Recorder {
     exhibits: AtomicU32,
     /// Taken when the session ends.
     attendance: tokio::sync::Mutex<Attendance>,
+    standing: Mutex<Standing>,
+    patience: Duration,
 }
 
-/// How long the end of a session waits for a witness: a touch, or an authority far away, and no longer.
-const PATIENCE: Duration = Duration::from_secs(15);
+/// How long the end of a session waits for its witnesses: a touch, or an authority far away, and no longer.
+pub(crate) const PATIENCE: Duration = Duration::from_secs(15);
+
+/// Whether the end of a session closes the run for good, and what the seal says then.
+#[derive(Clone, Debug)]
+pub(crate) enum Seal {
+    /// It does not: something may still be added.
+    No,
+    /// It does, unless a witness is missing.
+    IfVouched(Map<String, Value>),
+    /// It does.
+    Yes(Map<String, Value>),
+}
+
+/// How a session ended.
+#[derive(Clone, Debug)]
+pub(crate) struct Closed {
+    /// How many entries the run has.
+    pub(crate) entries: u64,
+    /// Who does not vouch for the last checkpoint.
+    pub(crate) missing: Vec<Missing>,
+}
 
 /// A citation of an evidence object.
 #[derive(Clone, Copy, Debug, Eq, PartialEq, Serialize)]
@@ -67,6 +90,8 @@ impl Recorder {
             exhibit_prefix,
             exhibits: AtomicU32::new(0),
             attendance: tokio::sync::Mutex::new(attendance),
+            standing: Mutex::default(),
+            patience: PATIENCE,
         }
     }
 
@@ -74,6 +99,21 @@ impl Recorder {
     pub(crate) fn after_exhibits(self, count: u32) -> Self {
         self.exhibits.store(count, Ordering::SeqCst);
         self
+    }
+
+    /// Returns what the lines of this session come to.
+    pub(crate) fn standing(&self) -> Standing {
+        self.standing
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .clone()
+    }
+
+    fn note_down(&self, kind: &str, data: &Map<String, Value>) {
+        self.standing
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .take(kind, data);
     }
 
     /// Returns the run's folder.
@@ -87,6 +127,7 @@ impl Recorder {
         kind: &'static str,
         data: Map<String, Value>,
     ) -> Result<u64, Failure> {
+        self.note_down(kind, &data);
         self.writer
             .append(Entry {
                 kind,
@@ -103,6 +144,7 @@ impl Recorder {
         kind: &'static str,
         data: Map<String, Value>,
     ) -> Result<u64, Failure> {
+        self.note_down(kind, &data);
         self.writer
             .append_durable(Entry {
                 kind,
@@ -120,6 +162,7 @@ impl Recorder {
         kind: &'static str,
         data: Map<String, Value>,
     ) -> Result<u64, Failure> {
+        self.note_down(kind, &data);
         let actor = Actor::Human {
             upn: upn.to_owned(),
             name: None,
@@ -182,26 +225,41 @@ impl Recorder {
         format!("{}/E{number:04}", self.exhibit_prefix)
     }
 
-    /// Ends the session: everything on disk, a last checkpoint, shown to every witness; returns who did not vouch.
-    pub(crate) async fn close(&self) -> Result<Vec<Missing>, EngineError> {
-        self.end(None).await
-    }
-
-    /// Ends the run: as [`Self::close`], with a seal that says `data` besides what the writer knows itself.
-    pub(crate) async fn seal(&self, data: Map<String, Value>) -> Result<Vec<Missing>, EngineError> {
-        self.end(Some(data)).await
-    }
-
-    async fn end(&self, seal: Option<Map<String, Value>>) -> Result<Vec<Missing>, EngineError> {
+    /// Ends the session: everything on disk, a last checkpoint, shown to every witness; and the run, where `seal` says
+    /// so. `tell` hears what a witness waits for.
+    ///
+    /// Who is missing before the last lines is named in them; who is missing afterwards only in what is returned.
+    pub(crate) async fn end(
+        &self,
+        seal: Seal,
+        tell: &(dyn Fn(&str) + Sync),
+    ) -> Result<Closed, EngineError> {
         let mut attendance = self.attendance.lock().await;
-        attendance.pause(PATIENCE).await;
+        let began = tokio::time::Instant::now();
+        attendance.pause(self.patience / 3).await;
+        let missing = attendance.missing();
+        for gap in &missing {
+            let since = crate::clock::seconds(gap.since);
+            let why = super::calls::cut(&gap.why, 1_000);
+            let said = json!({"witness": gap.kind.word(), "since": since, "why": why});
+            // A writer that is poisoned says so below.
+            let _ = self.note("unvouched", said).await;
+        }
         let closed = match seal {
-            Some(data) => self.writer.seal(data).await,
-            None => self.writer.close().await,
+            Seal::Yes(said) => self.writer.seal(said).await,
+            Seal::IfVouched(said) if missing.is_empty() => self.writer.seal(said).await,
+            Seal::No | Seal::IfVouched(_) => self.writer.close().await,
         };
-        closed.map_err(|error| EngineError::record(&error))?;
+        let head = closed.map_err(|error| EngineError::record(&error))?;
         let number = *self.writer.checkpoints().borrow();
-        Ok(attendance.last(number, PATIENCE).await)
+        for ask in attendance.asks() {
+            tell(&ask);
+        }
+        let left = self.patience.saturating_sub(began.elapsed());
+        Ok(Closed {
+            entries: head.entries,
+            missing: attendance.last(number, left).await,
+        })
     }
 }
 

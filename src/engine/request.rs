@@ -8,6 +8,7 @@ use chrono::{DateTime, Utc};
 use indexmap::IndexMap;
 use serde_json::Value;
 
+use super::witness::Missing;
 use crate::ids::IncidentId;
 use crate::report::incident::Incident;
 use crate::runbook::model::Runbook;
@@ -128,4 +129,6 @@ pub struct Ended {
     pub run_dir: PathBuf,
     /// The exit code of the command.
     pub exit_code: u8,
+    /// Who does not vouch for its last checkpoint, of those who should.
+    pub missing: Vec<Missing>,
 }

@@ -18,7 +18,7 @@ use super::outcome;
 use super::plan::{Plan, PlanTarget, Preflight, Verdict};
 use super::power::{Power, Teller};
 use super::profile::Profile;
-use super::recorder::{Recorder, object};
+use super::recorder::{PATIENCE, Recorder, Seal, object};
 use super::request::{Ended, RunRequest};
 use super::resolve::Resolver;
 use super::schedule::{Part, Program};
@@ -591,13 +591,29 @@ pub(crate) async fn finish(
     let exit_code = outcome::exit_code(status, effects, record_lost);
     let said = json!({"status": outcome::word(status), "exit_code": exit_code});
     record_lost |= recorder.note("result", said).await.is_err();
-    let closed = recorder.close().await;
+    let tell = |ask: &str| {
+        common.teller.tell(What::Waiting {
+            why: ask.to_owned(),
+            seconds: PATIENCE.as_secs_f64(),
+        });
+    };
+    let closed = recorder.end(seal(recorder, status), &tell).await;
     if record_lost && let Err(error) = closed {
         common.teller.tell(What::RunEnded {
             status: outcome::word(status),
             exit_code: 75,
         });
         return Err(error);
+    }
+    let missing = closed
+        .as_ref()
+        .map_or_else(|_| Vec::new(), |closed| closed.missing.clone());
+    for gap in &missing {
+        common.teller.tell(What::Unvouched {
+            witness: gap.kind.word(),
+            since: gap.since,
+            why: gap.why.clone(),
+        });
     }
     let exit_code = outcome::exit_code(status, effects, record_lost || closed.is_err());
     common.teller.tell(What::RunEnded {
@@ -607,7 +623,21 @@ pub(crate) async fn finish(
     Ok(Ended {
         run_dir: recorder.run_dir(),
         exit_code,
+        missing,
     })
+}
+
+/// A run is closed for good when every step is final: nothing unknown, nothing halted, no task that waits for a person.
+fn seal(recorder: &Recorder, status: RunStatus) -> Seal {
+    let standing = recorder.standing();
+    let open = recorder.writer.open_intents();
+    if status == RunStatus::Halted || open > 0 || standing.waits() {
+        return Seal::No;
+    }
+    let run_dir = recorder.run_dir();
+    // What cannot be kept is not claimed to have been seen.
+    let seen = super::siblings::seen(&run_dir, &recorder.store).unwrap_or_else(|_| json!([]));
+    Seal::IfVouched(standing.seal(seen, false))
 }
 
 impl Target<'_> {

@@ -163,6 +163,10 @@ impl Log {
         self.flushes
     }
 
+    pub(crate) fn open_intents(&self) -> u64 {
+        self.intents.awaiting()
+    }
+
     pub(crate) fn checkpoint_number(&self) -> u64 {
         self.checkpoints.number()
     }
@@ -372,6 +376,7 @@ impl Log {
                 .extend(lost.lines().map(str::to_owned));
         }
         shared.flushes.store(self.flushes, Ordering::SeqCst);
+        shared.open.store(self.intents.awaiting(), Ordering::SeqCst);
         let number = self.checkpoints.number();
         shared.checkpoints.send_if_modified(|last| {
             let newer = *last != number;

@@ -286,3 +286,40 @@ pub fn unsigned(run_dir: &Path, ending: &str) -> Result<Vec<Unsigned>, JournalEr
     }
     Ok(unsigned)
 }
+
+/// The last checkpoint of a run.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct LastCheckpoint {
+    /// Its number.
+    pub number: u64,
+    /// How many entries it covers.
+    pub size: u64,
+    /// Its bytes: what is to be signed.
+    pub text: Vec<u8>,
+}
+
+/// Returns the last checkpoint of a run, if it has one.
+///
+/// # Errors
+/// A checkpoint that cannot be read.
+pub fn last_checkpoint(run_dir: &Path) -> Result<Option<LastCheckpoint>, JournalError> {
+    let mut last = None;
+    for number in 1.. {
+        let path = run_dir
+            .join("cp")
+            .join(format::checkpoint_name(number, "cp"));
+        if !path.exists() {
+            break;
+        }
+        last = Some((number, path));
+    }
+    let Some((number, path)) = last else {
+        return Ok(None);
+    };
+    let text = std::fs::read(&path).map_err(|error| unreadable(run_dir, error.to_string()))?;
+    let size = std::str::from_utf8(&text)
+        .ok()
+        .and_then(|text| text.split('\n').nth(1)?.parse().ok())
+        .ok_or_else(|| unreadable(run_dir, format!("{} is no checkpoint", path.display())))?;
+    Ok(Some(LastCheckpoint { number, size, text }))
+}

@@ -1,7 +1,11 @@
-//! The session's key: made in memory, never on disk, signs every checkpoint of its session as an SSHSIG.
+//! SSHSIG over a checkpoint, and the session's key: made in memory, never on disk, signs every checkpoint of its
+//! session.
+//!
+//! A person's key signs the same bytes in the same envelope (`person`); what differs is who holds the key.
 
 use base64::Engine as _;
-use ed25519_dalek::{Signer as _, SigningKey};
+use base64::engine::general_purpose::STANDARD;
+use ed25519_dalek::{Signer as _, SigningKey, VerifyingKey};
 use sha2::{Digest as _, Sha512};
 
 use super::format::NAMESPACE;
@@ -20,46 +24,56 @@ impl SessionKey {
     /// Returns the public key as the journal names it: `ssh-ed25519 <base64>`.
     pub(crate) fn public(&self) -> String {
         format!(
-            "ssh-ed25519 {}",
-            base64::engine::general_purpose::STANDARD.encode(self.blob())
+            "{ED25519} {}",
+            STANDARD.encode(blob(&self.0.verifying_key()))
         )
-    }
-
-    fn blob(&self) -> Vec<u8> {
-        let mut blob = string(b"ssh-ed25519");
-        blob.extend(string(self.0.verifying_key().as_bytes()));
-        blob
     }
 
     /// Returns the armoured signature over `message`.
     pub(crate) fn sign(&self, message: &[u8]) -> String {
-        let mut signed = b"SSHSIG".to_vec();
-        for part in [
-            NAMESPACE.as_bytes(),
-            b"",
-            b"sha512",
-            &Sha512::digest(message),
-        ] {
-            signed.extend(string(part));
-        }
-        let raw = self.0.sign(&signed);
-        let mut signature = string(b"ssh-ed25519");
-        signature.extend(string(&raw.to_bytes()));
-        let mut blob = b"SSHSIG\0\0\0\x01".to_vec();
-        for part in [
-            self.blob().as_slice(),
-            NAMESPACE.as_bytes(),
-            b"",
-            b"sha512",
-            &signature,
-        ] {
-            blob.extend(string(part));
-        }
-        armour(&blob)
+        envelope(&blob(&self.0.verifying_key()), &raw(&self.0, message))
     }
 }
 
-fn string(bytes: &[u8]) -> Vec<u8> {
+/// The type of an Ed25519 key, and of what it makes.
+pub(crate) const ED25519: &str = "ssh-ed25519";
+
+/// Returns an Ed25519 key as SSH writes it.
+pub(crate) fn blob(key: &VerifyingKey) -> Vec<u8> {
+    [string(ED25519.as_bytes()), string(key.as_bytes())].concat()
+}
+
+/// Returns what a key signs to vouch for `message` (OpenSSH, `PROTOCOL.sshsig`).
+pub(crate) fn signed_bytes(message: &[u8]) -> Vec<u8> {
+    let mut signed = b"SSHSIG".to_vec();
+    for part in [
+        NAMESPACE.as_bytes(),
+        b"",
+        b"sha512",
+        &Sha512::digest(message),
+    ] {
+        signed.extend(string(part));
+    }
+    signed
+}
+
+/// Returns the signature of a key in memory over `message`, as SSH writes signatures.
+pub(crate) fn raw(key: &SigningKey, message: &[u8]) -> Vec<u8> {
+    let signature = key.sign(&signed_bytes(message));
+    [string(ED25519.as_bytes()), string(&signature.to_bytes())].concat()
+}
+
+/// Puts a key and its signature into armour.
+pub(crate) fn envelope(key: &[u8], signature: &[u8]) -> String {
+    let mut blob = b"SSHSIG\0\0\0\x01".to_vec();
+    for part in [key, NAMESPACE.as_bytes(), b"", b"sha512", signature] {
+        blob.extend(string(part));
+    }
+    armour(&blob)
+}
+
+/// Returns bytes as SSH writes a string: their length, then themselves.
+pub(crate) fn string(bytes: &[u8]) -> Vec<u8> {
     // Every part here is far shorter than 2^32 bytes.
     let len = u32::try_from(bytes.len()).unwrap_or(u32::MAX);
     [&len.to_be_bytes()[..], bytes].concat()
@@ -67,7 +81,7 @@ fn string(bytes: &[u8]) -> Vec<u8> {
 
 /// Lines of 70 columns, as `ssh-keygen` writes them.
 fn armour(blob: &[u8]) -> String {
-    let text = base64::engine::general_purpose::STANDARD.encode(blob);
+    let text = STANDARD.encode(blob);
     let mut out = String::from("-----BEGIN SSH SIGNATURE-----\n");
     for line in text.as_bytes().chunks(70) {
         out.push_str(&String::from_utf8_lossy(line));

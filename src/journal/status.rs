@@ -5,7 +5,7 @@
 
 use std::collections::BTreeMap;
 
-use serde_json::Value;
+use serde_json::{Map, Value};
 
 use super::reader::Line;
 
@@ -126,6 +126,16 @@ fn answer(kind: &str, outcome: &str, found: &str) -> Option<Event> {
         ("action.result" | "action.reconcile", ..) => Event::Lost,
         _ => return None,
     })
+}
+
+/// Returns whether what an intent is about can be put back, by its own words.
+pub fn undoable(intent: &Map<String, Value>) -> bool {
+    let text = |name: &str| intent.get(name).and_then(Value::as_str).unwrap_or_default();
+    let undo = text("undo");
+    text("effect") != "read"
+        && !undo.is_empty()
+        && !undo.starts_with("lasting: ")
+        && !undo.starts_with("never")
 }
 
 /// An intent whose outcome is not known.

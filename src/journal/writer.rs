@@ -168,6 +168,8 @@ pub(crate) struct Shared {
     pub(crate) head: Mutex<Head>,
     pub(crate) flushes: AtomicU64,
     pub(crate) checkpoints: watch::Sender<u64>,
+    /// How many intents have no answer that settles them.
+    pub(crate) open: AtomicU64,
     pub(crate) unwritten: Mutex<Vec<String>>,
 }
 
@@ -265,6 +267,7 @@ impl Writer {
             head: Mutex::new(log.head()),
             flushes: AtomicU64::new(log.flushes()),
             checkpoints: watch::Sender::new(log.checkpoint_number()),
+            open: AtomicU64::new(log.open_intents()),
             unwritten: Mutex::new(Vec::new()),
         });
         let (jobs, queue) = mpsc::channel();
@@ -367,6 +370,11 @@ impl Writer {
     /// Returns how many times the segment was made durable.
     pub fn flushes(&self) -> u64 {
         self.shared.flushes.load(Ordering::SeqCst)
+    }
+
+    /// Returns how many intents have no answer that settles them.
+    pub fn open_intents(&self) -> u64 {
+        self.shared.open.load(Ordering::SeqCst)
     }
 
     /// Returns the number of the last checkpoint, now and whenever there is a new one.

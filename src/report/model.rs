@@ -245,6 +245,47 @@ pub struct JournalRef {
     pub head: String,
     /// Whether the record verified when this report was made.
     pub verified: bool,
-    /// Whether anything outside this machine vouches for it.
+    /// Whether anything outside this machine vouches for all of it.
     pub anchored: bool,
+    /// The number of entries for which something outside this machine vouches; null: none.
+    #[serde(default)]
+    pub anchored_to: Option<u64>,
+    /// Whether the run is closed for good: nothing can be added.
+    #[serde(default)]
+    pub sealed: bool,
+    /// The persons whose signatures were verified, the responder first; empty: unsigned by a person.
+    #[serde(default)]
+    pub signed: Vec<SignedBy>,
+    /// Whether a transfer lacks one of its two signatures.
+    #[serde(default)]
+    pub transfer_pending: bool,
+    /// Who should vouch for the record and does not.
+    #[serde(default)]
+    pub missing: Vec<MissingWitness>,
+}
+
+/// A person who signed.
+#[derive(Clone, Debug, Deserialize, Eq, JsonSchema, PartialEq, Serialize)]
+pub struct SignedBy {
+    /// Who, by the signers file.
+    pub principal: String,
+    /// Whether as second person; else as the responder.
+    pub second: bool,
+    /// How many entries the largest checkpoint covers that bears the signature.
+    pub entries: u64,
+    /// Whether the security key was touched; null: the key is not in one.
+    pub touch: Option<bool>,
+    /// Whether the security key checked a PIN or a finger; null: the key is not in one.
+    pub pin: Option<bool>,
+}
+
+/// Somebody who should vouch for the record and does not.
+#[derive(Clone, Debug, Deserialize, Eq, JsonSchema, PartialEq, Serialize)]
+pub struct MissingWitness {
+    /// `person`, `tsa` or `worm`.
+    pub witness: String,
+    /// Since when.
+    pub since: String,
+    /// Why.
+    pub why: String,
 }

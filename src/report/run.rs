@@ -7,24 +7,72 @@ use std::path::Path;
 use serde_json::{Map, Value};
 
 use super::model::{
-    CheckReport, Deadline, ErrorReport, EvidenceRef, Gap, JournalRef, Made, NotDone, Residual,
-    RunReport, RunStatus, RunbookRef, SCHEMA_VERSION, StepReport, StepStatus, TargetReport,
+    CheckReport, Deadline, ErrorReport, EvidenceRef, Gap, JournalRef, Made, MissingWitness,
+    NotDone, Residual, RunReport, RunStatus, RunbookRef, SCHEMA_VERSION, SignedBy, StepReport,
+    StepStatus, TargetReport,
 };
 use crate::evidence::Store;
-use crate::journal::status::{OpenIntent, open_intents};
-use crate::journal::verify::{Outside, verify};
+use crate::journal::reader::each;
+use crate::journal::status::{OpenIntent, open_intents, undoable};
+use crate::journal::verify::{Outside, Signed, verify};
 use crate::journal::{JournalError, Line, read};
 
-/// Tells how a run stands, and whether its record verifies.
+/// Tells how a run stands, and what the verifier says of its record in the light of what is known outside.
 ///
 /// # Errors
 /// A folder without a journal that can be read.
-pub fn report(run_dir: &Path) -> Result<RunReport, JournalError> {
+pub fn report(run_dir: &Path, outside: &Outside) -> Result<RunReport, JournalError> {
     let mut report = told(run_dir)?;
-    let verified = verify(run_dir, &Outside::default());
-    report.journal.verified = matches!(verified.exit_code, 0 | 2);
-    report.journal.anchored = verified.anchored_to.is_some();
+    let verified = verify(run_dir, outside);
+    let journal = &mut report.journal;
+    journal.verified = matches!(verified.exit_code, 0 | 2);
+    journal.anchored_to = verified.anchored_to;
+    journal.anchored = verified
+        .anchored_to
+        .is_some_and(|size| size == verified.entries);
+    journal.transfer_pending = verified
+        .findings
+        .iter()
+        .any(|finding| finding.code == "transfer-pending");
+    journal.signed = verified.signed.iter().map(signed_by).collect();
+    // What was missing when the last lines were written may have come since.
+    let vouched = |witness: &str| match witness {
+        "person" => journal
+            .signed
+            .iter()
+            .any(|signed| !signed.second && signed.entries == verified.entries),
+        "tsa" => journal.anchored,
+        _ => false,
+    };
+    let missing = std::mem::take(&mut journal.missing);
+    let missing = missing.into_iter().filter(|gap| !vouched(&gap.witness));
+    report.journal.missing = missing.collect();
     Ok(report)
+}
+
+fn signed_by(signed: &Signed) -> SignedBy {
+    SignedBy {
+        principal: signed.principal.clone(),
+        second: signed.second,
+        entries: signed.entries,
+        touch: signed.presence.map(|presence| presence.touch),
+        pin: signed.presence.map(|presence| presence.pin),
+    }
+}
+
+/// Returns who answers for the sessions of a run.
+///
+/// # Errors
+/// As [`report`].
+pub fn responders(run_dir: &Path) -> Result<BTreeSet<String>, JournalError> {
+    let mut all = BTreeSet::new();
+    each(run_dir, |line, _, _| {
+        if matches!(line.kind.as_str(), "run.start" | "session.open") {
+            let upn = line.data.get("responder").and_then(|who| who.get("upn"));
+            all.extend(upn.and_then(Value::as_str).map(str::to_owned));
+        }
+    })?;
+    Ok(all)
 }
 
 /// Tells how a run stands by the word of its journal alone: nothing says yet that the record verifies.
@@ -44,9 +92,32 @@ pub fn told(run_dir: &Path) -> Result<RunReport, JournalError> {
         path: run_dir.display().to_string(),
         entries: log.head.entries,
         head: log.head.chain.to_string(),
+        sealed: log.lines.last().is_some_and(|line| line.kind == "seal"),
+        missing: missing(&log.lines),
         ..JournalRef::default()
     };
     Ok(report)
+}
+
+/// Returns the witnesses that the last session names as missing.
+fn missing(lines: &[Line]) -> Vec<MissingWitness> {
+    let mut missing = Vec::new();
+    for line in lines {
+        let text = |name: &str| {
+            let word = line.data.get(name).and_then(Value::as_str);
+            word.unwrap_or_default().to_owned()
+        };
+        if line.kind == "session.open" {
+            missing.clear();
+        } else if line.kind == "note" && text("kind") == "unvouched" {
+            missing.push(MissingWitness {
+                witness: text("witness"),
+                since: text("since"),
+                why: text("why"),
+            });
+        }
+    }
+    missing
 }
 
 /// The purpose of an incident log: the run that holds what people say and do around the runs of their case.
@@ -261,8 +332,7 @@ impl Fold {
             };
             self.making.insert(line.seq, made);
         }
-        self.undoable |=
-            effect != "read" && lasting.is_none() && !undo.is_empty() && !undo.starts_with("never");
+        self.undoable |= undoable(data);
     }
 
     fn step(&mut self, line: &Line) {

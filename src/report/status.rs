@@ -12,6 +12,7 @@ use super::incident::{Incident, State, incident};
 use super::model::{RunReport, RunStatus};
 use super::run::{INCIDENT, report, told, unknown};
 use super::words;
+use crate::journal::verify::Outside;
 use crate::journal::reader::{checkpoints, is_held};
 use crate::journal::{JournalError, Line, format, read};
 
@@ -244,7 +245,7 @@ impl Status {
         let run = if being_written {
             told(path)?
         } else {
-            report(path)?
+            report(path, &Outside::default())?
         };
         let log = read(path)?;
         self.incident.clone_from(&run.incident);

@@ -61,7 +61,7 @@ pub fn what(line: &Line) -> String {
         }
         "decision" => format!("{}: {} by {}", at("step"), at("question"), at("by")),
         // What was done outside azir, then.
-        "manual" if !at("at").is_empty() => format!("at {}: {}", at("at"), at("text")),
+        "manual" if !at("at").is_empty() => format!("at {}: {}", at("at"), at("finding")),
         "manual" => format!("{}: {}", at("step"), at("instruction")),
         "evidence" => format!("{} {} {}", at("exhibit"), at("name"), at("description"))
             .trim_end()

@@ -43,13 +43,13 @@ struct State {
 
 /// A witness that did not vouch.
 #[derive(Clone, Debug, Eq, PartialEq)]
-pub(crate) struct Missing {
+pub struct Missing {
     /// Which kind.
-    pub(crate) kind: WitnessKind,
+    pub kind: WitnessKind,
     /// Since when it is missing.
-    pub(crate) since: DateTime<Utc>,
+    pub since: DateTime<Utc>,
     /// Why.
-    pub(crate) why: String,
+    pub why: String,
 }
 
 impl Attendance {
@@ -78,12 +78,22 @@ impl Attendance {
             .collect()
     }
 
+    /// Returns what the witnesses need of the responder before they can vouch.
+    pub(crate) fn asks(&self) -> Vec<String> {
+        let asks = |attendant: &Attendant| attendant.witness.asks();
+        self.attendants.iter().filter_map(asks).collect()
+    }
+
     /// Ends the attendance before the last lines are written, so that no `anchor` line follows them.
     ///
-    /// A witness in the middle of an answer is given `patience` to finish it.
+    /// A witness in the middle of an answer is given `patience` to finish it, if its receipt belongs into the log. A
+    /// person's signature does not, and the one over the last checkpoint covers what an earlier one would have.
     pub(crate) async fn pause(&mut self, patience: Duration) {
         for attendant in &mut self.attendants {
             attendant.stop.send_replace(true);
+            if attendant.witness.kind() == WitnessKind::Person {
+                attendant.task.abort();
+            }
         }
         let deadline = tokio::time::Instant::now() + patience;
         for attendant in &mut self.attendants {
@@ -101,13 +111,20 @@ impl Attendance {
     /// Returns what is missing in the end. Their receipts stand nowhere but where they left them: the log is closed.
     pub(crate) async fn last(&self, number: u64, patience: Duration) -> Vec<Missing> {
         let asked = self.attendants.iter().map(|attendant| async {
-            let shown = show(&*attendant.witness, &self.run_dir, number, true);
-            let answer = tokio::time::timeout(patience, shown).await;
-            let answer = answer.unwrap_or_else(|_| Err("it did not answer in time".to_owned()));
-            attendant.settle(number, answer.map(|_| ()), self.clock.now());
+            let answer = show_last(&*attendant.witness, &self.run_dir, number, patience).await;
+            attendant.settle(number, answer, self.clock.now());
         });
         futures_util::future::join_all(asked).await;
         self.missing()
+    }
+}
+
+impl Drop for Attendance {
+    /// A session that ends before its time, by an error, must not be held open by those who watch it.
+    fn drop(&mut self) {
+        for attendant in &self.attendants {
+            attendant.task.abort();
+        }
     }
 }
 
@@ -166,7 +183,7 @@ async fn attend(
         settle(&state, number, answer.map(|_| ()), clock.now());
         let again = async {
             if failed {
-                tokio::time::sleep(AGAIN).await;
+                clock.sleep(AGAIN).await;
             } else {
                 std::future::pending::<()>().await;
             }
@@ -177,6 +194,39 @@ async fn attend(
             _ = stopped.wait_for(|stopped| *stopped) => return,
         }
     }
+}
+
+/// Shows a last checkpoint to witnesses without a session, all at once; returns those that do not vouch for it.
+pub(crate) async fn show_all(
+    run_dir: &Path,
+    number: u64,
+    witnesses: &[Arc<dyn Witness>],
+    clock: &Arc<dyn Clock>,
+    patience: Duration,
+) -> Vec<Missing> {
+    let asked = witnesses.iter().map(|witness| async {
+        let answer = show_last(&**witness, run_dir, number, patience).await;
+        answer.err().map(|why| Missing {
+            kind: witness.kind(),
+            since: clock.now(),
+            why,
+        })
+    });
+    let answers = futures_util::future::join_all(asked).await;
+    answers.into_iter().flatten().collect()
+}
+
+async fn show_last(
+    witness: &dyn Witness,
+    run_dir: &Path,
+    number: u64,
+    patience: Duration,
+) -> Result<(), String> {
+    let shown = show(witness, run_dir, number, true);
+    let answer = tokio::time::timeout(patience, shown).await;
+    answer
+        .unwrap_or_else(|_| Err("it did not answer in time".to_owned()))
+        .map(|_| ())
 }
 
 async fn show(

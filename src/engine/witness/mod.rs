@@ -7,13 +7,16 @@
 //! receipts; knows no runbook. Start reading at [`attend`].
 
 mod attend;
+mod person;
 
 use std::path::Path;
 
 use async_trait::async_trait;
 use serde_json::Value;
 
-pub(crate) use attend::{Attendance, Missing};
+pub use attend::Missing;
+pub(crate) use attend::{Attendance, show_all};
+pub(crate) use person::{absent, person};
 
 /// A checkpoint that a witness is shown.
 #[derive(Clone, Copy, Debug)]
@@ -30,7 +33,7 @@ pub(crate) struct Checkpoint<'a> {
 
 /// What vouched, as `anchor` lines and summaries name it.
 #[derive(Clone, Copy, Debug, Eq, Ord, PartialEq, PartialOrd)]
-pub(crate) enum WitnessKind {
+pub enum WitnessKind {
     /// The responder's own key.
     Person,
     /// A time-stamp authority (RFC 3161).
@@ -41,7 +44,7 @@ pub(crate) enum WitnessKind {
 
 impl WitnessKind {
     /// Returns the word of `anchor` lines.
-    pub(crate) fn word(self) -> &'static str {
+    pub fn word(self) -> &'static str {
         match self {
             Self::Person => "person",
             Self::Tsa => "tsa",
@@ -55,6 +58,11 @@ impl WitnessKind {
 pub(crate) trait Witness: Send + Sync {
     /// Which kind it is.
     fn kind(&self) -> WitnessKind;
+
+    /// What it needs of the responder before it can vouch, as a touch; told while the end of a session waits for it.
+    fn asks(&self) -> Option<String> {
+        None
+    }
 
     /// Vouches for a checkpoint, and for whatever before it was missed, as far as this kind needs that.
     ///

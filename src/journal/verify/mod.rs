@@ -23,6 +23,8 @@ mod stamp;
 mod verdict;
 
 pub use finding::{Finding, Level};
+pub use signatures::Signed;
+pub use sshsig::Presence;
 pub use verdict::{Outside, Report, verify};
 
 use super::format;

@@ -1,15 +1,17 @@
 //! Who vouches for a checkpoint: the session's key, persons, and clocks of others.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 
 use chrono::{DateTime, Utc};
+use serde::Serialize;
 
 use super::checkpoint::Checkpoint;
 use super::files::Folder;
 use super::finding::Findings;
 use super::meaning::Meaning;
 use super::signers::Signers;
+use super::sshsig::Presence;
 use super::{CannotRead, sshsig, stamp};
 
 /// What persons and clocks vouch for, by size.
@@ -21,6 +23,21 @@ pub(super) struct Vouched {
     pub(super) by_second: BTreeSet<u64>,
     /// Sizes with a stamp that verified under outside roots.
     pub(super) stamped: BTreeSet<u64>,
+    /// The largest checkpoint that the responder signed, and that a second person did.
+    pub(super) signed: BTreeMap<bool, Signed>,
+}
+
+/// A person's signature that counts.
+#[derive(Clone, Debug, Eq, PartialEq, Serialize)]
+pub struct Signed {
+    /// Who, by the signers file.
+    pub principal: String,
+    /// Whether as second person; else as the responder of the session.
+    pub second: bool,
+    /// How many entries the checkpoint covers.
+    pub entries: u64,
+    /// What a security key says of the person before it; absent: the key is not in one.
+    pub presence: Option<Presence>,
 }
 
 /// What signatures are judged by.
@@ -130,6 +147,7 @@ impl Judge<'_> {
                 return Ok(true);
             }
         };
+        let presence = sshsig::presence(&bytes);
         if !self.signers.known {
             return Ok(true);
         }
@@ -153,11 +171,21 @@ impl Judge<'_> {
                 findings.error(&file, None, "other-person", text);
             }
             Some(_) if !checkpoint.holds => {}
-            Some(_) if second => {
-                vouched.by_second.insert(checkpoint.size);
-            }
-            Some(_) => {
-                vouched.by_responder.insert(checkpoint.size);
+            Some(person) => {
+                let sizes = if second {
+                    &mut vouched.by_second
+                } else {
+                    &mut vouched.by_responder
+                };
+                sizes.insert(checkpoint.size);
+                // Checkpoints come in order, so that the last one stays.
+                let signed = Signed {
+                    principal: person.to_owned(),
+                    second,
+                    entries: checkpoint.size,
+                    presence,
+                };
+                vouched.signed.insert(second, signed);
             }
         }
         Ok(true)

@@ -2,6 +2,7 @@
 
 use base64::Engine as _;
 use ed25519_dalek::{Signature, VerifyingKey};
+use serde::Serialize;
 use sha2::{Digest as _, Sha256, Sha512};
 
 use super::format::NAMESPACE;
@@ -71,6 +72,36 @@ pub(super) fn check(armoured: &[u8], message: &[u8]) -> Result<PublicKey, &'stat
         signed.extend(part);
     }
     verify(key, signature, &signed)
+}
+
+/// What a security key says of the person before it. `ssh-keygen -Y verify` does not look at this.
+#[derive(Clone, Copy, Debug, Eq, PartialEq, Serialize)]
+pub struct Presence {
+    /// It was touched.
+    pub touch: bool,
+    /// It checked a PIN or a finger.
+    pub pin: bool,
+}
+
+/// Reads what a security key says in a signature that was checked; nothing where the key is not in one.
+pub(super) fn presence(armoured: &[u8]) -> Option<Presence> {
+    let blob = unarmour(armoured)?;
+    let mut reader = Reader(&blob);
+    reader.take(10)?;
+    for _ in ["key", "namespace", "reserved", "hash"] {
+        reader.string()?;
+    }
+    let mut signature = Reader(reader.string()?);
+    if signature.string()? != b"sk-ssh-ed25519@openssh.com" {
+        return None;
+    }
+    signature.string()?;
+    let flags = signature.take(1)?[0];
+    // FIDO: bit 0 is user presence, bit 2 user verification.
+    Some(Presence {
+        touch: flags & 1 != 0,
+        pin: flags & 4 != 0,
+    })
 }
 
 fn verify(key: &[u8], signature: &[u8], signed: &[u8]) -> Result<PublicKey, &'static str> {

@@ -9,7 +9,7 @@ use super::files::Folder;
 use super::finding::{Finding, Findings, Level};
 use super::meaning::Meaning;
 use super::segments::{self, Log};
-use super::signatures::{Judge, Vouched};
+use super::signatures::{Judge, Signed, Vouched};
 use super::{CannotRead, format, signers, stamp};
 
 /// What a verifier is handed from outside. Everything is optional; nothing inside the run stands in for it.
@@ -40,6 +40,8 @@ pub struct Report {
     pub open: Vec<u64>,
     /// The size up to which a stamp or an outside checkpoint vouches for the log.
     pub anchored_to: Option<u64>,
+    /// Whose signatures count: the largest checkpoint of the responder and of a second person.
+    pub signed: Vec<Signed>,
     /// What was found, in the order in which it was looked for.
     pub findings: Vec<Finding>,
 }
@@ -60,6 +62,7 @@ pub fn verify(run_dir: &Path, outside: &Outside) -> Report {
                 open_intents: 0,
                 open: Vec::new(),
                 anchored_to: None,
+                signed: Vec::new(),
                 findings: findings.into_list(),
             }
         }
@@ -175,6 +178,7 @@ fn verdict(
         open_intents: open.len() as u64,
         open,
         anchored_to,
+        signed: vouched.signed.values().cloned().collect(),
         findings: Vec::new(),
     }
 }

@@ -1,0 +1,242 @@
+//! `azir journal seal` and `azir journal countersign`: what a record still lacks when its run is over.
+
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use clap::ArgMatches;
+use serde_json::{Value, json};
+
+use super::config::{self, Config};
+use super::home::Home;
+use super::refusal::Refusal;
+use super::summary::person_words;
+use super::{Output, key, meaning, out, outside, shown, witnesses};
+use crate::clock::SystemClock;
+use crate::engine::profile::Profile;
+use crate::engine::{Missing, SealDeps, SealRequest, last_responder, seal};
+use crate::journal::person::{NotCountersigned, countersign, signers};
+use crate::journal::verify::verify;
+use crate::random::SystemRandom;
+
+/// Seals a run that did not seal itself, and asks those who did not vouch for it.
+pub(super) fn seal_run(own: &ArgMatches, home: &Home) -> Result<u8, Refusal> {
+    let (run_dir, profile) = chosen(own, home)?;
+    let sealed_before = last_line_is_seal(&run_dir);
+    let responder = if sealed_before {
+        // Nobody opens a session: the signature that is missing is that of the last one's responder.
+        last_responder(&run_dir)?
+    } else {
+        whose(own, &profile, home)
+    };
+    let witnesses = witnesses::witnesses(own, &profile, home, &responder);
+    let request = SealRequest {
+        run_dir: run_dir.clone(),
+        responder,
+        host: meaning::hostname(),
+        yes: own.get_flag("yes"),
+    };
+    let deps = SealDeps {
+        clock: Arc::new(SystemClock),
+        random: Arc::new(SystemRandom),
+        witnesses: &witnesses,
+        tell: &|ask| out::line(&format!("azir: {}", shown::line(ask))),
+    };
+    let sealed = runtime()?.block_on(seal(request, deps))?;
+    let report = crate::report::run::report(&run_dir, &outside::of(home, &run_dir))
+        .map_err(|error| Refusal::integrity(&error))?;
+    if Output::of(own) != Output::Human {
+        let value = json!({
+            "schema_version": 1,
+            "run": report.run,
+            "already_sealed": sealed.already,
+            "entries": sealed.entries,
+            "open_intents": sealed.open.iter().map(|intent| intent.seq).collect::<Vec<_>>(),
+            "missing": sealed.missing.iter().map(missing_json).collect::<Vec<_>>(),
+            "journal": report.journal,
+        });
+        out::result(&value.to_string());
+        return Ok(0);
+    }
+    let mut text = if sealed.already {
+        format!(
+            "The run was sealed before, with {} entries.\n",
+            sealed.entries
+        )
+    } else {
+        format!(
+            "Sealed with {} entries: nothing can be added.\n",
+            sealed.entries
+        )
+    };
+    for intent in &sealed.open {
+        text.push_str(&format!(
+            "  sealed over an open intent: line {}, {} {} ({})\n",
+            intent.seq, intent.method, intent.target, intent.effect
+        ));
+    }
+    for gap in &sealed.missing {
+        text.push_str(&format!("  {}\n", missing_words(gap)));
+    }
+    text.push_str(&format!(
+        "Record: {}\n",
+        super::summary::record_words(&report.journal)
+    ));
+    out::result(&shown::block(&text));
+    if !sealed.missing.is_empty() {
+        out::line(&format!(
+            "next: azir journal seal {}, to ask them again",
+            report.run
+        ));
+    }
+    Ok(0)
+}
+
+/// Signs the last checkpoint of a run, as its responder or as second person.
+pub(super) fn countersign_run(own: &ArgMatches, home: &Home) -> Result<u8, Refusal> {
+    let (run_dir, profile) = chosen(own, home)?;
+    let Some(key) = key::responder_key(own, &profile)? else {
+        return Err(Refusal::usage(
+            "there is no key to sign with",
+            "azir key set FILE, or AZIR_KEY=FILE azir journal countersign RUN",
+        ));
+    };
+    let public = key.public().map_err(|error| key::refusal(&error))?;
+    let owner = owner(own, &profile, home, Some(public)).ok_or_else(|| {
+        Refusal::usage(
+            "nothing says whose key it is",
+            "azir key set FILE --responder alice@contoso.com",
+        )
+    })?;
+    signers::add(&home.signers(), &owner, public)
+        .map_err(|error| Refusal::usage(error.to_string(), "azir key"))?;
+    if public.in_security_key() {
+        out::line("azir: touch your security key to sign the record");
+    }
+    let second = own.get_flag("second");
+    let done = countersign(&run_dir, &key, &owner, second).map_err(|error| refusal(&error))?;
+    let verified = verify(&run_dir, &outside::of(home, &run_dir));
+    let pending = verified
+        .findings
+        .iter()
+        .any(|finding| finding.code == "transfer-pending");
+    let transfer = match (done.transfers, pending) {
+        (0, _) => None,
+        (_, true) => Some("pending"),
+        (_, false) => Some("complete"),
+    };
+    if Output::of(own) != Output::Human {
+        let value = json!({
+            "schema_version": 1,
+            "checkpoint": done.checkpoint,
+            "entries": done.entries,
+            "of": done.of,
+            "principal": owner,
+            "role": if done.second { "second" } else { "responder" },
+            "touch": done.presence.map(|presence| presence.touch),
+            "pin": done.presence.map(|presence| presence.pin),
+            "transfer": transfer,
+        });
+        out::result(&value.to_string());
+        return Ok(0);
+    }
+    let role = if done.second {
+        "as second person"
+    } else {
+        "as the responder"
+    };
+    let presence = done.presence.map(|presence| (presence.touch, presence.pin));
+    let mut text = format!(
+        "Signed {role} by {}: checkpoint {}, {} of {} entries.\n",
+        person_words(&owner, presence),
+        done.checkpoint,
+        done.entries,
+        done.of
+    );
+    match transfer {
+        Some("pending") => text.push_str(
+            "The transfer is pending: it is complete when the responder and a second person have signed one checkpoint over it.\n",
+        ),
+        Some(_) => text.push_str("The transfer is complete: both persons have signed.\n"),
+        None => {}
+    }
+    out::result(&shown::block(&text));
+    Ok(0)
+}
+
+fn refusal(error: &NotCountersigned) -> Refusal {
+    match error {
+        NotCountersigned::Key(error) => key::refusal(error),
+        NotCountersigned::Held { .. } => Refusal::record(
+            error.to_string(),
+            "wait for it to end, or stop it with ctrl-C",
+        ),
+        NotCountersigned::Journal(error) => Refusal::integrity(error),
+        NotCountersigned::Already { .. } => {
+            Refusal::usage(error.to_string(), "azir journal verify RUN")
+        }
+        NotCountersigned::NoCheckpoint => {
+            Refusal::usage(error.to_string(), "azir journal seal RUN")
+        }
+        NotCountersigned::SameKey
+        | NotCountersigned::SamePerson(_)
+        | NotCountersigned::Signers(_) => Refusal::usage(
+            error.to_string(),
+            "let another person sign: AZIR_KEY=FILE azir journal countersign RUN --second --responder bob@contoso.com",
+        ),
+    }
+}
+
+/// Returns the run that was named and the profile that is in force.
+fn chosen(own: &ArgMatches, home: &Home) -> Result<(PathBuf, Profile), Refusal> {
+    let run_dir = home.run(own.get_one::<String>("run").map_or("last", String::as_str))?;
+    let named = own.get_one::<String>("profile").map(String::as_str);
+    let profile = if own.get_flag("lab") {
+        config::lab()
+    } else {
+        Config::load(home)?.choose(named)?.1
+    };
+    Ok((run_dir, profile))
+}
+
+/// Returns who is named: by the flag, by the signers file as the owner of the key, by the profile.
+fn owner(
+    own: &ArgMatches,
+    profile: &Profile,
+    home: &Home,
+    key: Option<&crate::journal::person::PublicKey>,
+) -> Option<String> {
+    let text = std::fs::read_to_string(home.signers()).unwrap_or_default();
+    own.get_one::<String>("responder")
+        .cloned()
+        .or_else(|| signers::owner(&text, key?).map(str::to_owned))
+        .or_else(|| profile.responder.clone())
+}
+
+/// Returns who answers for the session that seals; a person at this machine where nothing names one.
+fn whose(own: &ArgMatches, profile: &Profile, home: &Home) -> String {
+    let public = key::public_in_force(profile);
+    owner(own, profile, home, public.as_ref())
+        .unwrap_or_else(|| meaning::responder(own, profile, None).upn)
+}
+
+fn last_line_is_seal(run_dir: &Path) -> bool {
+    let mut sealed = false;
+    let read = crate::journal::reader::each(run_dir, |line, _, _| sealed = line.kind == "seal");
+    read.is_ok() && sealed
+}
+
+/// Says who does not vouch, since when and why.
+pub(super) fn missing_words(gap: &Missing) -> String {
+    super::summary::gap_words(gap.kind.word(), &crate::clock::seconds(gap.since), &gap.why)
+}
+
+fn missing_json(gap: &Missing) -> Value {
+    json!({"witness": gap.kind.word(), "since": crate::clock::seconds(gap.since), "why": gap.why})
+}
+
+fn runtime() -> Result<tokio::runtime::Runtime, Refusal> {
+    tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()
+        .map_err(|error| Refusal::failed("runtime", error.to_string(), "azir doctor"))
+}
