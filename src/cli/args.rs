@@ -6,7 +6,7 @@ use std::sync::{Arc, OnceLock};
 use clap::builder::PossibleValuesParser;
 use clap::{Arg, ArgAction, Command, value_parser};
 
-use super::{globals, handover, help, incident, note, timeline};
+use super::{approve, globals, handover, help, incident, note, timeline};
 use crate::runbook::catalogue::{Catalogue, title};
 use crate::runbook::model::{Param, ParamKind};
 
@@ -49,7 +49,17 @@ fn own() -> Vec<Command> {
     vec![
         Command::new("run")
             .about("Run a runbook by name or file")
-            .arg(Arg::new("runbook").value_name("NAME|FILE").required(true))
+            .arg(
+                Arg::new("approved")
+                    .long("approved")
+                    .value_name("FILE")
+                    .help("A plan that two persons stand for, carried out as it stands"),
+            )
+            .arg(
+                Arg::new("runbook")
+                    .value_name("NAME|FILE")
+                    .required_unless_present("approved"),
+            )
             .arg(
                 Arg::new("rest")
                     .value_name("ARGUMENTS")
@@ -57,6 +67,8 @@ fn own() -> Vec<Command> {
                     .trailing_var_arg(true)
                     .allow_hyphen_values(true),
             ),
+        approve::plan_command(),
+        approve::command(),
         Command::new("undo")
             .about("Put back what a run changed")
             .arg(run())
@@ -205,7 +217,7 @@ fn own() -> Vec<Command> {
             .arg(
                 Arg::new("what")
                     .value_parser([
-                        "run", "plan", "list", "show", "status", "timeline", "doctor",
+                        "run", "plan", "list", "show", "status", "timeline", "approval", "doctor",
                     ])
                     .required(true),
             ),

@@ -10,6 +10,7 @@ use serde_json::json;
 use super::config::{self, Config};
 use super::home::Home;
 use super::refusal::Refusal;
+use super::seal::whose;
 use super::witnesses::witnesses;
 use super::{Output, execute, meaning, out, shown};
 use crate::clock::SystemClock;
@@ -144,7 +145,16 @@ fn folders(cases: &Path) -> Vec<PathBuf> {
 pub(super) fn desk(own: &ArgMatches, home: &Home) -> Result<(Desk, Responder), Refusal> {
     let profile = profile(own, home)?;
     home.prepare()?;
-    let by = meaning::responder(own, &profile, None);
+    let by = Responder {
+        upn: whose(own, &profile, home),
+        ..Responder::default()
+    };
+    meaning::person(&by.upn).map_err(|why| {
+        Refusal::usage(
+            format!("--responder {:?}: {why}", by.upn),
+            "--responder alice@contoso.com",
+        )
+    })?;
     let desk = Desk {
         cases: home.cases(),
         clock: Arc::new(SystemClock),

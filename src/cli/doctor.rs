@@ -261,6 +261,7 @@ pub(super) fn schema(own: &ArgMatches) -> u8 {
     let schema = match own.get_one::<String>("what").map(String::as_str) {
         Some("plan") => schemars::schema_for!(crate::engine::plan::Plan),
         Some("list") => schemars::schema_for!(Vec<crate::report::cases::RunLine>),
+        Some("approval") => schemars::schema_for!(crate::engine::approval::PlanFile),
         Some("status") => schemars::schema_for!(crate::report::status::Status),
         Some("timeline") => schemars::schema_for!(super::timeline::Shape),
         Some("doctor") => schemars::schema_for!(Diagnosis),

@@ -130,13 +130,18 @@ pub(super) fn undo(
 }
 
 /// Returns who answers; what the token says counts where nothing else names a person.
-async fn responder(own: &ArgMatches, connection: &Connection) -> Responder {
+pub(super) async fn responder(own: &ArgMatches, connection: &Connection) -> Responder {
     // A cloud that does not let azir in says so when the run begins.
     let identity = connection.client.identity().await.ok();
     meaning::responder(own, &connection.profile, identity.as_ref())
 }
 
-fn request(own: &ArgMatches, responder: Responder, chosen: &Chosen, asked: Asked) -> RunRequest {
+pub(super) fn request(
+    own: &ArgMatches,
+    responder: Responder,
+    chosen: &Chosen,
+    asked: Asked,
+) -> RunRequest {
     RunRequest {
         runbook: Arc::clone(&chosen.runbook),
         text: Arc::clone(&chosen.text),
@@ -152,6 +157,8 @@ fn request(own: &ArgMatches, responder: Responder, chosen: &Chosen, asked: Asked
         authority: own.get_one::<String>("authority").cloned(),
         ticket: own.get_one::<String>("ticket").cloned(),
         detected_at: asked.detected_at,
+        over_guards: std::collections::BTreeSet::new(),
+        approved: None,
     }
 }
 
@@ -168,12 +175,29 @@ pub(super) fn runtime() -> Result<tokio::runtime::Runtime, Refusal> {
         })
 }
 
-fn engine(
+pub(super) fn engine(
     own: &ArgMatches,
     connection: &Connection,
     catalogue: &Arc<Catalogue>,
     home: &Home,
     responder: &Responder,
+) -> (Engine, watch::Sender<bool>, Arc<Live>) {
+    // Looking signs nothing, so nobody is asked for a passphrase.
+    let witnesses = if own.get_flag("plan") {
+        Vec::new()
+    } else {
+        witnesses(own, &connection.profile, home, &responder.upn)
+    };
+    engine_with(own, connection, catalogue, home, witnesses)
+}
+
+/// Returns an engine, with who vouches for what it does.
+pub(super) fn engine_with(
+    own: &ArgMatches,
+    connection: &Connection,
+    catalogue: &Arc<Catalogue>,
+    home: &Home,
+    witnesses: Vec<Arc<dyn crate::engine::witness::Witness>>,
 ) -> (Engine, watch::Sender<bool>, Arc<Live>) {
     let (halt, halted) = watch::channel(false);
     let live = Live::new(Output::of(own), own.get_count("verbose") > 0);
@@ -181,12 +205,6 @@ fn engine(
         allowed: !own.get_flag("no-input"),
         live: Arc::clone(&live),
         halted: halted.clone(),
-    };
-    // Looking signs nothing, so nobody is asked for a passphrase.
-    let witnesses = if own.get_flag("plan") {
-        Vec::new()
-    } else {
-        witnesses(own, &connection.profile, home, &responder.upn)
     };
     let engine = Engine {
         client: connection.client.clone(),
@@ -219,7 +237,7 @@ pub(super) fn tool() -> Tool {
 }
 
 /// Waits for the end; ctrl-C or SIGTERM asks for a stop first, and ends the process the second time.
-async fn settle<T>(
+pub(super) async fn settle<T>(
     work: impl Future<Output = Result<T, EngineError>>,
     live: &Live,
     halt: watch::Sender<bool>,
@@ -278,7 +296,7 @@ impl Stops {
     }
 }
 
-fn show_plan(plan: &crate::engine::plan::Plan, output: Output) -> u8 {
+pub(super) fn show_plan(plan: &crate::engine::plan::Plan, output: Output) -> u8 {
     if output == Output::Human {
         out::result(&plan::text(plan));
     } else {
@@ -300,7 +318,7 @@ fn missing(gap: &Missing) -> MissingWitness {
     }
 }
 
-fn finish(ended: &Ended, output: Output, home: &Home) -> Result<u8, Refusal> {
+pub(super) fn finish(ended: &Ended, output: Output, home: &Home) -> Result<u8, Refusal> {
     let mut report = report(&ended.run_dir, &outside::of(home, &ended.run_dir))
         .map_err(|error| Refusal::record(error.to_string(), "azir show last"))?;
     // The session knows better than its last lines, which could not speak of what came after them.

@@ -213,7 +213,7 @@ fn owner(
 }
 
 /// Returns who answers for the session that seals; a person at this machine where nothing names one.
-fn whose(own: &ArgMatches, profile: &Profile, home: &Home) -> String {
+pub(super) fn whose(own: &ArgMatches, profile: &Profile, home: &Home) -> String {
     let public = key::public_in_force(profile);
     owner(own, profile, home, public.as_ref())
         .unwrap_or_else(|| meaning::responder(own, profile, None).upn)

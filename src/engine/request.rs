@@ -8,6 +8,7 @@ use chrono::{DateTime, Utc};
 use indexmap::IndexMap;
 use serde_json::Value;
 
+use super::approval::Approved;
 use super::witness::Missing;
 use crate::ids::IncidentId;
 use crate::report::incident::Incident;
@@ -44,6 +45,10 @@ pub struct RunRequest {
     pub ticket: Option<String>,
     /// When the attack was detected.
     pub detected_at: Option<DateTime<Utc>>,
+    /// Guards to set aside, by step: only what two persons have planned and approved may.
+    pub over_guards: BTreeSet<String>,
+    /// The plan that two persons stand for, if it is that which is carried out.
+    pub approved: Option<Arc<Approved>>,
 }
 
 impl RunRequest {

@@ -90,7 +90,11 @@ pub(crate) struct Found {
 impl Engine {
     /// Finds out what a run would do. Sends no write: the plan's client has no way to.
     pub async fn plan(&self, request: &RunRequest) -> Result<Plan, EngineError> {
-        let run = self.random.uuid();
+        self.plan_as(request, self.random.uuid()).await
+    }
+
+    /// Finds out what `run` would do. Sends no write.
+    pub async fn plan_as(&self, request: &RunRequest, run: Uuid) -> Result<Plan, EngineError> {
         let found = self.find(request, run).await?;
         let mut plan = self.plan_found(request, &found, run).await?;
         let said = self.said(&request.incident)?;
@@ -107,13 +111,22 @@ impl Engine {
 
     /// Carries out a run and records it.
     pub async fn run(&self, request: RunRequest) -> Result<Ended, EngineError> {
-        let run = self.random.uuid();
+        let approved = request.approved.clone();
+        // What two persons approved is carried out under the id that it was planned with, and so once.
+        let run = approved
+            .as_ref()
+            .map_or_else(|| self.random.uuid(), |approved| approved.run);
         let said = self.said(&request.incident)?;
         desk::refuse_closed(&request.incident, &said)?;
         let request = request.with_defaults(&said);
         let identity = self.identity().await?;
         let found = self.find(&request, run).await?;
-        if !request.yes {
+        if let Some(approved) = &approved {
+            approved.same_targets(found.targets.iter().map(|(name, _)| name.as_str()))?;
+            let plan = self.plan_found(&request, &found, run).await?;
+            refuse_failed(&plan)?;
+            approved.same_plan(&plan)?;
+        } else if !request.yes {
             let plan = self.plan_found(&request, &found, run).await?;
             refuse_failed(&plan)?;
             match self.ask.confirm(&plan).await {
@@ -124,6 +137,15 @@ impl Engine {
         }
         let program = self.program(&request)?;
         let recorder = self.open(&request, &program, &found, &identity, run, &said)?;
+        if let Some(approved) = &approved {
+            let decided = recorder
+                .person(&request.responder.upn, "decision", approved.decision())
+                .await;
+            decided.map_err(|failure| EngineError::Record {
+                message: failure.message,
+                hint: failure.hint,
+            })?;
+        }
         let power = Power::Act {
             client: self.client.clone(),
             recorder: Arc::clone(&recorder),
@@ -136,6 +158,24 @@ impl Engine {
             .execute(&common, &request, &found, &identity, run)
             .await;
         finish(&common, &recorder, ended).await
+    }
+
+    /// Returns the SHA-256 of a request's runbook and of each that it calls, by name.
+    ///
+    /// # Errors
+    /// A runbook that cannot be had.
+    pub fn texts(
+        &self,
+        request: &RunRequest,
+    ) -> Result<std::collections::BTreeMap<String, String>, EngineError> {
+        let program = self.program(request)?;
+        let frames = program.frames.iter();
+        Ok(frames
+            .map(|frame| {
+                let digest = crate::digest::Digest::of(frame.text.as_bytes());
+                (frame.runbook.name.value.clone(), digest.to_string())
+            })
+            .collect())
     }
 
     /// Reads what people have said of an incident.
@@ -333,6 +373,7 @@ impl Engine {
             shared: super::single::Shared::default(),
             choices: request.choices.clone(),
             accept: request.accept.clone(),
+            over_guards: request.over_guards.clone(),
             yes: request.yes,
             responder: request.responder.upn.clone(),
             incident: request.incident.to_string(),
@@ -414,7 +455,15 @@ impl Engine {
         };
         let data = object(json!({
             "purpose": request.runbook.purpose,
-            "authority": object(json!({"basis": request.authority, "ticket": request.ticket})),
+            "authority": object(json!({
+                "basis": request.authority,
+                "ticket": request.ticket,
+                "granted_by": request.approved.as_ref().map(|approved| &approved.granted_by),
+            })),
+            "approved_plan": match &request.approved {
+                Some(approved) => cite(&approved.file)?,
+                None => Value::Null,
+            },
             "tool": object(json!({"name": "azir", "version": self.tool.version, "binary_sha256": self.tool.binary_sha256})),
             "runbook": runbook,
             "called": called,
@@ -833,6 +882,14 @@ fn plan_target(target: &Target<'_>) -> (PlanTarget, Vec<Preflight>) {
             },
             verdict: Verdict::Fail,
             text: failure.message.clone(),
+            target: Some(target.name.clone()),
+        });
+    }
+    for (step, message) in &tally.set_aside {
+        preflight.push(Preflight {
+            what: "guard".to_owned(),
+            verdict: Verdict::Unknown,
+            text: format!("{message}; this plan sets {step} aside, and a second person must agree"),
             target: Some(target.name.clone()),
         });
     }

@@ -173,6 +173,8 @@ impl Engine {
             authority: request.authority.clone(),
             ticket: request.ticket.clone(),
             detected_at: None,
+            over_guards: std::collections::BTreeSet::new(),
+            approved: None,
         }
     }
 

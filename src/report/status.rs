@@ -12,8 +12,8 @@ use super::incident::{Incident, State, incident};
 use super::model::{RunReport, RunStatus};
 use super::run::{INCIDENT, report, told, unknown};
 use super::words;
-use crate::journal::verify::Outside;
 use crate::journal::reader::{checkpoints, is_held};
+use crate::journal::verify::Outside;
 use crate::journal::{JournalError, Line, format, read};
 
 /// The version of this shape; grows when a member is removed or changes its meaning.

@@ -38,6 +38,7 @@ mod lab_wire;
 mod many_responders;
 mod runbook_format;
 mod support;
+mod two_persons;
 mod vault;
 
 /// A file that nobody names here would never run.

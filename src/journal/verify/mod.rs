@@ -25,6 +25,7 @@ mod verdict;
 pub use finding::{Finding, Level};
 pub use signatures::Signed;
 pub use sshsig::Presence;
+pub use sshsig::plan_signer;
 pub use verdict::{Outside, Report, verify};
 
 use super::format;
