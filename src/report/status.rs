@@ -221,7 +221,7 @@ pub fn status(case: &Path, now: DateTime<Utc>) -> Result<Status, JournalError> {
     // What was left is done once somebody wrote down that it was.
     status
         .manual
-        .retain(|task| !acts.iter().any(|step| *step == task.step));
+        .retain(|task| !acts.contains(&task.step));
     status.notes.sort_by(|a, b| a.at.cmp(&b.at));
     status.transfers.sort_by(|a, b| a.at.cmp(&b.at));
     status.residual_until = status
