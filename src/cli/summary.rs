@@ -71,10 +71,13 @@ pub(super) fn text(report: &RunReport) -> String {
             || "on this machine only".to_owned(),
             |uri| format!("in the vault: {uri}"),
         );
+        let size = match exhibit.size {
+            0 => "empty".to_owned(),
+            size => format!("{size} bytes"),
+        };
         format!(
-            "{} ({} bytes, sha256 {}), {place}",
+            "{} ({size}, sha256 {}), {place}",
             exhibit.name,
-            exhibit.size,
             &exhibit.sha256[..exhibit.sha256.len().min(16)]
         )
     });

@@ -54,6 +54,9 @@ impl Failure {
 
     /// Returns the failure of an expression: the runbook asks for something that is not there.
     pub(crate) fn expression(step: &str, error: &ExprError) -> Self {
+        if let Some(needed) = &error.needed {
+            return Self::failed("missing", needed.clone(), "azir show last");
+        }
         Self::failed(
             "expression",
             format!("step {step}: {}", chain(error)),

@@ -32,6 +32,8 @@ mod step;
 mod target;
 mod undo;
 mod undo_item;
+mod undo_standing;
+mod undo_write;
 mod vault;
 pub(crate) mod witness;
 

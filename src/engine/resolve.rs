@@ -78,11 +78,13 @@ impl<'a> Resolver<'a> {
             Err(_) => Vec::new(),
         };
         let mut others = Vec::new();
+        let mut unseen = Vec::new();
         if found.is_empty() {
-            let all = self
+            let (all, not_read) = self
                 .by_lists(kind)
                 .await
                 .map_err(|failure| cloud(&failure))?;
+            unseen = not_read;
             let (same, rest) = all
                 .into_iter()
                 .partition(|resource| is_named(resource, typed));
@@ -91,7 +93,7 @@ impl<'a> Resolver<'a> {
         }
         match found.len() {
             1 => Ok(found.remove(0)),
-            0 => Err(self.unknown(kind, typed, &others)),
+            0 => Err(self.unknown(kind, typed, &others, &unseen)),
             _ => Err(self.ambiguous(kind, typed, &found)),
         }
     }
@@ -153,7 +155,8 @@ impl<'a> Resolver<'a> {
             .collect())
     }
 
-    async fn by_lists(&self, kind: &str) -> Result<Vec<Value>, Failure> {
+    /// Asks every subscription itself; returns what they have, and which could not be read and why.
+    async fn by_lists(&self, kind: &str) -> Result<(Vec<Value>, Vec<String>), Failure> {
         let subscriptions = match &self.subscriptions {
             Some(given) => given.clone(),
             None => self.visible().await?,
@@ -168,19 +171,24 @@ impl<'a> Resolver<'a> {
                 wire::read_list(self.reader, &call, &self.calls).await
             }))
             .await;
-        let failures: Vec<&Failure> = lists
-            .iter()
-            .filter_map(|list| list.as_ref().err())
-            .collect();
-        if let (Some(first), true) = (failures.first(), failures.len() == lists.len()) {
-            return Err((*first).clone());
+        let mut resources = Vec::new();
+        let mut unseen = Vec::new();
+        let mut first = None;
+        for (subscription, list) in subscriptions.iter().zip(lists) {
+            match list {
+                Ok(list) => {
+                    resources.extend(list.iter().map(|resource| described(resource, "")));
+                }
+                Err(failure) => {
+                    unseen.push(format!("{subscription} ({})", failure.message));
+                    first.get_or_insert(failure);
+                }
+            }
         }
-        Ok(lists
-            .into_iter()
-            .flatten()
-            .flatten()
-            .map(|resource| described(&resource, ""))
-            .collect())
+        match first {
+            Some(first) if unseen.len() == subscriptions.len() => Err(first),
+            _ => Ok((resources, unseen)),
+        }
     }
 
     async fn visible(&self) -> Result<Vec<String>, Failure> {
@@ -194,7 +202,7 @@ impl<'a> Resolver<'a> {
             .collect())
     }
 
-    fn unknown(&self, kind: &str, typed: &str, others: &[Value]) -> EngineError {
+    fn unknown(&self, kind: &str, typed: &str, others: &[Value], unseen: &[String]) -> EngineError {
         let mut near: Vec<(usize, &str)> = others
             .iter()
             .filter_map(|other| other["name"].as_str())
@@ -219,9 +227,15 @@ impl<'a> Resolver<'a> {
                 format!("az resource list --resource-type {kind} --output table"),
             ),
         };
+        // A subscription that could not be read may be the one that has it.
+        let unseen = if unseen.is_empty() {
+            String::new()
+        } else {
+            format!("; not looked in: {}", unseen.join(", "))
+        };
         self.refused(
             "unknown_target",
-            format!("no {kind} named {typed} in any subscription that azir can see{meant}"),
+            format!("no {kind} named {typed} in any subscription that azir can see{meant}{unseen}"),
             typed,
             hint,
         )

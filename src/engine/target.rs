@@ -74,6 +74,8 @@ pub(crate) struct Tally {
     pub(crate) stopped: Option<Failure>,
     /// The step at which it stopped.
     pub(crate) stopped_at: String,
+    /// Failures that are no mere gaps and after which it went on.
+    pub(crate) went_on: usize,
     /// Failures of items that did not stop it, and steps left undone.
     pub(crate) left: Vec<(String, Failure)>,
     /// Checks that are false or unknown.
@@ -318,6 +320,13 @@ impl<'a> Target<'a> {
         Ok(())
     }
 
+    /// Counts, records and tells a failure after which the target goes on.
+    pub(crate) async fn went_on(&self, node: usize, text: &str) -> Result<(), Failure> {
+        self.tally().went_on += 1;
+        self.say(node, &format!("FAILED, and the rest goes on: {text}"))
+            .await
+    }
+
     /// Adds something that stays open.
     pub(crate) fn stays_open(&self, what: String, until: Option<String>) {
         let mut tally = self.tally();
@@ -368,7 +377,14 @@ impl<'a> Target<'a> {
         failure: Failure,
     ) -> Result<StepOutcome, Failure> {
         match (otherwise, failure.kind) {
-            (_, FailureKind::Record | FailureKind::Halted) | (Otherwise::Stop, _) => Err(failure),
+            (_, FailureKind::Record | FailureKind::Halted)
+            | (Otherwise::Stop, _)
+            // What a guard refuses is not a part that failed: nothing more is to be written.
+            | (Otherwise::Continue, FailureKind::Refused) => Err(failure),
+            (Otherwise::Continue, _) => {
+                self.went_on(node, &failure.message).await?;
+                Ok(StepOutcome::Failed)
+            }
             (Otherwise::Gap, _) => {
                 self.gap(node, item, &failure.message).await?;
                 Ok(StepOutcome::Failed)

@@ -51,6 +51,8 @@ pub enum Fault {
     Delay,
     /// What was asked is done at once, and the answer comes late.
     DelayAfter,
+    /// A read comes from a replica that has not seen the last change.
+    Stale,
     /// Half of the body is missing.
     Truncate,
     /// The body is no JSON, though it says so.

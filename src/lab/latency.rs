@@ -18,7 +18,8 @@ pub(super) fn of_request(method: &str, path: &str) -> Duration {
 /// Returns how long an operation on a resource type takes before scaling.
 pub(super) fn of_operation(kind: &str) -> Duration {
     let millis = match kind.to_ascii_lowercase().as_str() {
-        "microsoft.compute/snapshots" => 2_500,
+        "microsoft.compute/restorepointcollections/restorepoints"
+        | "microsoft.compute/snapshots" => 2_500,
         "microsoft.compute/virtualmachines" => 3_000,
         "effective" => 2_000,
         _ => 1_000,

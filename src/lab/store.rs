@@ -19,6 +19,8 @@ use super::blob_body::Blob;
 pub(super) struct Store {
     /// Resources by lower-case id, each as its GET shows it, and members that begin with `__` besides.
     resources: BTreeMap<String, Value>,
+    /// What resources were before they were last changed, for reads from a replica that is behind.
+    earlier: BTreeMap<String, Value>,
     /// The keys of `resources` by lower-case type.
     kinds: HashMap<String, BTreeSet<String>>,
     /// Blobs by `account/container/name`.
@@ -213,8 +215,32 @@ impl Store {
         self.version += 1;
         let key = id.to_ascii_lowercase();
         self.log(&json!({"what": "put", "key": key, "value": value, "version": self.version}));
+        // A resource that is changing is still the one before: the end of its operation is no second change.
+        let old = self
+            .resources
+            .get(&key)
+            .filter(|old| old.pointer("/properties/provisioningState") != Some(&json!("Updating")));
+        if let Some(old) = old.cloned() {
+            self.earlier.insert(key.clone(), old);
+        }
         self.insert(key, value);
         self.version
+    }
+
+    /// Exchanges the resource that a path is of with what it was before its last change; twice is once back.
+    pub(super) fn exchange_earlier(&mut self, path: &str) {
+        let path = path.to_ascii_lowercase();
+        let of = |key: &String| {
+            path.strip_prefix(key.as_str())
+                .is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
+        };
+        let key = self.earlier.keys().rfind(|key| of(key)).cloned();
+        if let Some(key) = key
+            && let (Some(now), Some(earlier)) =
+                (self.resources.get_mut(&key), self.earlier.get_mut(&key))
+        {
+            std::mem::swap(now, earlier);
+        }
     }
 
     /// Puts a resource of the seed, which is not a change.
@@ -344,7 +370,7 @@ impl Store {
         let state = value
             .pointer("/properties/provisioningState")
             .and_then(Value::as_str);
-        if !matches!(state, Some("Updating" | "Deleting")) {
+        if !matches!(state, Some("Creating" | "Updating" | "Deleting")) {
             return;
         }
         let mut value = value.clone();
@@ -382,7 +408,8 @@ impl Store {
 
 /// Makes final what was under way when a lab stopped: it has ended meanwhile.
 fn ended(value: &mut Value) {
-    if value.pointer("/properties/provisioningState") == Some(&json!("Updating")) {
+    let state = value.pointer("/properties/provisioningState");
+    if state.is_some_and(|state| state == "Updating" || state == "Creating") {
         value["properties"]["provisioningState"] = json!("Succeeded");
     }
     let copied = value

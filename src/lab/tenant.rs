@@ -197,6 +197,10 @@ impl Tenant {
         let mut store = lock(&self.store);
         store.settle(now_us);
         let grants = Grants::of(&store, claims);
+        let behind = rule.is_some_and(|rule| rule.fault == Fault::Stale) && ask.method == "GET";
+        if behind {
+            store.exchange_earlier(&ask.path);
+        }
         let mut reply = arm::answer(Arm {
             tenant: self,
             store: &mut store,
@@ -206,6 +210,9 @@ impl Tenant {
             now_us,
             fate,
         });
+        if behind {
+            store.exchange_earlier(&ask.path);
+        }
         for event in arm::events(
             ask,
             claims,

@@ -196,6 +196,7 @@ fn one_step(number: usize, step: &Step) -> String {
     }
     match step.otherwise {
         Otherwise::Stop => {}
+        Otherwise::Continue => add("if it fails", "the rest is done all the same"),
         Otherwise::Gap => add("if it fails", "the run goes on, with a named gap"),
         Otherwise::Say => add(
             "if it fails",

@@ -112,7 +112,7 @@ pub(crate) const KINDS: &[&str] = &[
 ];
 
 /// What a failure can mean.
-pub(crate) const OTHERWISE: &[&str] = &["stop", "gap", "say"];
+pub(crate) const OTHERWISE: &[&str] = &["stop", "continue", "gap", "say"];
 /// The types of a parameter.
 pub(crate) const TYPES: &[&str] = &[
     "string", "bool", "int", "enum", "duration", "cidr", "resource", "user", "list",

@@ -218,6 +218,8 @@ pub enum Otherwise {
     /// The target stops: no later step starts.
     #[default]
     Stop,
+    /// The step has failed, which the run does not forget, and the rest of the target is done all the same.
+    Continue,
     /// The run goes on; the failure is a named gap in the evidence or the check.
     Gap,
     /// The run goes on; what could not be found out is said among what stays open.

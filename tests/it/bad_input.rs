@@ -28,6 +28,21 @@ fn an_unknown_machine_is_refused_with_the_nearest_names() {
 }
 
 #[test]
+fn an_unknown_name_says_where_azir_could_not_look() {
+    let azir = Azir::with(
+        "faults: [{path: '/subscriptions/33333333*/virtualMachines', do: status, status: 403, times: 9}]",
+        |_| {},
+    );
+    let (code, error) = azir.json(&["isolate-vm", "vm-nowhere", "--yes"]);
+    assert_eq!(code, 5, "{error}");
+    let message = error["error"]["message"].as_str().unwrap();
+    assert!(
+        message.contains("not looked in: 33333333-3333-4333-8333-333333333333 ("),
+        "{message}"
+    );
+}
+
+#[test]
 fn an_ambiguous_name_is_refused_with_both_ids() {
     let azir = Azir::new();
     let (code, error) = azir.json(&["isolate-vm", "vm-twin-01", "--yes"]);
@@ -145,6 +160,47 @@ fn a_foreign_next_link_gets_no_token_and_stops_the_list() {
     let (code, report) = azir.json(&["isolate-vm", "vm-app-01", "--incident", "IR-1", "--yes"]);
     assert_eq!(code, 4, "{report}");
     assert!(report["gaps"].to_string().contains("evil.example"));
+}
+
+#[test]
+fn a_log_that_breaks_off_is_kept_as_far_as_it_was_read_and_never_called_complete() {
+    let azir = Azir::with(
+        "faults: [{path: eventtypes, nth: 3, do: status, status: 403, code: AuthorizationFailed, times: 99}]",
+        |_| {},
+    );
+    let group = format!("{}/resourceGroups/rg-workload-prod", crate::support::SUB);
+    let (code, report) = azir.json(&[
+        "collect-activity-log",
+        &group,
+        "--incident",
+        "IR-1",
+        "--yes",
+    ]);
+    assert_eq!(code, 4, "{report}");
+    let exhibit = &report["evidence"][0];
+    assert!(exhibit["size"].as_u64().unwrap() > 0, "{report}");
+    let gaps = report["gaps"].to_string();
+    assert!(gaps.contains("100 rows and is not complete"), "{gaps}");
+}
+
+#[test]
+fn a_log_without_a_row_is_not_called_clean() {
+    let azir = Azir::new();
+    let group = format!("{}/resourceGroups/rg-north", crate::support::SUB);
+    let (code, report) = azir.json(&[
+        "collect-activity-log",
+        &group,
+        "--incident",
+        "IR-1",
+        "--yes",
+    ]);
+    assert_eq!(code, 0, "{report}");
+    assert!(
+        report["residual"]
+            .to_string()
+            .contains("which proves nothing"),
+        "{report}"
+    );
 }
 
 #[test]
@@ -372,5 +428,92 @@ fn an_unknown_key_in_the_configuration_is_an_error_with_its_line() {
         done.stderr.contains("line 3") && done.stderr.contains("bastions"),
         "{}",
         done.stderr
+    );
+}
+
+#[test]
+fn an_interface_that_cannot_be_cut_does_not_hold_up_the_rest_of_the_cut() {
+    let azir = Azir::with(
+        "faults: [{method: PUT, path: hard-nic-3, do: status, status: 409, code: ScopeLocked, times: 99}]",
+        |_| {},
+    );
+    let (code, report) = azir.json(&["isolate-vm", "vm-hard-01", "--incident", "IR-1", "--yes"]);
+    assert_eq!(
+        (code, &report["status"]),
+        (3, &json!("partial")),
+        "{report}"
+    );
+    let writes = azir.writes();
+    let sent = |part: &str| writes.iter().filter(|write| write.contains(part)).count();
+    assert_eq!(
+        sent("PUT /subscriptions") - sent("hard-nic-3"),
+        4 + 2 + 1,
+        "{writes:#?}"
+    );
+    assert_eq!(
+        sent("PATCH"),
+        2,
+        "identities and tags all the same: {writes:#?}"
+    );
+    let residual = report["residual"].to_string();
+    assert!(
+        residual.contains("NOT CUT: interface hard-nic-3"),
+        "{residual}"
+    );
+}
+
+#[test]
+fn a_place_where_nothing_can_be_prepared_does_not_hold_up_the_others() {
+    let azir = Azir::new();
+    let (code, report) = azir.json(&["prepare-quarantine", "--incident", "IR-1", "--yes"]);
+    assert_eq!(
+        (code, &report["status"]),
+        (3, &json!("partial")),
+        "{report}"
+    );
+    let made: Vec<String> = azir
+        .writes()
+        .into_iter()
+        .filter(|write| {
+            write.contains("22222222") && write.contains("nsg-ir-quarantine-northeurope")
+        })
+        .collect();
+    assert_eq!(made.len(), 1, "{:?}", azir.writes());
+    let failed = report["targets"][0]["error"]["message"].to_string();
+    assert!(failed.contains("resourceGroups/write"), "{failed}");
+}
+
+#[test]
+fn where_no_quarantine_can_be_had_the_identities_go_all_the_same() {
+    let azir = Azir::with(
+        "faults: [{path: /networkSecurityGroups, do: status, status: 403, code: AuthorizationFailed, times: 999}]",
+        |_| {},
+    );
+    let (code, report) = azir.json(&["isolate-vm", "vm-hard-01", "--incident", "IR-1", "--yes"]);
+    assert_eq!(code, 3, "{report}");
+    let writes = azir.writes();
+    assert!(
+        !writes
+            .iter()
+            .any(|write| write.contains("/networkInterfaces/")),
+        "{writes:#?}"
+    );
+    assert_eq!(
+        writes
+            .iter()
+            .filter(|write| write.starts_with("PATCH"))
+            .count(),
+        2,
+        "identities and tags: {writes:#?}"
+    );
+    let text = report.to_string();
+    for nic in ["hard-nic-1", "hard-nic-2", "hard-nic-3"] {
+        assert!(text.contains(&format!("NOT CUT: interface {nic}")), "{nic}");
+    }
+    let done = azir.run(&["show", "last"]);
+    assert!(
+        done.stdout.contains("AuthorizationFailed"),
+        "{}",
+        done.stdout
     );
 }

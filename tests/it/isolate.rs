@@ -324,6 +324,12 @@ fn a_machine_that_does_not_run_is_judged_by_computed_rules() {
         done.stderr
             .contains("computed, because the machine does not run")
     );
+    // The subnet's NSG was read for a reason: it says whether the bastion can still get in.
+    assert!(
+        done.stderr.contains("; subnet default has no NSG"),
+        "{}",
+        done.stderr
+    );
     assert!(
         azir.lab
             .requests()
@@ -551,4 +557,36 @@ fn what_stays_open_is_said_of_the_machines_it_concerns() {
             && shown.contains("- vm-app-01: role Reader on"),
         "{shown}"
     );
+}
+
+#[test]
+fn what_an_undo_put_back_is_looked_for_again_while_a_replica_is_behind() {
+    let tags = "{method: GET, path: '/vm-app-01/providers/Microsoft.Resources/tags', nth: NTH, times: 2, do: stale}";
+    // The reads of a run without faults tell which of them are the last ones of the undo.
+    let reads = |faults: &str| {
+        let azir = Azir::with(faults, |_| {});
+        let done = azir.run(&["isolate-vm", "vm-app-01", "--incident", "IR-1", "--yes"]);
+        assert_eq!(done.code, 0, "{}", done.stderr);
+        let undone = azir.run(&["undo", "last", "--yes"]);
+        let count = azir
+            .lab
+            .requests()
+            .iter()
+            .filter(|request| {
+                request.method == "GET"
+                    && request
+                        .path
+                        .ends_with("/vm-app-01/providers/Microsoft.Resources/tags/default")
+            })
+            .count();
+        (count, undone)
+    };
+    let (count, undone) = reads("faults: []");
+    assert_eq!(undone.code, 0, "{}", undone.stderr);
+    let (more, undone) = reads(&format!(
+        "faults: [{}]",
+        tags.replace("NTH", &count.to_string())
+    ));
+    assert_eq!(undone.code, 0, "{}{}", undone.stdout, undone.stderr);
+    assert_eq!(more, count + 2, "both late answers were asked again");
 }

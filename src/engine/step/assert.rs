@@ -33,7 +33,7 @@ pub(super) async fn execute(item: &Item<'_>, assert: &Assert) -> Result<Acted, F
     );
     Err(match item.step.otherwise {
         Otherwise::Stop => failure.of_kind(FailureKind::Refused),
-        Otherwise::Gap | Otherwise::Say => failure,
+        Otherwise::Continue | Otherwise::Gap | Otherwise::Say => failure,
     })
 }
 

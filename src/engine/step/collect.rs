@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 use super::wire;
 use super::{Acted, Item};
 use crate::engine::event::What;
-use crate::engine::failure::Failure;
+use crate::engine::failure::{Failure, FailureKind};
 use crate::engine::power::Power;
 use crate::engine::recorder::{Cite, object};
 use crate::engine::vault;
@@ -46,8 +46,15 @@ pub(super) async fn execute(item: &Item<'_>, collect: &Collect) -> Result<Acted,
         })),
         None => None,
     };
-    let (kept, ledger) = page_through(item, collect).await?;
+    let (kept, ledger, broken) = page_through(item, collect).await?;
+    if let (Some(failure), 0) = (&broken, ledger.pages) {
+        return Err(failure.clone());
+    }
     let stored = vault::upload(item, &name, kept).await?;
+    let gaps: Vec<&str> = broken
+        .iter()
+        .map(|failure| failure.message.as_str())
+        .collect();
     let data = object(json!({
         "step": item.id(),
         "target_index": item.target.index,
@@ -56,13 +63,26 @@ pub(super) async fn execute(item: &Item<'_>, collect: &Collect) -> Result<Acted,
         "description": description,
         "source": source,
         "window": window,
-        "completeness": {"pages": ledger.pages, "rows": ledger.rows, "duplicates": ledger.duplicates, "redactions": ledger.redactions, "gaps": []},
+        "completeness": {"pages": ledger.pages, "rows": ledger.rows, "duplicates": ledger.duplicates, "redactions": ledger.redactions, "gaps": gaps},
         "stored": stored,
         "sha256": kept.sha256.to_string(),
         "size": kept.size,
         "hash_origin": "local",
     }));
     recorder.durable("evidence", data).await?;
+    if let Some(failure) = &broken {
+        // What was read before it broke off is evidence all the same; that it is not all of it is the gap.
+        let text = format!(
+            "{name} holds {} rows and is not complete: {}",
+            ledger.rows, failure.message
+        );
+        item.target.gap(item.node, &item.key, &text).await?;
+    }
+    if ledger.rows == 0 && broken.is_none() {
+        let text = format!("{description}: the source gave no row, which proves nothing");
+        item.target.stays_open(format!("not known: {text}"), None);
+        item.target.say(item.node, &text).await?;
+    }
     if let Some(follow_up) = &collect.follow_up {
         let command = expressions.text(follow_up, &item.scope).map_err(failed)?;
         item.target
@@ -79,7 +99,12 @@ pub(super) async fn execute(item: &Item<'_>, collect: &Collect) -> Result<Acted,
 }
 
 /// Writes each row as one JSON line; counts pages, rows and rows seen before.
-async fn page_through(item: &Item<'_>, collect: &Collect) -> Result<(Cite, Ledger), Failure> {
+///
+/// Where the source breaks off in the middle, that is returned beside what was read until then.
+async fn page_through(
+    item: &Item<'_>,
+    collect: &Collect,
+) -> Result<(Cite, Ledger, Option<Failure>), Failure> {
     let common = item.target.common;
     let Power::Act { recorder, client } = &common.power else {
         return Err(super::request::plan_cannot());
@@ -98,7 +123,19 @@ async fn page_through(item: &Item<'_>, collect: &Collect) -> Result<(Cite, Ledge
         .map_err(|error| Failure::record(error.to_string()))?;
     let mut ledger = Ledger::default();
     let mut seen = HashSet::new();
-    while let Some(rows) = pages.next(&calls).await? {
+    let mut broken = None;
+    loop {
+        let rows = match pages.next(&calls).await {
+            Ok(Some(rows)) => rows,
+            Ok(None) => break,
+            Err(failure) if matches!(failure.kind, FailureKind::Record | FailureKind::Halted) => {
+                return Err(failure);
+            }
+            Err(failure) => {
+                broken = Some(failure);
+                break;
+            }
+        };
         ledger.pages += 1;
         for mut row in rows {
             ledger.rows += 1;
@@ -129,6 +166,7 @@ async fn page_through(item: &Item<'_>, collect: &Collect) -> Result<(Cite, Ledge
             size: kept.size,
         },
         ledger,
+        broken,
     ))
 }
 

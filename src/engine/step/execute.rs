@@ -18,7 +18,7 @@ use crate::engine::event::{StepOutcome, What};
 use crate::engine::failure::{Failure, FailureKind};
 use crate::engine::schedule::Part;
 use crate::engine::target::{Target, phase_word, plan_carries_out, results};
-use crate::runbook::model::{Action, Step};
+use crate::runbook::model::{Action, Otherwise, Step};
 
 /// Executes a node.
 pub(crate) async fn execute(target: &Target<'_>, node: usize) -> Result<StepDone, Failure> {
@@ -159,7 +159,7 @@ async fn gather(
                     Ok(_) => {}
                     Err(stopping) => first = first.or(Some(stopping)),
                 }
-                if writes(step) {
+                if writes(step) || step.otherwise == Otherwise::Continue {
                     target.tally().left.push((id.to_owned(), failure));
                 }
                 outcome = if unknown {

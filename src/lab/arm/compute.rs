@@ -33,6 +33,9 @@ impl Arm<'_> {
                 .no_filter()
                 .map(|()| self.list(&self.visible(&scope, &kind))),
             (_, "microsoft.compute/snapshots", target) => self.snapshots(target),
+            (_, kind, target) if kind.starts_with("microsoft.compute/restorepointcollections") => {
+                self.restore_points(target, kind)
+            }
             (method, kind, _) => Err(not_modelled(&format!("{method} on {kind}"))),
         }?;
         let bucket = if kind == "microsoft.compute/snapshots" && self.ask.method == "PUT" {

@@ -85,7 +85,9 @@ fn effective_rules(nsg: &Value) -> Vec<Value> {
     all.collect()
 }
 
-/// Writes a rule as the effective list does: one level, ports as ranges, any protocol as `All`.
+/// Writes a rule as the effective list does: one level, ports as ranges, any protocol as `All`, any address as
+/// 0.0.0.0/0, each range and prefix in the singular and the plural ("Diagnose a virtual machine network traffic
+/// filter problem").
 fn flat(rule: &Value, folder: &str) -> Value {
     let mut flat = rule["properties"].clone();
     if let Some(members) = flat.as_object_mut() {
@@ -107,5 +109,23 @@ fn flat(rule: &Value, folder: &str) -> Value {
             _ => {}
         }
     }
+    for prefix in ["sourceAddressPrefix", "destinationAddressPrefix"] {
+        if flat[prefix] == "*" {
+            flat[prefix] = json!("0.0.0.0/0");
+        }
+    }
+    for (one, many) in PLURALS {
+        if let Some(text) = flat[one].as_str().filter(|text| !text.is_empty()) {
+            flat[many] = json!([text]);
+        }
+    }
     flat
 }
+
+/// Members that stand twice in the effective list.
+const PLURALS: [(&str, &str); 4] = [
+    ("destinationAddressPrefix", "destinationAddressPrefixes"),
+    ("destinationPortRange", "destinationPortRanges"),
+    ("sourceAddressPrefix", "sourceAddressPrefixes"),
+    ("sourcePortRange", "sourcePortRanges"),
+];

@@ -15,6 +15,7 @@ mod network;
 mod operations;
 mod query;
 mod resources;
+mod restore_points;
 mod security_groups;
 mod snapshots;
 mod storage;

@@ -51,6 +51,11 @@ const TYPES: &[(&str, &[&str])] = &[
     ("microsoft.authorization/roleassignments", AUTHORIZATION),
     ("microsoft.authorization/roledefinitions", AUTHORIZATION),
     ("microsoft.compute/disks", DISKS),
+    ("microsoft.compute/restorepointcollections", MACHINES),
+    (
+        "microsoft.compute/restorepointcollections/restorepoints",
+        MACHINES,
+    ),
     ("microsoft.compute/snapshots", DISKS),
     ("microsoft.compute/virtualmachines", MACHINES),
     ("microsoft.insights/eventtypes/values", &["2015-04-01"]),

@@ -2,7 +2,7 @@
 
 use serde_json::{Value, json};
 
-use super::filters::{list, text, text_arg};
+use super::filters::{arg, list, text, text_arg};
 use super::language::Row;
 use crate::ids::ArmId;
 
@@ -73,6 +73,11 @@ pub(super) const ROWS: &[Row] = &[
         "without_id",
         without_id,
         "list | without_id(id): the other ids",
+    ),
+    (
+        "without_ids",
+        without_ids,
+        "list | without_ids([id]): the ids that are none of these",
     ),
 ];
 
@@ -190,6 +195,21 @@ fn unique_ids(value: &Value, _: &[Value]) -> Result<Value, String> {
         }
     }
     Ok(Value::Array(kept))
+}
+
+fn without_ids(value: &Value, args: &[Value]) -> Result<Value, String> {
+    let unwanted = list(arg(args, 0)?)?;
+    let is = |item: &Value| {
+        unwanted.iter().any(|other| match (item, other) {
+            (Value::String(id), Value::String(other)) => id.eq_ignore_ascii_case(other),
+            _ => false,
+        })
+    };
+    Ok(list(value)?
+        .iter()
+        .filter(|item| !is(item))
+        .cloned()
+        .collect())
 }
 
 fn without_id(value: &Value, args: &[Value]) -> Result<Value, String> {

@@ -58,6 +58,11 @@ pub(super) const ROWS: &[Row] = &[
         "object | merge(other): the members of both; of one name, the other's",
     ),
     (
+        "need",
+        need,
+        "value | need('why not'): the value; where it is none, the step fails and says so",
+    ),
+    (
         "omit",
         omit,
         "object | omit(['a']): without these members, whatever their case",
@@ -228,6 +233,13 @@ fn first_or(value: &Value, args: &[Value]) -> Result<Value, String> {
 
 fn first_or_none(value: &Value, _: &[Value]) -> Result<Value, String> {
     Ok(list(value)?.first().cloned().unwrap_or(Value::Null))
+}
+
+fn need(value: &Value, args: &[Value]) -> Result<Value, String> {
+    if value.is_null() {
+        return Err(text_arg(args, 0)?.to_owned());
+    }
+    Ok(value.clone())
 }
 
 fn flatten(value: &Value, _: &[Value]) -> Result<Value, String> {

@@ -9,7 +9,7 @@ use minijinja::{Environment, Error, ErrorKind, Value as Mini, filters as built_i
 use serde_json::Value;
 
 use super::convert::{to_json, to_mini};
-use super::{arm_filters, filters, network, rbac};
+use super::{arm_filters, filters, network, rbac, subnet};
 
 /// A filter over JSON: the value, its arguments, and the result or what is wrong.
 pub(super) type Filter = fn(&Value, &[Value]) -> Result<Value, String>;
@@ -52,6 +52,7 @@ fn rows() -> impl Iterator<Item = &'static Row> {
         .chain(arm_filters::ROWS)
         .chain(network::ROWS)
         .chain(rbac::ROWS)
+        .chain(subnet::ROWS)
 }
 
 /// Returns every filter with a line of documentation, sorted.

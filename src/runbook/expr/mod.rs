@@ -13,6 +13,7 @@ mod network;
 mod pieces;
 mod rbac;
 mod rules;
+mod subnet;
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -80,6 +81,8 @@ pub struct ExprError {
     pub template: String,
     /// What is wrong with it.
     pub message: String,
+    /// What the runbook itself says is missing, where that is why (`need`).
+    pub needed: Option<String>,
 }
 
 impl ExprError {
@@ -87,6 +90,7 @@ impl ExprError {
         Self {
             template: cut(template),
             message: message.into(),
+            needed: None,
         }
     }
 }
@@ -400,9 +404,13 @@ fn failed(template: &str, expression: &str, error: &minijinja::Error) -> ExprErr
     if let Some(detail) = error.detail() {
         message = format!("{message}: {detail}");
     }
+    let needed = error
+        .detail()
+        .and_then(|detail| detail.strip_prefix("need: "));
     ExprError {
         template: cut(template),
         message,
+        needed: needed.map(str::to_owned),
     }
 }
 

@@ -96,7 +96,7 @@ impl Expect {
     }
 }
 
-fn nsg_verdict(value: &Value, args: &[Value]) -> Result<Value, String> {
+pub(super) fn nsg_verdict(value: &Value, args: &[Value]) -> Result<Value, String> {
     let expect = Expect::new(arg(args, 0)?, args.get(1), args.get(2))?;
     let verdict = Verdict::of(rules::of_nsg(value), &expect);
     let flush = crate::json::member(value, "properties.flushConnection")
@@ -508,6 +508,17 @@ mod tests {
             effective_verdict(&answer, &[json!([]), json!("/other")]).unwrap()["passes"],
             json!(false)
         );
+        // The platform writes any address as 0.0.0.0/0 in this list, and only there.
+        let mut listed = answer.clone();
+        for rule in listed["value"][1]["effectiveSecurityRules"]
+            .as_array_mut()
+            .unwrap()
+        {
+            rule["sourceAddressPrefix"] = json!("0.0.0.0/0");
+            rule["destinationAddressPrefix"] = json!("0.0.0.0/0");
+        }
+        let listed_verdict = effective_verdict(&listed, &[json!([]), json!("/nic")]).unwrap();
+        assert_eq!(listed_verdict["passes"], json!(true), "{listed_verdict}");
         let mut managed = answer.clone();
         managed["value"][0]["effectiveSecurityRules"] =
             json!([{"name": "admin", "access": "AlwaysAllow"}]);

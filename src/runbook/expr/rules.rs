@@ -8,6 +8,9 @@ use serde_json::Value;
 
 use crate::runbook::params::cidr;
 
+/// The port that is asked about when a bastion must get in.
+const SSH: u16 = 22;
+
 /// One rule.
 #[derive(Clone, Debug)]
 pub(super) struct Rule {
@@ -42,9 +45,42 @@ pub(super) fn effective(group: &Value) -> Result<Vec<Rule>, String> {
     Ok(sorted(
         rules
             .iter()
-            .map(|rule| read(rule, rule))
+            .map(|rule| read(rule, rule).map(Rule::unfolded))
             .collect::<Result<_, _>>()?,
     ))
+}
+
+/// Whether a range gets in.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub(super) enum Reach {
+    /// It does.
+    In,
+    /// A rule keeps it out; `none` where no rule speaks of it.
+    Out(String),
+    /// A rule in front speaks of addresses that are not known here, such as a service tag.
+    Undecided(String),
+}
+
+/// Returns whether `range` gets in to port 22 by TCP, as far as the rules alone say.
+pub(super) fn reach(rules: &[Rule], range: &str) -> Reach {
+    for rule in rules.iter().filter(|rule| rule.speaks_of_ssh()) {
+        if any_address(&rule.sources) || rule.sources.iter().any(|source| within(range, source)) {
+            return match (rule.groups, rule.allow) {
+                (true, _) => Reach::Undecided(rule.name.clone()),
+                (false, true) => Reach::In,
+                (false, false) => Reach::Out(rule.name.clone()),
+            };
+        }
+        if rule.sources.iter().any(|source| may_hold(source, range)) {
+            return Reach::Undecided(rule.name.clone());
+        }
+    }
+    Reach::Out("none".to_owned())
+}
+
+/// Whether `source` may hold addresses of `range`: a part of it, or a name whose addresses are not known.
+fn may_hold(source: &str, range: &str) -> bool {
+    parts(source).is_none() || within(source, range)
 }
 
 fn list<'v>(value: &'v Value, path: &str) -> Result<&'v [Value], String> {
@@ -150,6 +186,33 @@ fn any_port(ranges: &[String]) -> bool {
 impl Rule {
     fn any_protocol(&self) -> bool {
         matches!(self.protocol.as_str(), "*" | "all")
+    }
+
+    /// Takes a rule of the effective list back to what was written: there, any address stands as 0.0.0.0/0.
+    ///
+    /// Whether a rule is for IPv4 alone is judged where it is written, at the NSG itself ("Diagnose a virtual
+    /// machine network traffic filter problem" shows the list's form).
+    fn unfolded(mut self) -> Self {
+        for prefixes in [&mut self.sources, &mut self.destinations] {
+            if prefixes.iter().any(|prefix| prefix == "0.0.0.0/0") {
+                prefixes.push("*".to_owned());
+            }
+        }
+        self
+    }
+
+    /// Whether it is asked about SSH that comes in.
+    fn speaks_of_ssh(&self) -> bool {
+        let port = |range: &String| match range.split_once('-') {
+            Some((first, last)) => {
+                first.parse().is_ok_and(|first: u16| first <= SSH)
+                    && last.parse().is_ok_and(|last: u16| last >= SSH)
+            }
+            None => range == "*" || range.parse() == Ok(SSH),
+        };
+        self.inbound
+            && (self.any_protocol() || self.protocol == "tcp")
+            && self.ports.iter().any(port)
     }
 
     /// Whether nothing of its direction gets past it.

@@ -18,7 +18,12 @@ const PHASES: [Phase; 7] = [
     Phase::Export,
     Phase::Delete,
 ];
-const OTHERWISE: [Otherwise; 3] = [Otherwise::Stop, Otherwise::Gap, Otherwise::Say];
+const OTHERWISE: [Otherwise; 4] = [
+    Otherwise::Stop,
+    Otherwise::Continue,
+    Otherwise::Gap,
+    Otherwise::Say,
+];
 
 /// How long a check goes on reading where it does not say.
 const DEFAULT_WITHIN: Duration = Duration::from_secs(30);
