@@ -130,6 +130,8 @@ pub(super) fn set(
     }
     let changed = with(&text, &name, members)
         .map_err(|why| Refusal::usage(format!("{}: {why}", path.display()), &edit))?;
+    // Where the name is a link, what it leads to is changed.
+    let path = std::fs::canonicalize(&path).unwrap_or(path);
     let unnamed = path.with_extension(format!("toml.{}", std::process::id()));
     std::fs::write(&unnamed, changed)
         .and_then(|()| std::fs::rename(&unnamed, &path))

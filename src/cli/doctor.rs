@@ -8,7 +8,7 @@ use super::config::{self, Config};
 use super::connect::{Place, connect};
 use super::home::Home;
 use super::refusal::Refusal;
-use super::{Output, out};
+use super::{Output, key, out};
 
 /// What the doctor found.
 #[derive(Debug, JsonSchema, Serialize)]
@@ -81,6 +81,8 @@ pub(super) fn doctor(matches: &ArgMatches, home: &Home) -> Result<u8, Refusal> {
                 text,
                 if path.exists() { "" } else { "azir init" },
             );
+            let (verdict, text, next) = key::diagnosis(&profile, home);
+            add("key", verdict, text, &next);
             if profile.vault.is_none() && !matches.get_flag("lab") {
                 add(
                     "vault",

@@ -1,13 +1,14 @@
 //! `azir incident`: the case around the runs, opened, closed, and how it stands.
 
 use std::fmt::Write as _;
+use std::path::Path;
 
 use clap::{Arg, ArgAction, ArgMatches, Command};
 use serde_json::json;
 
 use super::home::Home;
 use super::refusal::Refusal;
-use super::{Output, case, execute, meaning, out, shown};
+use super::{Output, case, execute, meaning, out, outside, shown};
 use crate::clock::{Clock, SystemClock};
 use crate::engine::desk::{AboutIncident, Opening};
 use crate::ids::ArmId;
@@ -119,8 +120,7 @@ pub(super) fn close(own: &ArgMatches, home: &Home) -> Result<u8, Refusal> {
     };
     let (desk, by) = case::desk(own, home)?;
     let written = execute::runtime()?.block_on(desk.close_incident(&id, &by, &about))?;
-    let status =
-        status::status(&folder, SystemClock.now()).map_err(|error| Refusal::integrity(&error))?;
+    let status = look(&folder, home)?;
     case::say(
         own,
         &id,
@@ -132,6 +132,13 @@ pub(super) fn close(own: &ArgMatches, home: &Home) -> Result<u8, Refusal> {
         out::line(&format!("azir: closed with {left}"));
     }
     Ok(0)
+}
+
+fn look(case: &Path, home: &Home) -> Result<Status, Refusal> {
+    status::status(case, SystemClock.now(), |run_dir| {
+        outside::of(home, run_dir)
+    })
+    .map_err(|error| Refusal::integrity(&error))
 }
 
 /// Names what is not settled: closing is the responder's decision, and is made knowingly.
@@ -155,8 +162,7 @@ fn left_open(status: &Status) -> Vec<String> {
 /// Shows how an incident stands.
 pub(super) fn status(own: &ArgMatches, home: &Home) -> Result<u8, Refusal> {
     let folder = case::place(own, Ok(home.clone()))?;
-    let status =
-        status::status(&folder, SystemClock.now()).map_err(|error| Refusal::integrity(&error))?;
+    let status = look(&folder, home)?;
     if Output::of(own) == Output::Human {
         out::result(&shown::block(&text(&status, own.get_flag("brief"))));
     } else {

@@ -109,7 +109,7 @@ fn unlock(file: &KeyFile, may_ask: bool) -> Result<PersonKey, KeyError> {
 fn public(text: &str) -> Result<PublicKey, KeyError> {
     match parse(text)? {
         KeyName::Agent(wanted) => PersonKey::in_agent(agent(LOOK)?, wanted).public().cloned(),
-        KeyName::File(path) => KeyFile::read(&path)?.public(),
+        KeyName::File(path) => Ok(KeyFile::read(&path)?.public().clone()),
     }
 }
 
@@ -179,6 +179,30 @@ pub(super) fn show(own: &ArgMatches, home: &Home) -> Result<u8, Refusal> {
     )));
     hand_out(&file);
     Ok(0)
+}
+
+/// Says for `azir doctor` how the key stands: verdict, words, next command.
+pub(super) fn diagnosis(profile: &Profile, home: &Home) -> (&'static str, String, String) {
+    let Some(named) = named(profile) else {
+        return (
+            "warn",
+            "no key: records are unsigned by a person".to_owned(),
+            "azir key set FILE, or azir key set agent".to_owned(),
+        );
+    };
+    match public(&named.text) {
+        Err(error) => (
+            "warn",
+            format!("{error} (named by {})", named.by),
+            error.hint(),
+        ),
+        Ok(found) => {
+            let text = std::fs::read_to_string(home.signers()).unwrap_or_default();
+            let whose = signers::owner(&text, &found).unwrap_or("nobody yet");
+            let text = format!("{} of {whose}, {}", found.fingerprint(), named.text);
+            ("ok", text, String::new())
+        }
+    }
 }
 
 /// Makes a key the one in force: in the profile, and as its owner's in the signers file.

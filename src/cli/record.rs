@@ -20,9 +20,10 @@ fn chosen(own: &ArgMatches, home: &Home) -> Result<PathBuf, Refusal> {
 
 /// Lists the runs of every case.
 pub(super) fn list(own: &ArgMatches, home: &Home) -> Result<u8, Refusal> {
+    let outside = |run_dir: &Path| outside::of(home, run_dir);
     let listing = match own.get_one::<String>("folder") {
-        Some(folder) => cases::list_case(&case::folder(folder)?),
-        None => cases::list(&home.cases()),
+        Some(folder) => cases::list_case(&case::folder(folder)?, outside),
+        None => cases::list(&home.cases(), outside),
     };
     let code = if listing.damaged() {
         Exit::Integrity.code()
@@ -57,7 +58,7 @@ pub(super) fn list(own: &ArgMatches, home: &Home) -> Result<u8, Refusal> {
         // Writing to a String cannot fail.
         let _ = writeln!(
             text,
-            "{}  {:<20}  {:<18}  {:<20}  {}  {}",
+            "{}  {:<20}  {:<18}  {:<20}  {:<18}  {:<14}  {}",
             &line.run[..line.run.len().min(8)],
             line.started_at
                 .as_deref()
@@ -72,6 +73,13 @@ pub(super) fn list(own: &ArgMatches, home: &Home) -> Result<u8, Refusal> {
                 line.runbook
             },
             status,
+            if !line.verified {
+                "DOES NOT VERIFY"
+            } else if line.signed.is_empty() {
+                "unsigned"
+            } else {
+                "signed"
+            },
             targets.join(", ")
         );
     }

@@ -5,8 +5,9 @@ use std::path::{Path, PathBuf};
 use schemars::JsonSchema;
 use serde::Serialize;
 
-use super::model::{RunReport, RunStatus};
-use super::run::{started, told};
+use super::model::{RunReport, RunStatus, SignedBy};
+use super::run::{report, started};
+use crate::journal::verify::Outside;
 
 /// One line of `azir list`.
 #[derive(Clone, Debug, JsonSchema, Serialize)]
@@ -27,6 +28,14 @@ pub struct RunLine {
     pub targets: Vec<String>,
     /// Its folder.
     pub path: String,
+    /// Whether its record verified.
+    pub verified: bool,
+    /// The persons whose signatures were verified; empty: unsigned by a person.
+    pub signed: Vec<SignedBy>,
+    /// Whether anything outside this machine vouches for all of its record.
+    pub anchored: bool,
+    /// Whether it is closed for good.
+    pub sealed: bool,
 }
 
 /// Returns every run folder below `cases`, newest first by the time of its first line.
@@ -99,21 +108,24 @@ fn began(run_dir: &Path) -> bool {
         })
 }
 
-/// Lists the runs, each by the word of its journal.
-pub fn list(cases: &Path) -> Listing {
-    listing(folders(cases))
+/// Lists the runs, each by the word of its journal and of the verifier, which is given what `outside` knows of it.
+pub fn list(cases: &Path, outside: impl Fn(&Path) -> Outside) -> Listing {
+    listing(folders(cases), outside)
 }
 
 /// Lists the runs of one case, newest first.
-pub fn list_case(case: &Path) -> Listing {
-    listing(of_case(case).into_iter().rev())
+pub fn list_case(case: &Path, outside: impl Fn(&Path) -> Outside) -> Listing {
+    listing(of_case(case).into_iter().rev(), outside)
 }
 
-fn listing(folders: impl IntoIterator<Item = PathBuf>) -> Listing {
+fn listing(
+    folders: impl IntoIterator<Item = PathBuf>,
+    outside: impl Fn(&Path) -> Outside,
+) -> Listing {
     let mut listing = Listing::default();
     for path in folders {
-        match told(&path) {
-            Ok(report) => listing.lines.push(line(report, &path)),
+        match report(&path, &outside(&path)) {
+            Ok(told) => listing.lines.push(line(told, &path)),
             Err(error) => listing.unreadable.push((path, error.to_string())),
         }
     }
@@ -134,5 +146,9 @@ fn line(report: RunReport, path: &Path) -> RunLine {
             .map(|target| target.target)
             .collect(),
         path: path.display().to_string(),
+        verified: report.journal.verified,
+        signed: report.journal.signed,
+        anchored: report.journal.anchored,
+        sealed: report.journal.sealed,
     }
 }

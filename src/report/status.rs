@@ -80,7 +80,7 @@ pub struct Run {
     pub sealed: bool,
     /// Whether its record verifies; absent while it is being written.
     pub verified: Option<bool>,
-    /// Whether its last checkpoint has a person's signature beside it.
+    /// Whether a person has signed it.
     pub signed: bool,
     /// Whether something outside this machine vouches for it.
     pub anchored: bool,
@@ -188,11 +188,16 @@ pub struct Unreadable {
     pub why: String,
 }
 
-/// Tells how the incident of a case stands at `now`, from its folder alone.
+/// Tells how the incident of a case stands at `now`, from its folder alone; `outside`: what is known of a run's
+/// signers elsewhere.
 ///
 /// # Errors
 /// An incident log that cannot be read.
-pub fn status(case: &Path, now: DateTime<Utc>) -> Result<Status, JournalError> {
+pub fn status(
+    case: &Path,
+    now: DateTime<Utc>,
+    outside: impl Fn(&Path) -> Outside,
+) -> Result<Status, JournalError> {
     let mut status = Status {
         schema_version: SCHEMA_VERSION,
         incident: String::new(),
@@ -211,7 +216,7 @@ pub fn status(case: &Path, now: DateTime<Utc>) -> Result<Status, JournalError> {
     };
     let mut acts = Vec::new();
     for path in cases::of_case(case) {
-        if let Err(error) = status.take(&path, now, &mut acts) {
+        if let Err(error) = status.take(&path, now, &outside(&path), &mut acts) {
             status.unreadable.push(Unreadable {
                 path: path.display().to_string(),
                 why: error.to_string(),
@@ -219,9 +224,7 @@ pub fn status(case: &Path, now: DateTime<Utc>) -> Result<Status, JournalError> {
         }
     }
     // What was left is done once somebody wrote down that it was.
-    status
-        .manual
-        .retain(|task| !acts.contains(&task.step));
+    status.manual.retain(|task| !acts.contains(&task.step));
     status.notes.sort_by(|a, b| a.at.cmp(&b.at));
     status.transfers.sort_by(|a, b| a.at.cmp(&b.at));
     status.residual_until = status
@@ -238,6 +241,7 @@ impl Status {
         &mut self,
         path: &Path,
         now: DateTime<Utc>,
+        outside: &Outside,
         acts: &mut Vec<String>,
     ) -> Result<(), JournalError> {
         let being_written = is_held(path);
@@ -245,7 +249,7 @@ impl Status {
         let run = if being_written {
             told(path)?
         } else {
-            report(path, &Outside::default())?
+            report(path, outside)?
         };
         let log = read(path)?;
         self.incident.clone_from(&run.incident);
@@ -262,8 +266,18 @@ impl Status {
         }
         let first = &log.lines[0];
         let marks = Marks::of(path)?;
+        let before = self.transfers.len();
         for line in &log.lines {
             self.line(&run.run, line, &marks, acts);
+        }
+        let unknown = self.transfers[before..].iter().all(|one| !one.pending());
+        if run.journal.transfer_pending && unknown {
+            self.gaps.push(Gap {
+                run: run.run.clone(),
+                what:
+                    "a signature of its handover does not count here: its key is in no signers file"
+                        .to_owned(),
+            });
         }
         let word = |name: &str, member: &str| {
             let value = first.data.get(name)?;
@@ -279,7 +293,12 @@ impl Status {
                 .to_owned(),
             sealed: log.lines.last().is_some_and(|line| line.kind == "seal"),
             verified: (!being_written).then_some(run.journal.verified),
-            signed: marks.signed(),
+            // While nobody can verify it, what lies beside the checkpoint is what there is to say.
+            signed: if being_written {
+                marks.signed()
+            } else {
+                !run.journal.signed.is_empty()
+            },
             anchored: run.journal.anchored,
             being_written,
             run: run.run,

@@ -5,6 +5,7 @@
     reason = "a test that cannot go on says where it stopped; counts are printed for the README"
 )]
 
+mod agent_kit;
 mod architecture;
 mod azure_lists;
 mod azure_operations;
@@ -26,6 +27,7 @@ mod journal_kit;
 mod journal_stamp;
 mod journal_tamper;
 mod journal_writer;
+mod key;
 mod killed;
 mod lab;
 mod lab_blob;

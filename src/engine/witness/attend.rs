@@ -269,3 +269,273 @@ fn anchor(checkpoint: u64, kind: WitnessKind, receipt: &Value) -> Entry {
         data: object(json!({"checkpoint": checkpoint, "kind": kind.word(), "receipt": receipt})),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::collections::VecDeque;
+
+    use async_trait::async_trait;
+    use tokio::sync::Notify;
+
+    use super::*;
+    use crate::clock::ManualClock;
+    use crate::journal::{RunStart, WriterDeps, reader};
+    use crate::random::SeededRandom;
+
+    /// What a fake witness does when it is asked: one after the other, then the last for ever.
+    #[derive(Clone)]
+    enum Does {
+        Hangs,
+        Refuses(&'static str),
+        Vouches,
+    }
+
+    struct Fake {
+        kind: WitnessKind,
+        does: Mutex<VecDeque<Does>>,
+        asked: Mutex<Vec<(u64, bool)>>,
+    }
+
+    impl Fake {
+        fn new(kind: WitnessKind, does: &[Does]) -> Arc<Self> {
+            Arc::new(Self {
+                kind,
+                does: Mutex::new(does.iter().cloned().collect()),
+                asked: Mutex::default(),
+            })
+        }
+
+        fn asked(&self) -> Vec<(u64, bool)> {
+            self.asked.lock().unwrap().clone()
+        }
+    }
+
+    #[async_trait]
+    impl Witness for Fake {
+        fn kind(&self) -> WitnessKind {
+            self.kind
+        }
+
+        async fn vouch(&self, checkpoint: Checkpoint<'_>) -> Result<Option<Value>, String> {
+            self.asked
+                .lock()
+                .unwrap()
+                .push((checkpoint.number, checkpoint.last));
+            let does = {
+                let mut all = self.does.lock().unwrap();
+                let next = all.front().cloned().unwrap_or(Does::Vouches);
+                if all.len() > 1 {
+                    all.pop_front();
+                }
+                next
+            };
+            match does {
+                Does::Hangs => std::future::pending().await,
+                Does::Refuses(why) => Err(why.to_owned()),
+                Does::Vouches if self.kind == WitnessKind::Person => Ok(None),
+                Does::Vouches => Ok(Some(json!({"of": checkpoint.number}))),
+            }
+        }
+    }
+
+    /// A clock whose sleeps end when the test says so.
+    struct HeldClock {
+        time: ManualClock,
+        go: Notify,
+    }
+
+    impl HeldClock {
+        fn new() -> Arc<Self> {
+            let start = DateTime::from_timestamp(1_790_000_000, 0).unwrap();
+            Arc::new(Self {
+                time: ManualClock::at(start),
+                go: Notify::new(),
+            })
+        }
+    }
+
+    #[async_trait]
+    impl Clock for HeldClock {
+        fn now(&self) -> DateTime<Utc> {
+            self.time.now()
+        }
+
+        fn mono_us(&self) -> u64 {
+            self.time.mono_us()
+        }
+
+        async fn sleep(&self, duration: Duration) {
+            self.go.notified().await;
+            self.time.sleep(duration).await;
+        }
+    }
+
+    struct Session {
+        _folder: tempfile::TempDir,
+        writer: Writer,
+        clock: Arc<HeldClock>,
+    }
+
+    fn session() -> Session {
+        let folder = tempfile::tempdir().unwrap();
+        let clock = HeldClock::new();
+        let start = RunStart {
+            incident: "IR-1".parse().unwrap(),
+            run: uuid::Uuid::nil(),
+            mode: "execute".to_owned(),
+            responder: "alice@contoso.example".to_owned(),
+            responder_name: None,
+            responder_oid: None,
+            data: serde_json::Map::new(),
+        };
+        let deps = WriterDeps::real(
+            Arc::clone(&clock) as Arc<dyn Clock>,
+            Arc::new(SeededRandom::new(1)),
+        );
+        let writer = Writer::create(&folder.path().join("run-x"), start, deps).unwrap();
+        Session {
+            _folder: folder,
+            writer,
+            clock,
+        }
+    }
+
+    impl Session {
+        fn begin(&self, fakes: &[&Arc<Fake>]) -> Attendance {
+            let witnesses: Vec<Arc<dyn Witness>> = fakes
+                .iter()
+                .map(|fake| Arc::clone(fake) as Arc<dyn Witness>)
+                .collect();
+            let clock = Arc::clone(&self.clock) as Arc<dyn Clock>;
+            Attendance::begin(&self.writer, &witnesses, &clock)
+        }
+
+        async fn note(&self) {
+            let note = Entry {
+                kind: "note",
+                actor: Actor::Azir,
+                data: serde_json::Map::new(),
+            };
+            self.writer.append_durable(note).await.unwrap();
+        }
+
+        fn kinds(&self) -> Vec<String> {
+            let mut kinds = Vec::new();
+            reader::each(self.writer.run_dir(), |line, _, _| kinds.push(line.kind)).unwrap();
+            kinds
+        }
+    }
+
+    /// Lets the others work until `done`; one that never is fails the test.
+    async fn until(done: impl Fn() -> bool) {
+        for _ in 0..100_000 {
+            if done() {
+                return;
+            }
+            tokio::task::yield_now().await;
+        }
+        panic!("it never was");
+    }
+
+    const SOON: Duration = Duration::from_millis(30);
+    const LONG: Duration = Duration::from_secs(3600);
+
+    #[tokio::test]
+    async fn one_that_never_answers_delays_no_write_and_the_end_only_as_long_as_allowed() {
+        let session = session();
+        let person = Fake::new(WitnessKind::Person, &[Does::Hangs]);
+        let tsa = Fake::new(WitnessKind::Tsa, &[Does::Hangs]);
+        let mut attendance = session.begin(&[&person, &tsa]);
+        until(|| !person.asked().is_empty() && !tsa.asked().is_empty()).await;
+        session.note().await;
+        attendance.pause(SOON).await;
+        session.writer.close().await.unwrap();
+        let missing = attendance.last(2, SOON).await;
+        let why: Vec<&str> = missing.iter().map(|gap| gap.why.as_str()).collect();
+        assert_eq!(why, ["it did not answer in time"; 2]);
+        assert_eq!(person.asked(), [(1, false), (2, true)]);
+    }
+
+    #[tokio::test]
+    async fn a_person_in_the_middle_of_an_answer_is_not_waited_for_before_the_last_lines() {
+        let session = session();
+        let person = Fake::new(WitnessKind::Person, &[Does::Hangs, Does::Vouches]);
+        let mut attendance = session.begin(&[&person]);
+        until(|| !person.asked().is_empty()).await;
+        attendance.pause(LONG).await;
+        session.writer.close().await.unwrap();
+        assert_eq!(attendance.last(1, LONG).await, []);
+    }
+
+    #[tokio::test]
+    async fn a_receipt_is_cited_while_the_session_is_open_and_the_last_one_is_not() {
+        let session = session();
+        let worm = Fake::new(WitnessKind::Worm, &[Does::Vouches]);
+        let mut attendance = session.begin(&[&worm]);
+        until(|| session.writer.head().entries == 2).await;
+        attendance.pause(LONG).await;
+        session.writer.seal(serde_json::Map::new()).await.unwrap();
+        let number = *session.writer.checkpoints().borrow();
+        assert_eq!(attendance.last(number, LONG).await, []);
+        assert_eq!(session.kinds(), ["run.start", "anchor", "seal"]);
+        assert_eq!(worm.asked(), [(1, false), (2, true)]);
+        let anchors = reader::read(session.writer.run_dir()).unwrap();
+        let cited = Value::Object(anchors.lines[1].data.clone());
+        let expected = json!({"checkpoint": 1, "kind": "worm", "receipt": {"of": 1}});
+        assert_eq!(cited, expected);
+    }
+
+    #[tokio::test]
+    async fn one_that_refused_is_asked_again_after_a_while_and_is_missing_since_its_first_refusal()
+    {
+        let session = session();
+        let does = [
+            Does::Refuses("first"),
+            Does::Refuses("second"),
+            Does::Vouches,
+        ];
+        let tsa = Fake::new(WitnessKind::Tsa, &does);
+        let attendance = session.begin(&[&tsa]);
+        let why = |why: &str| attendance.missing().iter().any(|gap| gap.why == why);
+        until(|| why("first")).await;
+        let since = attendance.missing()[0].since;
+        session.clock.go.notify_one();
+        until(|| why("second")).await;
+        assert_eq!(session.clock.now() - since, chrono::Duration::seconds(20));
+        assert_eq!(attendance.missing()[0].since, since);
+        session.clock.go.notify_one();
+        until(|| attendance.missing().is_empty()).await;
+        assert_eq!(tsa.asked(), [(1, false); 3]);
+    }
+
+    #[tokio::test]
+    async fn a_session_that_ends_by_an_error_is_not_held_open_by_its_witnesses() {
+        let session = session();
+        let person = Fake::new(WitnessKind::Person, &[Does::Hangs]);
+        let attendance = session.begin(&[&person]);
+        until(|| !person.asked().is_empty()).await;
+        let run_dir = session.writer.run_dir().to_path_buf();
+        drop(attendance);
+        tokio::task::yield_now().await;
+        drop(session.writer);
+        assert!(!reader::is_held(&run_dir));
+    }
+
+    #[tokio::test]
+    async fn without_a_session_each_is_shown_the_last_checkpoint_once() {
+        let session = session();
+        session.writer.close().await.unwrap();
+        let good = Fake::new(WitnessKind::Person, &[Does::Vouches]);
+        let bad = Fake::new(WitnessKind::Worm, &[Does::Refuses("it is locked")]);
+        let witnesses: [Arc<dyn Witness>; 2] = [good.clone(), bad.clone()];
+        let clock = Arc::clone(&session.clock) as Arc<dyn Clock>;
+        let run_dir = session.writer.run_dir();
+        let missing = show_all(run_dir, 1, &witnesses, &clock, LONG).await;
+        assert_eq!(missing.len(), 1);
+        assert_eq!(
+            (missing[0].kind, missing[0].why.as_str()),
+            (WitnessKind::Worm, "it is locked")
+        );
+        assert_eq!(good.asked(), [(1, true)]);
+    }
+}

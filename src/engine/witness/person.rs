@@ -151,3 +151,51 @@ impl Witness for Absent {
         Err(self.why.clone())
     }
 }
+
+#[cfg(all(test, unix))]
+mod tests {
+    use std::os::unix::net::UnixListener;
+    use std::time::Duration;
+
+    use super::*;
+    use crate::journal::person::Agent;
+
+    #[tokio::test]
+    async fn an_agent_that_never_answers_is_named_and_leaves_nothing() {
+        let folder = tempfile::tempdir().unwrap();
+        let socket = folder.path().join("agent");
+        // It listens, and nobody ever accepts.
+        let _listener = UnixListener::bind(&socket).unwrap();
+        let agent = Agent::new(&socket, Duration::from_millis(50));
+        let witness = person(
+            PersonKey::in_agent(agent, None),
+            "alice@contoso.example",
+            None,
+        );
+        let checkpoint = Checkpoint {
+            run_dir: folder.path(),
+            number: 1,
+            text: b"x",
+            last: true,
+        };
+        let why = witness.vouch(checkpoint).await.unwrap_err();
+        assert!(why.contains("did not answer"), "{why}");
+        assert!(why.contains("ssh-add -l"), "{why}");
+        assert_eq!(std::fs::read_dir(folder.path()).unwrap().count(), 1);
+    }
+
+    #[tokio::test]
+    async fn a_witness_that_cannot_be_had_says_why() {
+        let witness = absent(WitnessKind::Person, "the key is gone".to_owned());
+        let checkpoint = Checkpoint {
+            run_dir: Path::new("/"),
+            number: 1,
+            text: b"x",
+            last: true,
+        };
+        assert_eq!(
+            witness.vouch(checkpoint).await,
+            Err("the key is gone".to_owned())
+        );
+    }
+}

@@ -2,19 +2,21 @@
 
 use std::path::{Path, PathBuf};
 
+use base64::Engine as _;
 use ed25519_dalek::SigningKey;
 use ssh_key::PrivateKey;
 use ssh_key::private::KeypairData;
 
 use super::error::KeyError;
 use super::key::PersonKey;
-use super::public::{NotCounted, PublicKey};
+use super::public::{NotCounted, PublicKey, Reader};
 use crate::secret::Secret;
 
 /// A key file that was read and whose key may still be encrypted.
 #[derive(Clone, Debug)]
 pub struct KeyFile {
     path: PathBuf,
+    public: PublicKey,
     key: PrivateKey,
 }
 
@@ -48,38 +50,17 @@ impl KeyFile {
                 });
             }
         }
-        if !bytes.starts_with(b"-----BEGIN OPENSSH PRIVATE KEY-----") {
-            return Err(not_a_key("it does not begin as one".to_owned()));
-        }
+        let blob = public_blob(&bytes)
+            .ok_or_else(|| not_a_key("it does not have the form of one".to_owned()))?;
+        // By the public half, which is not encrypted, so that nobody types a passphrase in vain.
+        let public = counts(&blob, path)?;
         let key = PrivateKey::from_openssh(bytes.as_slice())
             .map_err(|error| not_a_key(error.to_string()))?;
-        let file = Self {
+        Ok(Self {
             path: path.to_path_buf(),
+            public,
             key,
-        };
-        file.counts()?;
-        Ok(file)
-    }
-
-    /// Refuses by the public half, which is not encrypted, so that nobody types a passphrase in vain.
-    fn counts(&self) -> Result<(), KeyError> {
-        let blob = self
-            .key
-            .public_key()
-            .to_bytes()
-            .map_err(|_| KeyError::Unsound(self.name()))?;
-        match PublicKey::parse(&blob) {
-            Ok(public) if public.in_security_key() => Err(KeyError::SecurityKeyFile {
-                path: self.path.clone(),
-                fingerprint: public.fingerprint(),
-            }),
-            Ok(_) => Ok(()),
-            Err(NotCounted::Kind(kind)) => Err(KeyError::Kind {
-                what: self.name(),
-                kind,
-            }),
-            Err(NotCounted::Unsound) => Err(KeyError::Unsound(self.name())),
-        }
+        })
     }
 
     /// Returns whether a passphrase is needed.
@@ -93,14 +74,8 @@ impl KeyFile {
     }
 
     /// Returns the public half, which is not encrypted.
-    ///
-    /// # Errors
-    /// A public half that is none.
-    pub fn public(&self) -> Result<PublicKey, KeyError> {
-        let blob = self.key.public_key().to_bytes();
-        blob.ok()
-            .and_then(|blob| PublicKey::parse(&blob).ok())
-            .ok_or_else(|| KeyError::Unsound(self.name()))
+    pub fn public(&self) -> &PublicKey {
+        &self.public
     }
 
     /// Returns the key, decrypted with `passphrase` where it is encrypted.
@@ -122,7 +97,7 @@ impl KeyFile {
         let secret = zeroize::Zeroizing::new(pair.private.to_bytes());
         let key = SigningKey::from_bytes(&secret);
         let public = PublicKey::new(key.verifying_key());
-        if self.public()? != public {
+        if self.public != public {
             return Err(KeyError::Unsound(self.name()));
         }
         Ok(PersonKey::held(key, public, self.name()))
@@ -131,4 +106,37 @@ impl KeyFile {
     fn name(&self) -> String {
         self.path.display().to_string()
     }
+}
+
+/// Refuses the types that do not count by their names.
+fn counts(blob: &[u8], path: &Path) -> Result<PublicKey, KeyError> {
+    let what = path.display().to_string();
+    match PublicKey::parse(blob) {
+        Ok(public) if public.in_security_key() => Err(KeyError::SecurityKeyFile {
+            path: path.to_path_buf(),
+            fingerprint: public.fingerprint(),
+        }),
+        Ok(public) => Ok(public),
+        Err(NotCounted::Kind(kind)) => Err(KeyError::Kind { what, kind }),
+        Err(NotCounted::Unsound) => Err(KeyError::Unsound(what)),
+    }
+}
+
+/// Returns the public half of a key file of whatever type (OpenSSH, `PROTOCOL.key`).
+fn public_blob(pem: &[u8]) -> Option<Vec<u8>> {
+    let text = std::str::from_utf8(pem).ok()?;
+    let body = text
+        .trim()
+        .strip_prefix("-----BEGIN OPENSSH PRIVATE KEY-----")?
+        .strip_suffix("-----END OPENSSH PRIVATE KEY-----")?;
+    let body: zeroize::Zeroizing<String> =
+        zeroize::Zeroizing::new(body.split_whitespace().collect());
+    let bytes = base64::engine::general_purpose::STANDARD.decode(body.as_bytes());
+    let bytes = zeroize::Zeroizing::new(bytes.ok()?);
+    let mut reader = Reader(bytes.strip_prefix(b"openssh-key-v1\0")?);
+    for _ in ["cipher", "key derivation", "its options"] {
+        reader.string()?;
+    }
+    (reader.u32()? == 1).then_some(())?;
+    Some(reader.string()?.to_vec())
 }
