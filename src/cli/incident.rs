@@ -196,11 +196,13 @@ fn text(status: &Status, brief: bool) -> String {
         )
     });
     list(&mut out, "Unknown, only the cloud knows:", lines);
-    let lines = status.residual.iter().map(|left| {
-        let until = left
-            .until
-            .as_deref()
-            .map(|until| format!(" (until {until})"));
+    let shown = status
+        .residual
+        .iter()
+        .filter(|left| !brief || left.until.is_some());
+    let lines = shown.map(|left| {
+        let until = left.until.as_deref();
+        let until = until.map(|until| format!(" (until {until})"));
         format!(
             "{}{} (run {})",
             left.what,
@@ -208,6 +210,18 @@ fn text(status: &Status, brief: bool) -> String {
             short(&left.run)
         )
     });
+    let unbounded = status
+        .residual
+        .iter()
+        .filter(|left| brief && left.until.is_none());
+    let more = match unbounded.count() {
+        0 => None,
+        count => Some(format!(
+            "{count} things without an end of their own; azir incident status {}",
+            status.incident
+        )),
+    };
+    let lines = lines.chain(more);
     list(&mut out, "Stays open:", lines);
     let lines = status
         .manual
@@ -293,12 +307,21 @@ fn heading(status: &Status) -> String {
         .chain(words.map(|(word, value)| (word, value.as_ref())));
     for (word, value) in all {
         if let Some(value) = value {
+            let value = whole_seconds(value);
             // Writing to a String cannot fail.
             let _ = write!(out, ", {word} {value}");
         }
     }
     out.push('\n');
     out
+}
+
+/// Cuts a time to the second; leaves everything else as it is.
+fn whole_seconds(value: &str) -> std::borrow::Cow<'_, str> {
+    match chrono::DateTime::parse_from_rfc3339(value) {
+        Ok(time) => crate::clock::seconds(time.with_timezone(&chrono::Utc)).into(),
+        Err(_) => value.into(),
+    }
 }
 
 fn runs(out: &mut String, status: &Status) {

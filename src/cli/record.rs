@@ -217,6 +217,13 @@ pub(super) fn journal_verify(own: &ArgMatches, home: Result<Home, Refusal>) -> R
         min_size: own.get_one::<u64>("min-size").copied(),
     };
     let report = verify(&run_dir, &outside);
+    let runs = cases::of_case(&run_dir);
+    if report.exit_code == Exit::CannotRead.code() && !runs.is_empty() {
+        out::line("azir: this is the folder of a case; each of its runs is verified by itself");
+        for run in &runs {
+            out::line(&format!("next: azir journal verify {}", run.display()));
+        }
+    }
     if Output::of(own) != Output::Human {
         out::result(&serde_json::to_string(&report).unwrap_or_default());
         return Ok(report.exit_code);

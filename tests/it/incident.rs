@@ -377,6 +377,10 @@ fn a_run_takes_over_what_was_said_of_its_incident_and_a_flag_overrides_it() {
     ]);
     assert_eq!(code, 0, "{report}");
     assert_eq!(report["detected_at"], "2026-05-23T10:00:00Z");
+    assert!(
+        report["deadline"]["kept_since_detection"] != json!(true),
+        "{report}"
+    );
     let run_dir = PathBuf::from(report["journal"]["path"].as_str().unwrap());
     let start = &lines(&run_dir)[0]["data"];
     assert_eq!(
@@ -491,5 +495,149 @@ fn two_who_write_at_once_both_get_their_line() {
     assert_eq!(
         lines.iter().filter(|line| line["type"] == "note").count(),
         6
+    );
+}
+
+#[test]
+fn a_handover_is_complete_when_the_receiver_has_countersigned_with_a_key_of_their_own() {
+    use ssh_key::private::{Ed25519Keypair, KeypairData};
+    let home = tempfile::tempdir().unwrap();
+    let home = home.path();
+    let key = |name: &str, seed: u8| {
+        let pair = Ed25519Keypair::from_seed(&[seed; 32]);
+        let key = ssh_key::PrivateKey::new(KeypairData::Ed25519(pair), name).unwrap();
+        let path = home.join(name);
+        key.write_openssh_file(&path, ssh_key::LineEnding::LF)
+            .unwrap();
+        path
+    };
+    let with = |key: &Path, who: &str, args: &[&str]| {
+        let output = std::process::Command::new(env!("CARGO_BIN_EXE_azir"))
+            .args(args)
+            .args(["--responder", who])
+            .env_clear()
+            .env("AZIR_HOME", home)
+            .env("AZIR_KEY", key)
+            .stdin(std::process::Stdio::null())
+            .output()
+            .unwrap();
+        let done = done(output);
+        assert_eq!(done.code, 0, "{args:?}: {}{}", done.stdout, done.stderr);
+        done
+    };
+    let (alice, bob) = (key("alice", 1), key("bob", 2));
+    with(&alice, "alice@contoso.com", &["incident", "open", "IR-1"]);
+    let given = with(
+        &alice,
+        "alice@contoso.com",
+        &["handover", "--to", "bob@contoso.com"],
+    );
+    assert!(!given.stdout.contains("unsigned"), "{}", given.stdout);
+    let transfer = status(home, "IR-1")["transfers"][0].clone();
+    assert_eq!(
+        (&transfer["given"], &transfer["received"]),
+        (&json!(true), &json!(false))
+    );
+    // The words of the hint are those that work.
+    let hint = given
+        .stderr
+        .split("types azir ")
+        .nth(1)
+        .unwrap()
+        .trim()
+        .to_owned();
+    let words: Vec<&str> = hint.split(' ').collect();
+    let signed = with(&bob, "bob@contoso.com", &words);
+    assert!(
+        signed.stdout.contains("The transfer is complete"),
+        "{}",
+        signed.stdout
+    );
+    let status = status(home, "IR-1");
+    assert_eq!(status["transfers"][0]["received"], json!(true));
+    assert_eq!(status["runs"][0]["signed"], json!(true));
+    assert_eq!(status["next"], json!(["azir incident close IR-1"]));
+    let closed = with(&alice, "alice@contoso.com", &["incident", "close", "IR-1"]);
+    assert!(!closed.stdout.contains("unsigned"), "{}", closed.stdout);
+    let log = &runs(home, "IR-1")[0];
+    let signers = home.join("signers");
+    let verify = bare(
+        home,
+        &[
+            "journal",
+            "verify",
+            log.to_str().unwrap(),
+            "--signers",
+            signers.to_str().unwrap(),
+        ],
+    );
+    assert_eq!(verify.code, 2, "{}", verify.stdout);
+    assert!(
+        !verify.stdout.contains("ERROR") && !verify.stdout.contains("transfer"),
+        "{}",
+        verify.stdout
+    );
+}
+
+#[test]
+fn a_task_that_was_left_is_done_once_somebody_wrote_down_that_it_was() {
+    let azir = Azir::new();
+    let home = azir.home.path();
+    let runbook = home.join("call.yaml");
+    let text = "azir: v1\nname: call\nversion: 1.0.0\ntitle: Have somebody called\npurpose: respond\nsteps:\n  - id: phone\n    phase: inventory\n    title: Call the owner\n    manual: {instruction: Call the owner, finding: What they said}\n";
+    std::fs::write(&runbook, text).unwrap();
+    azir.run(&[
+        "run",
+        runbook.to_str().unwrap(),
+        "--incident",
+        "IR-1",
+        "--yes",
+        "--no-input",
+    ]);
+    let before = status(home, "IR-1");
+    assert_eq!(before["manual"][0]["step"], "phone", "{before}");
+    assert!(
+        before["next"][0].as_str().unwrap().contains("--step phone"),
+        "{before}"
+    );
+    let near = alice(
+        home,
+        &[
+            "manual",
+            "x",
+            "--at",
+            "2026-05-23T10:05:00Z",
+            "--step",
+            "phon",
+            "--incident",
+            "IR-1",
+        ],
+    );
+    assert!(
+        near.stderr.contains("did you mean phone?"),
+        "{}",
+        near.stderr
+    );
+    let done = alice(
+        home,
+        &[
+            "manual",
+            "she knows",
+            "--at",
+            "2026-05-23T10:05:00Z",
+            "--step",
+            "phone",
+            "--incident",
+            "IR-1",
+        ],
+    );
+    assert_eq!(done.code, 0, "{}", done.stderr);
+    let after = status(home, "IR-1");
+    assert_eq!(after["manual"], json!([]));
+    assert!(
+        after["notes"][0]["text"]
+            .as_str()
+            .unwrap()
+            .contains("she knows")
     );
 }

@@ -304,9 +304,8 @@ fn where_keys_are_in_use_both_must_sign_with_their_own() {
     std::fs::write(&two.file, &whole).unwrap();
     // By a key that nobody vouches for.
     let only_alice: String = signers
-        .lines()
+        .split_inclusive('\n')
         .filter(|line| line.starts_with(ALICE))
-        .map(|line| format!("{line}\n"))
         .collect();
     std::fs::write(folder.join("signers"), &only_alice).unwrap();
     two.refused(&two.run(Some(&alice)), "is not known here");
