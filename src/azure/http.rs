@@ -8,12 +8,13 @@ use std::sync::{Arc, Once, OnceLock};
 use std::time::Duration;
 
 use reqwest::dns::{Addrs, Name, Resolve, Resolving};
+use rustls::pki_types::CertificateDer;
 use serde_json::Value;
 use url::Url;
 
 use super::error::{Error, chain};
 use super::origins::is_loopback;
-use super::retry;
+use super::{named, retry};
 use crate::clock::Clock;
 
 /// Answers larger than this are refused, unpacked as they are: no ARM, Graph or blob answer that azir keeps in
@@ -30,7 +31,7 @@ const MAX_METADATA: u32 = 5;
 pub struct Http(Arc<Shared>);
 
 struct Shared {
-    certificates: Vec<reqwest::Certificate>,
+    certificates: Vec<CertificateDer<'static>>,
     /// By whether the host is this machine, then by whether bytes must come as they are.
     pools: [[OnceLock<reqwest::Client>; 2]; 2],
 }
@@ -50,12 +51,15 @@ impl Http {
         provider();
         let certificates = match ca_bundle {
             None => Vec::new(),
-            Some(pem) => reqwest::Certificate::from_pem_bundle(pem)
-                .ok()
-                .filter(|certificates| !certificates.is_empty())
-                .ok_or_else(|| {
-                    Error::Request("the CA bundle holds no PEM certificate".to_owned())
-                })?,
+            Some(pem) => {
+                let certificates = named::read(pem);
+                if certificates.is_empty() {
+                    return Err(Error::Request(
+                        "the CA bundle holds no PEM certificate".to_owned(),
+                    ));
+                }
+                certificates
+            }
         };
         Ok(Self(Arc::new(Shared {
             certificates,
@@ -189,19 +193,23 @@ pub(crate) async fn chunk(
 }
 
 fn build(
-    certificates: &[reqwest::Certificate],
+    certificates: &[CertificateDer<'static>],
     direct: bool,
     exact: bool,
 ) -> Result<reqwest::Client, Error> {
-    let merged = settings(direct, exact).tls_certs_merge(certificates.to_vec());
-    let built = match merged.build() {
-        // A container may have no CA store at all; what is on this machine needs the bundle alone.
-        Err(_) if direct && !certificates.is_empty() => settings(direct, exact)
-            .tls_certs_only(certificates.to_vec())
-            .build(),
-        other => other,
+    let unable = |error: &dyn std::error::Error| {
+        Error::Request(format!("no TLS client can be made: {}", chain(error)))
     };
-    built.map_err(|error| Error::Request(format!("no TLS client can be made: {}", chain(&error))))
+    let mut builder = settings(direct, exact);
+    if !certificates.is_empty() {
+        let config = match named::config(certificates, false) {
+            // A container may have no CA store at all; what is on this machine needs the bundle alone.
+            Err(_) if direct => named::config(certificates, true),
+            other => other,
+        };
+        builder = builder.tls_backend_preconfigured(config.map_err(|error| unable(&error))?);
+    }
+    builder.build().map_err(|error| unable(&error))
 }
 
 fn settings(direct: bool, exact: bool) -> reqwest::ClientBuilder {

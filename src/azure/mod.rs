@@ -13,6 +13,7 @@ pub mod error;
 mod exchange;
 pub mod http;
 mod lro;
+mod named;
 pub mod observe;
 mod operation;
 mod origins;

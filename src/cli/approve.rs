@@ -6,6 +6,7 @@ use std::io::{Read as _, Write as _};
 use std::path::Path;
 use std::sync::Arc;
 
+use chrono::{DateTime, Utc};
 use clap::{Arg, ArgAction, ArgMatches, Command};
 
 use super::connect::{Connection, Place, connect};
@@ -196,6 +197,7 @@ pub(super) fn run(
     let keys = Keys {
         signers: &known,
         configured: key::named(&profile).is_some(),
+        now: SystemClock.now(),
     };
     let approved = Arc::new(file.approved(path, &text, keys)?);
     let folder = home.cases().join(incident.as_str());
@@ -318,16 +320,28 @@ fn sign(
     let at = SystemClock.now();
     let key = key::responder_key(own, profile)?;
     let signature = match &key {
-        Some(key) => Some(signature(key, home, &by, &file.statement(role, &by, at))?),
+        Some(key) => Some(signature(
+            key,
+            home,
+            &by,
+            at,
+            &file.statement(role, &by, at),
+        )?),
         None => None,
     };
     file.sign(role, &by, at, signature);
     Ok(by)
 }
 
-fn signature(key: &PersonKey, home: &Home, by: &str, statement: &str) -> Result<String, Refusal> {
+fn signature(
+    key: &PersonKey,
+    home: &Home,
+    by: &str,
+    at: DateTime<Utc>,
+    statement: &str,
+) -> Result<String, Refusal> {
     let public = key.public().map_err(|error| key::refusal(&error))?;
-    signers::add(&home.signers(), by, public)
+    signers::add(&home.signers(), by, public, at)
         .map_err(|error| Refusal::usage(error.to_string(), "azir key"))?;
     if public.in_security_key() {
         out::line("azir: touch your security key to sign the plan");

@@ -87,7 +87,7 @@ impl Place {
             ));
         }
         place.lab = was_lab;
-        if !typed("profile") && start.profile != NO_PROFILE {
+        if !typed("profile") && ![NO_PROFILE, ""].contains(&start.profile.as_str()) {
             place.profile = Some(start.profile.clone());
         }
         // A cloud that is known by its name is taken from the journal; others need their address.

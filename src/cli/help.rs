@@ -19,7 +19,10 @@ const GROUPS: &[(&str, &[&str])] = &[
     ("Record", &["list", "show", "journal"]),
     ("Runbooks", &["run", "runbook"]),
     ("Rehearse", &["lab"]),
-    ("Set up", &["init", "doctor", "schema", "completions"]),
+    (
+        "Set up",
+        &["init", "doctor", "key", "schema", "completions"],
+    ),
 ];
 
 /// Returns the template of the root command's help.

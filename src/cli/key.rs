@@ -10,6 +10,7 @@ use super::config::{self, Config};
 use super::home::Home;
 use super::refusal::Refusal;
 use super::{Output, out, passphrase, shown};
+use crate::clock::{Clock, SystemClock};
 use crate::engine::profile::Profile;
 use crate::journal::person::{
     Agent, KeyError, KeyFile, KeyName, PATIENCE, PersonKey, PublicKey, signers,
@@ -208,6 +209,12 @@ pub(super) fn diagnosis(profile: &Profile, home: &Home) -> (&'static str, String
 /// Makes a key the one in force: in the profile, and as its owner's in the signers file.
 pub(super) fn set(own: &ArgMatches, home: &Home) -> Result<u8, Refusal> {
     let text = own.get_one::<String>("key").map_or("", String::as_str);
+    if own.get_flag("lab") {
+        return Err(Refusal::usage(
+            "the profile lab is built in and cannot be changed",
+            format!("export AZIR_KEY={text}, which holds for the lab too"),
+        ));
+    }
     let found = public(text).map_err(|error| refusal(&error))?;
     let named = match parse(text).map_err(|error| refusal(&error))? {
         KeyName::Agent(_) => text.to_owned(),
@@ -244,7 +251,7 @@ pub(super) fn set(own: &ArgMatches, home: &Home) -> Result<u8, Refusal> {
     }
     home.prepare()?;
     let file = home.signers();
-    signers::add(&file, &owner, &found).map_err(|error| {
+    signers::add(&file, &owner, &found, SystemClock.now()).map_err(|error| {
         Refusal::usage(
             error.to_string(),
             format!("look at {}, or use another key", file.display()),

@@ -363,6 +363,34 @@ mod tests {
     use super::*;
 
     #[test]
+    fn who_answers_is_who_was_named_else_the_person_of_the_token_else_the_one_here() {
+        let own = |words: &[&str]| {
+            clap::Command::new("x")
+                .args(crate::cli::globals::options())
+                .get_matches_from(std::iter::once(&"x").chain(words))
+        };
+        let upn = |words: &[&str], profile: &Profile, identity: &Identity| {
+            responder(&own(words), profile, Some(identity)).upn
+        };
+        let person = Identity {
+            upn: Some("alice@contoso.example".to_owned()),
+            oid: "1".to_owned(),
+            ..Identity::default()
+        };
+        let profile = Profile {
+            responder: Some("bob@contoso.example".to_owned()),
+            ..Profile::default()
+        };
+        let none = Profile::default();
+        let flag = ["--responder", "carol@contoso.example"];
+        assert_eq!(upn(&flag, &profile, &person), "carol@contoso.example");
+        assert_eq!(upn(&[], &profile, &person), "bob@contoso.example");
+        assert_eq!(upn(&[], &none, &person), "alice@contoso.example");
+        let application = Identity::default();
+        assert!(upn(&[], &none, &application).ends_with(&format!("@{}", hostname())));
+    }
+
+    #[test]
     fn half_a_list_of_targets_is_none() {
         assert_eq!(
             lines("x", &b"\xef\xbb\xbf# two\r\nvm-a\r\n\n vm-b \n"[..]).unwrap(),

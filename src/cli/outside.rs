@@ -14,8 +14,9 @@ use crate::report::run::responders;
 pub(super) fn of(home: &Home, run_dir: &Path) -> Outside {
     let file = home.signers();
     let text = std::fs::read_to_string(&file).unwrap_or_default();
-    let known = responders(run_dir)
-        .is_ok_and(|all| !all.is_empty() && all.iter().all(|upn| signers::names(&text, upn)));
+    let known = !text.is_empty()
+        && responders(run_dir)
+            .is_ok_and(|all| !all.is_empty() && all.iter().all(|upn| signers::names(&text, upn)));
     Outside {
         signers: known.then_some(file),
         ..Outside::default()

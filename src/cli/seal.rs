@@ -7,13 +7,14 @@ use clap::ArgMatches;
 use serde_json::{Value, json};
 
 use super::config::{self, Config};
+use super::exit::Exit;
 use super::home::Home;
 use super::refusal::Refusal;
 use super::summary::person_words;
 use super::{Output, key, meaning, out, outside, shown, witnesses};
 use crate::clock::SystemClock;
 use crate::engine::profile::Profile;
-use crate::engine::{Missing, SealDeps, SealRequest, last_responder, seal};
+use crate::engine::{Missing, SealDeps, SealRequest, Sealed, last_responder, seal};
 use crate::journal::person::{NotCountersigned, countersign, signers};
 use crate::journal::verify::verify;
 use crate::random::SystemRandom;
@@ -55,7 +56,7 @@ pub(super) fn seal_run(own: &ArgMatches, home: &Home) -> Result<u8, Refusal> {
             "journal": report.journal,
         });
         out::result(&value.to_string());
-        return Ok(0);
+        return Ok(code(&sealed));
     }
     let mut text = if sealed.already {
         format!(
@@ -88,7 +89,16 @@ pub(super) fn seal_run(own: &ArgMatches, home: &Home) -> Result<u8, Refusal> {
             report.run
         ));
     }
-    Ok(0)
+    Ok(code(&sealed))
+}
+
+/// What is still missing is a gap of the record.
+fn code(sealed: &Sealed) -> u8 {
+    if sealed.missing.is_empty() {
+        Exit::Done.code()
+    } else {
+        Exit::Unproved.code()
+    }
 }
 
 /// Signs the last checkpoint of a run, as its responder or as second person.
@@ -107,13 +117,12 @@ pub(super) fn countersign_run(own: &ArgMatches, home: &Home) -> Result<u8, Refus
             "azir key set FILE --responder alice@contoso.com",
         )
     })?;
-    signers::add(&home.signers(), &owner, public)
-        .map_err(|error| Refusal::usage(error.to_string(), "azir key"))?;
     if public.in_security_key() {
         out::line("azir: touch your security key to sign the record");
     }
     let second = own.get_flag("second");
-    let done = countersign(&run_dir, &key, &owner, second).map_err(|error| refusal(&error))?;
+    let done = countersign(&run_dir, &key, &owner, second, &home.signers())
+        .map_err(|error| refusal(&error))?;
     let verified = verify(&run_dir, &outside::of(home, &run_dir));
     let pending = verified
         .findings

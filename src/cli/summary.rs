@@ -208,7 +208,9 @@ fn record(out: &mut String, report: &RunReport) {
     let _ = writeln!(out, "  {}", journal.path);
     let short = &report.run[..report.run.len().min(8)];
     let _ = writeln!(out, "Verify: azir journal verify {short}");
-    if !journal.missing.is_empty() || !journal.sealed {
+    // A run that broke off is looked at first: after a seal nothing can be settled in it.
+    let over = report.status != RunStatus::Halted;
+    if over && (!journal.missing.is_empty() || !journal.sealed) {
         let _ = writeln!(out, "Seal:   azir journal seal {short}");
     }
     if let Some(undo) = &report.undo {
@@ -265,7 +267,12 @@ pub(super) fn signed_words(journal: &JournalRef) -> String {
     } else {
         ", unsigned by the responder"
     };
-    format!("signed by {}{unsigned}", told.join(" and "))
+    let by = if journal.signers_outside {
+        ""
+    } else {
+        " (by the run's own signers file)"
+    };
+    format!("signed by {}{by}{unsigned}", told.join(" and "))
 }
 
 /// Names a person, and what a security key says of them: touch and PIN.

@@ -115,6 +115,11 @@ impl View {
             What::Waiting { why, seconds } => {
                 self.waiting = Some(format!("waiting {seconds:.0} s: {why}"));
             }
+            What::Unvouched {
+                witness,
+                since,
+                why,
+            } => self.kept.push(unvouched(witness, *since, why)),
             What::TargetEnded {
                 error: Some(error), ..
             } => self.kept.push(format!("STOPPED  {target}: {error}")),
@@ -288,6 +293,11 @@ impl View {
             }
             What::Waiting { why, seconds } => format!("{target}waiting {seconds:.1} s: {why}"),
             What::Gap { text } => format!("{target}GAP {text}"),
+            What::Unvouched {
+                witness,
+                since,
+                why,
+            } => unvouched(witness, *since, why),
             What::Note { text } => format!("{target}note {text}"),
             What::Decided { chosen, by, .. } => format!(
                 "{target}decided {step}: {} by {by}",
@@ -317,6 +327,10 @@ impl View {
             text.to_owned()
         }
     }
+}
+
+fn unvouched(witness: &str, since: DateTime<Utc>, why: &str) -> String {
+    super::summary::gap_words(witness, &crate::clock::seconds(since), why)
 }
 
 impl Row {

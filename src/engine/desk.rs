@@ -4,17 +4,17 @@
 //! machine, so that two machines never write one file. The first line of it says `purpose: incident`. Each command
 //! opens a session, says its lines, signs a checkpoint over them, and goes. Needs no cloud and no network.
 
-use std::io::Read as _;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
 use chrono::{DateTime, Utc};
-use serde_json::{Map, Value, json};
+use serde_json::{Value, json};
 
 use super::error::{EngineError, chain};
-use super::failure::Failure;
-use super::recorder::{Recorder, Seal, object};
+use super::incident_log::Session;
+pub use super::incident_log::Written;
+use super::recorder::{Recorder, object};
 use super::request::Responder;
 use super::run::Tool;
 use super::siblings;
@@ -22,8 +22,7 @@ use super::witness::{Attendance, Witness};
 use crate::clock::{Clock, seconds};
 use crate::evidence::Store;
 use crate::ids::IncidentId;
-use crate::journal::format::checkpoint_name;
-use crate::journal::reader::{holder, is_held, last_checkpoint};
+use crate::journal::reader::{holder, is_held};
 use crate::journal::{JournalError, RunStart, SessionOpen, Writer, WriterDeps};
 use crate::random::Random;
 use crate::report::cases::of_case;
@@ -33,8 +32,6 @@ use crate::report::run::{INCIDENT, started};
 /// How often a log that another command writes is tried again, and after how long each time.
 const TRIES: u32 = 150;
 const AGAIN: Duration = Duration::from_millis(100);
-/// Pieces in which a file is copied into evidence.
-const PIECE: usize = 1 << 20;
 
 /// Everything that writing into an incident log needs.
 pub struct Desk {
@@ -50,23 +47,6 @@ pub struct Desk {
     pub(crate) witnesses: Vec<Arc<dyn Witness>>,
     /// Says what a witness waits for.
     pub(crate) tell: fn(&str),
-}
-
-/// What was written.
-#[derive(Clone, Debug)]
-pub struct Written {
-    /// The incident log's id.
-    pub run: String,
-    /// Its folder.
-    pub run_dir: PathBuf,
-    /// The line.
-    pub seq: u64,
-    /// What looked like a secret and was replaced.
-    pub redacted: u32,
-    /// Whether a person's signature lies beside the last checkpoint.
-    pub signed: bool,
-    /// Who did not vouch, and why.
-    pub missing: Vec<String>,
 }
 
 /// A file that was taken into evidence.
@@ -469,7 +449,7 @@ impl From<EngineError> for Trying {
     }
 }
 
-fn failed(error: &dyn std::error::Error, path: &Path) -> EngineError {
+pub(super) fn failed(error: &dyn std::error::Error, path: &Path) -> EngineError {
     EngineError::Record {
         message: format!("{}: {}", path.display(), chain(error)),
         hint: "free the disk, or name another folder with AZIR_HOME".to_owned(),
@@ -505,108 +485,4 @@ fn file(path: &Path) -> Result<std::fs::File, EngineError> {
         ));
     }
     std::fs::File::open(path).map_err(|error| usage(error.to_string(), readable))
-}
-
-/// One session in an incident log.
-struct Session {
-    recorder: Recorder,
-    run: String,
-    upn: String,
-    tell: fn(&str),
-}
-
-impl Session {
-    /// Writes a line by the session's responder; what looks like a secret is replaced before.
-    async fn say(&self, kind: &'static str, data: Value) -> Result<Written, EngineError> {
-        let mut data = data;
-        let redacted = self.recorder.redact(&mut data);
-        let mut members = Map::new();
-        for (name, value) in object(data) {
-            members.insert(name, self.recorder.inline_or_cite(&value).map_err(record)?);
-        }
-        let seq = self
-            .recorder
-            .person(&self.upn, kind, members)
-            .await
-            .map_err(record)?;
-        Ok(Written {
-            run: self.run.clone(),
-            run_dir: self.recorder.run_dir(),
-            seq,
-            redacted,
-            signed: false,
-            missing: Vec::new(),
-        })
-    }
-
-    fn keep(
-        &self,
-        mut file: std::fs::File,
-        path: &Path,
-    ) -> Result<crate::evidence::Kept, EngineError> {
-        let folder = self.recorder.run_dir();
-        let mut object = self
-            .recorder
-            .store
-            .begin()
-            .map_err(|error| failed(&error, &folder))?;
-        let mut piece = vec![0; PIECE];
-        loop {
-            match file.read(&mut piece) {
-                Ok(0) => break,
-                Ok(read) => object
-                    .write(&piece[..read])
-                    .map_err(|error| failed(&error, &folder))?,
-                Err(error) if error.kind() == std::io::ErrorKind::Interrupted => {}
-                Err(error) => {
-                    return Err(EngineError::Usage {
-                        message: format!("cannot read {} to its end: {error}", path.display()),
-                        hint: "name a file that can be read".to_owned(),
-                    });
-                }
-            }
-        }
-        object.finish().map_err(|error| failed(&error, &folder))
-    }
-
-    async fn close(self, written: Written) -> Result<Written, EngineError> {
-        let closed = self.recorder.end(Seal::No, &self.tell).await?;
-        Ok(vouched(written, &closed.missing))
-    }
-
-    async fn seal(self, written: Written) -> Result<Written, EngineError> {
-        let seen = siblings::seen(&self.recorder.run_dir(), &self.recorder.store)?;
-        let said = self.recorder.standing().seal(seen, false);
-        let closed = self.recorder.end(Seal::Yes(said), &self.tell).await?;
-        Ok(vouched(written, &closed.missing))
-    }
-
-    async fn close_quietly(self) {
-        // What failed before is what the person must hear.
-        let _ = self.recorder.end(Seal::No, &self.tell).await;
-    }
-}
-
-fn vouched(written: Written, missing: &[super::witness::Missing]) -> Written {
-    let missing = missing
-        .iter()
-        .map(|one| format!("no {} signature, because {}", one.kind.word(), one.why))
-        .collect();
-    let last = last_checkpoint(&written.run_dir).ok().flatten();
-    let signed = last.is_some_and(|last| {
-        let name = checkpoint_name(last.number, "human.sig");
-        written.run_dir.join("cp").join(name).exists()
-    });
-    Written {
-        signed,
-        missing,
-        ..written
-    }
-}
-
-fn record(failure: Failure) -> EngineError {
-    EngineError::Record {
-        message: failure.message,
-        hint: failure.hint,
-    }
 }

@@ -14,6 +14,7 @@ pub mod desk;
 pub mod error;
 pub mod event;
 mod failure;
+mod incident_log;
 mod outcome;
 pub mod plan;
 mod power;

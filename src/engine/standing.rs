@@ -15,6 +15,7 @@ pub(crate) struct Standing {
     /// Manual tasks without a finding: target and step.
     waiting: BTreeSet<(u64, String)>,
     undoable: bool,
+    undoes: bool,
     steps: bool,
     ended: bool,
 }
@@ -36,7 +37,11 @@ impl Standing {
             }
             "note" if text("kind") == "gap" => self.gaps += 1,
             "note" if text("kind") == "result" => self.ended = true,
-            "step" => self.steps = true,
+            "step" => {
+                self.steps = true;
+                // What an undo wrote is not undone itself: the run that it undid is run again.
+                self.undoes |= data.get("undoes") == Some(&Value::Bool(true));
+            }
             _ => {}
         }
     }
@@ -53,7 +58,7 @@ impl Standing {
 
     /// Returns what a seal says of the run.
     pub(crate) fn seal(&self, seen: Value, undone: bool) -> Map<String, Value> {
-        let undo_state = match (undone, self.undoable) {
+        let undo_state = match (undone, self.undoable && !self.undoes) {
             (true, _) => "undone",
             (false, true) => "possible",
             (false, false) => "nothing",
@@ -115,5 +120,7 @@ mod tests {
         assert_eq!(state(&standing, false), json!("possible"));
         assert_eq!(state(&standing, true), json!("undone"));
         assert_eq!(standing.seal(json!([]), false)["gaps"], json!(1));
+        take(&mut standing, "step", json!({"step": "x", "undoes": true}));
+        assert_eq!(state(&standing, false), json!("nothing"));
     }
 }

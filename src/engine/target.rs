@@ -265,13 +265,20 @@ impl<'a> Target<'a> {
             // A poisoned writer is reported by the run itself.
             let _ = recorder.line("step", data).await;
             if step::writes(step) {
-                let next = format!(
-                    "azir {} {}",
-                    self.common.program.frames[0].runbook.name.value, self.name
-                );
+                let next = self.command();
                 let said = json!({"step": nodes[node].id, "target_index": self.index, "why": why, "next": next});
                 let _ = recorder.note("not_done", said).await;
             }
+        }
+    }
+
+    /// Returns what is typed to do this again; a runbook without targets stands for its own.
+    pub(crate) fn command(&self) -> String {
+        let runbook = &self.common.program.frames[0].runbook.name.value;
+        if *runbook == self.name {
+            format!("azir {runbook}")
+        } else {
+            format!("azir {runbook} {}", self.name)
         }
     }
 

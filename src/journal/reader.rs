@@ -7,6 +7,7 @@ use std::fs::File;
 use std::io::{BufRead, BufReader, Read as _};
 use std::path::{Path, PathBuf};
 
+use chrono::{DateTime, Utc};
 use serde_json::{Map, Value};
 
 use super::entry::chain_of;
@@ -294,8 +295,17 @@ pub struct LastCheckpoint {
     pub number: u64,
     /// How many entries it covers.
     pub size: u64,
+    /// When it was made, by its own words.
+    pub time: DateTime<Utc>,
     /// Its bytes: what is to be signed.
     pub text: Vec<u8>,
+}
+
+/// Returns when a checkpoint was made, by its own words.
+pub fn checkpoint_time(text: &[u8]) -> Option<DateTime<Utc>> {
+    let last = std::str::from_utf8(text).ok()?.lines().last()?;
+    let time = DateTime::parse_from_rfc3339(last.strip_prefix("time ")?).ok()?;
+    Some(time.with_timezone(&Utc))
 }
 
 /// Returns the last checkpoint of a run, if it has one.
@@ -319,7 +329,14 @@ pub fn last_checkpoint(run_dir: &Path) -> Result<Option<LastCheckpoint>, Journal
     let text = std::fs::read(&path).map_err(|error| unreadable(run_dir, error.to_string()))?;
     let size = std::str::from_utf8(&text)
         .ok()
-        .and_then(|text| text.split('\n').nth(1)?.parse().ok())
+        .and_then(|text| text.split('\n').nth(1)?.parse().ok());
+    let (size, time) = size
+        .zip(checkpoint_time(&text))
         .ok_or_else(|| unreadable(run_dir, format!("{} is no checkpoint", path.display())))?;
-    Ok(Some(LastCheckpoint { number, size, text }))
+    Ok(Some(LastCheckpoint {
+        number,
+        size,
+        time,
+        text,
+    }))
 }

@@ -256,6 +256,9 @@ pub struct JournalRef {
     /// The persons whose signatures were verified, the responder first; empty: unsigned by a person.
     #[serde(default)]
     pub signed: Vec<SignedBy>,
+    /// Whether they were judged by a signers file outside the run folder.
+    #[serde(default)]
+    pub signers_outside: bool,
     /// Whether a transfer lacks one of its two signatures.
     #[serde(default)]
     pub transfer_pending: bool,

@@ -12,7 +12,7 @@ use super::model::{
     StepStatus, TargetReport,
 };
 use crate::evidence::Store;
-use crate::journal::reader::each;
+use crate::journal::format::segment_name;
 use crate::journal::status::{OpenIntent, open_intents, undoable};
 use crate::journal::verify::{Outside, Signed, verify};
 use crate::journal::{JournalError, Line, read};
@@ -34,6 +34,7 @@ pub fn report(run_dir: &Path, outside: &Outside) -> Result<RunReport, JournalErr
         .findings
         .iter()
         .any(|finding| finding.code == "transfer-pending");
+    journal.signers_outside = outside.signers.is_some();
     journal.signed = verified.signed.iter().map(signed_by).collect();
     // What was missing when the last lines were written may have come since.
     let vouched = |witness: &str| match witness {
@@ -60,18 +61,21 @@ fn signed_by(signed: &Signed) -> SignedBy {
     }
 }
 
-/// Returns who answers for the sessions of a run.
+/// Returns who answers for the sessions of a run. Reads the first line of each segment, where they stand, and no other.
 ///
 /// # Errors
 /// As [`report`].
 pub fn responders(run_dir: &Path) -> Result<BTreeSet<String>, JournalError> {
     let mut all = BTreeSet::new();
-    each(run_dir, |line, _, _| {
-        if matches!(line.kind.as_str(), "run.start" | "session.open") {
-            let upn = line.data.get("responder").and_then(|who| who.get("upn"));
-            all.extend(upn.and_then(Value::as_str).map(str::to_owned));
+    for number in 1.. {
+        let name = segment_name(number);
+        if !run_dir.join(&name).exists() {
+            break;
         }
-    })?;
+        let line = first_line(run_dir, &name)?;
+        let upn = line.pointer("/data/responder/upn").and_then(Value::as_str);
+        all.extend(upn.map(str::to_owned));
+    }
     Ok(all)
 }
 
@@ -156,19 +160,7 @@ pub struct Started {
 /// # Errors
 /// A folder whose journal has no first line.
 pub fn started(run_dir: &Path) -> Result<Started, JournalError> {
-    let unreadable = |message: String| JournalError::Unreadable {
-        path: run_dir.to_path_buf(),
-        message,
-    };
-    let file = std::fs::File::open(run_dir.join("seg-000001.jsonl"))
-        .map_err(|error| unreadable(error.to_string()))?;
-    let mut text = String::new();
-    // No line is longer (JOURNAL.md, "Line").
-    std::io::BufReader::new(file.take(65_536))
-        .read_line(&mut text)
-        .map_err(|error| unreadable(error.to_string()))?;
-    let line: Value = serde_json::from_str(&text)
-        .map_err(|_| unreadable("its first line is no line of a journal".to_owned()))?;
+    let line = first_line(run_dir, &segment_name(1))?;
     let word = |path: &str| {
         line.pointer(path)
             .and_then(Value::as_str)
@@ -189,6 +181,22 @@ pub fn started(run_dir: &Path) -> Result<Started, JournalError> {
         host: word("/data/host"),
         of: Some(word("/data/of/run")).filter(|of| !of.is_empty()),
     })
+}
+
+fn first_line(run_dir: &Path, segment: &str) -> Result<Value, JournalError> {
+    let unreadable = |message: String| JournalError::Unreadable {
+        path: run_dir.to_path_buf(),
+        message,
+    };
+    let file = std::fs::File::open(run_dir.join(segment))
+        .map_err(|error| unreadable(error.to_string()))?;
+    let mut text = String::new();
+    // No line is longer (JOURNAL.md, "Line").
+    std::io::BufReader::new(file.take(65_536))
+        .read_line(&mut text)
+        .map_err(|error| unreadable(error.to_string()))?;
+    serde_json::from_str(&text)
+        .map_err(|_| unreadable("its first line is no line of a journal".to_owned()))
 }
 
 /// Returns the writes of a run whose effect nobody knows.

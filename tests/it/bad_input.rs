@@ -455,6 +455,11 @@ fn an_interface_that_cannot_be_cut_does_not_hold_up_the_rest_of_the_cut() {
         2,
         "identities and tags all the same: {writes:#?}"
     );
+    let state = azir.lab.state().to_string();
+    assert!(
+        state.contains("isolation-incomplete"),
+        "a machine that can be reached is not called isolated"
+    );
     let residual = report["residual"].to_string();
     assert!(
         residual.contains("NOT CUT: interface hard-nic-3"),
@@ -515,5 +520,17 @@ fn where_no_quarantine_can_be_had_the_identities_go_all_the_same() {
         done.stdout.contains("AuthorizationFailed"),
         "{}",
         done.stdout
+    );
+}
+
+#[test]
+fn a_quarantine_without_a_group_says_what_to_type() {
+    let azir = Azir::new();
+    std::fs::write(azir.home.path().join("config.toml"), "").unwrap();
+    let (code, report) = azir.json(&["prepare-quarantine", "--yes"]);
+    assert_eq!(code, 5, "{report}");
+    assert_eq!(
+        report["targets"][0]["error"]["hint"],
+        "azir prepare-quarantine --plan"
     );
 }

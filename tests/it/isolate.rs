@@ -379,6 +379,21 @@ fn a_snapshot_that_fails_does_not_hold_up_the_cut() {
 }
 
 #[test]
+fn an_undo_of_an_undo_is_refused_as_such() {
+    let azir = Azir::new();
+    let isolate = ["isolate-vm", "vm-app-01", "--incident", "IR-13", "--yes"];
+    assert_eq!(azir.run(&isolate).code, 0);
+    assert_eq!(azir.run(&["undo", "last", "--yes"]).code, 0);
+    let again = azir.run(&["undo", "last", "--yes"]);
+    assert_eq!(again.code, 2);
+    assert!(
+        again.stderr.contains("is itself an undo"),
+        "{}",
+        again.stderr
+    );
+}
+
+#[test]
 fn many_machines_are_cut_side_by_side_and_their_nsg_is_nudged_for_all() {
     let azir = Azir::new();
     let (code, report) = azir.json(&[

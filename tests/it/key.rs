@@ -1,15 +1,18 @@
 //! The responder's own key: where it lies, what is refused, and that nothing waits for it.
 
+use std::io::{Read, Write};
 use std::path::Path;
 use std::process::{Command, Stdio};
 
+use azir::journal::person::{KeyError, KeyFile};
+use azir::secret::Secret;
 use serde_json::{Value, json};
 
 use crate::agent_kit::{
     Agent, Held, Signs, encrypted_key_file, foreign_key_file, key_file, mode, signing, sk_blob,
     string,
 };
-use crate::journal_kit::{ALICE, person, signers_line};
+use crate::journal_kit::{ALICE, person, signature, signers_line};
 use crate::support::{Azir, Done, bare, done};
 
 const RUN: &[&str] = &[
@@ -177,6 +180,11 @@ fn every_checkpoint_of_a_run_bears_the_signature_and_the_summary_says_whose() {
     assert_eq!(listed[0]["signed"], journal["signed"]);
     assert_eq!(listed[0]["sealed"], json!(true));
     assert!(azir.run(&["list"]).stdout.contains(" signed "));
+    // A home that does not know the responder says by what the signature was judged.
+    std::fs::remove_file(azir.home.path().join("signers")).unwrap();
+    let shown = azir.run(&["show", "last"]).stdout;
+    let words = format!("signed by {ALICE} (by the run's own signers file)");
+    assert!(shown.contains(&words), "{shown}");
     let (_, doctor) = azir.json(&["doctor"]);
     let findings = doctor["findings"].as_array().unwrap();
     let of_key = findings
@@ -354,12 +362,36 @@ fn which_key_of_the_agent_must_be_clear() {
 }
 
 #[test]
+fn an_encrypted_key_opens_with_its_passphrase_and_no_other() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("id");
+    encrypted_key_file(&path, 1, "correct horse");
+    let file = KeyFile::read(&path).unwrap();
+    assert!(file.is_encrypted());
+    assert_eq!(
+        file.unlock(None).unwrap_err(),
+        KeyError::Locked(path.clone())
+    );
+    let wrong = file.unlock(Some(&Secret::new("wrong"))).unwrap_err();
+    assert_eq!(wrong, KeyError::Passphrase(path.clone()));
+    let key = file.unlock(Some(&Secret::new("correct horse"))).unwrap();
+    let made = key.sign(b"a checkpoint").unwrap();
+    // Ed25519 signs the same bytes in the same way, whoever writes the envelope.
+    assert_eq!(
+        made.armoured,
+        signature(&person(1), "azir-checkpoint-v1", b"a checkpoint")
+    );
+    assert_eq!(made.presence, None);
+    assert!(!format!("{file:?}{key:?}").contains(&hex::encode([1; 32])));
+}
+
+#[test]
 #[ignore = "needs script"]
 fn a_passphrase_is_asked_for_on_the_terminal_and_never_shown() {
     let azir = Azir::new();
     let key = azir.home.path().join("id");
     encrypted_key_file(&key, 1, "correct horse");
-    let typed = |words: &str| {
+    let typed = |words: &[&str]| {
         let own = azir.command(RUN);
         let line = format!("{} {}", env!("CARGO_BIN_EXE_azir"), RUN.join(" "));
         // A terminal of its own, typed into by this pipe.
@@ -373,20 +405,31 @@ fn a_passphrase_is_asked_for_on_the_terminal_and_never_shown() {
         let mut child = script
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())
-            .stderr(Stdio::piped())
+            .stderr(Stdio::null())
             .spawn()
             .unwrap();
         let mut keyboard = child.stdin.take().unwrap();
-        std::io::Write::write_all(&mut keyboard, words.as_bytes()).unwrap();
-        let output = child.wait_with_output().unwrap();
-        drop(keyboard);
-        String::from_utf8_lossy(&output.stdout).into_owned()
+        let mut screen = child.stdout.take().unwrap();
+        let mut shown = Vec::new();
+        // What is typed before the question is thrown away, so each answer waits for its own.
+        for word in words {
+            while !shown.ends_with(b"id: ") {
+                let mut byte = [0];
+                screen.read_exact(&mut byte).unwrap();
+                shown.push(byte[0]);
+            }
+            shown.push(b'#');
+            keyboard.write_all(word.as_bytes()).unwrap();
+        }
+        screen.read_to_end(&mut shown).unwrap();
+        child.wait().unwrap();
+        String::from_utf8_lossy(&shown).into_owned()
     };
-    let shown = typed("wrong\ncorrect horse\n");
+    let shown = typed(&["wrong\n", "correct horse\n"]);
     assert!(shown.contains("that is not its passphrase"), "{shown}");
     assert!(shown.contains(&format!("signed by {ALICE}")), "{shown}");
     assert!(!shown.contains("horse"), "{shown}");
-    let shown = typed("wrong\nwrong\nwrong\n");
+    let shown = typed(&["wrong\n", "wrong\n", "wrong\n"]);
     assert!(shown.contains("does not open"), "{shown}");
     assert!(shown.contains("unsigned by a person"), "{shown}");
 }

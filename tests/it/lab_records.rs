@@ -34,6 +34,16 @@ fn the_log_pages_to_its_end_newest_first() {
 }
 
 #[test]
+fn the_log_takes_times_as_az_sends_them() {
+    let answer = log(
+        &Bench::new(),
+        "eventTimestamp ge 2026-11-23T03:00:00.094541 and eventTimestamp le 2026-11-24T04:00:00.094541",
+    );
+    assert_eq!(answer.status, 200, "{}", answer.body);
+    assert!(!answer.body["value"].as_array().unwrap().is_empty());
+}
+
+#[test]
 fn a_write_is_in_the_log_after_a_while_with_who_and_how_it_ended() {
     let bench = Bench::new();
     let machine = at("rg-north/Microsoft.Compute/virtualMachines/vm-north-01");

@@ -25,11 +25,10 @@ pub(super) async fn execute(item: &Item<'_>, assert: &Assert) -> Result<Acted, F
         set_aside(item, message).await?;
         return Ok(Acted::with(Vec::new()));
     }
-    let runbook = &item.target.common.program.frames[0].runbook.name.value;
     let failure = Failure::failed(
         "guard",
         message,
-        format!("azir {runbook} {} --plan", item.target.name),
+        format!("{} --plan", item.target.command()),
     );
     Err(match item.step.otherwise {
         Otherwise::Stop => failure.of_kind(FailureKind::Refused),

@@ -13,6 +13,7 @@ use crate::journal::disk::RealDisk;
 use crate::journal::format::checkpoint_name;
 use crate::journal::person::signers::{self, SignersError};
 use crate::journal::person::{KeyError, PersonKey};
+use crate::journal::reader::checkpoint_time;
 
 /// Returns a witness that signs with `key` as `principal`, who must be the responder of the session.
 ///
@@ -94,12 +95,18 @@ struct Work {
 impl Work {
     fn sign(&self) -> Result<(), String> {
         let public = self.key.public().map_err(hinted)?;
+        let at =
+            checkpoint_time(&self.text).ok_or("the checkpoint does not say when it was made")?;
         for file in [self.signers.clone(), Some(self.run_dir.join("signers"))] {
             match file.map_or(Ok(false), |file| {
-                signers::add(&file, &self.principal, public)
+                signers::add(&file, &self.principal, public, at)
             }) {
-                // A verifier takes a signature for a forgery if its key is another person's.
-                Err(error @ (SignersError::Taken { .. } | SignersError::Name(_))) => {
+                // A verifier takes a signature for a forgery if its key is another person's, or was not valid then.
+                Err(
+                    error @ (SignersError::Name(_)
+                    | SignersError::NotThen { .. }
+                    | SignersError::Taken { .. }),
+                ) => {
                     return Err(format!(
                         "{error}, and {} answers for this session",
                         self.principal

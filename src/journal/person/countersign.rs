@@ -70,7 +70,7 @@ pub enum NotCountersigned {
 }
 
 /// Signs the last checkpoint of a run as `principal`: as the responder where the last session is theirs, else, or where
-/// `second` asks for it, as second person.
+/// `second` asks for it, as second person. `own_signers`: the signer's own signers file, which learns of the key.
 ///
 /// # Errors
 /// A run that is being written or has no checkpoint; a signature that is there; a key that does not sign.
@@ -79,6 +79,7 @@ pub fn countersign(
     key: &PersonKey,
     principal: &str,
     second: bool,
+    own_signers: &Path,
 ) -> Result<Countersigned, NotCountersigned> {
     if is_held(run_dir) {
         return Err(NotCountersigned::Held {
@@ -98,6 +99,8 @@ pub fn countersign(
             responder = upn.and_then(Value::as_str).unwrap_or_default().to_owned();
         }
     })?;
+    // Before anything is signed: to a verifier a signature by a key that is not the person's is a forgery.
+    signers::allow(own_signers, principal, key.public()?, last.time)?;
     if second && responder == principal {
         return Err(NotCountersigned::SamePerson(responder));
     }
@@ -119,7 +122,8 @@ pub fn countersign(
         return Err(NotCountersigned::SameKey);
     }
     let signature = key.sign(&last.text)?;
-    signers::add(&run_dir.join("signers"), principal, key.public()?)?;
+    let file = run_dir.join("signers");
+    signers::add(&file, principal, key.public()?, last.time)?;
     leave(
         &RealDisk,
         run_dir,
@@ -127,6 +131,7 @@ pub fn countersign(
         own,
         signature.armoured.as_bytes(),
     )?;
+    signers::add(own_signers, principal, key.public()?, last.time)?;
     Ok(Countersigned {
         checkpoint: last.number,
         entries: last.size,

@@ -1,6 +1,6 @@
 //! The activity log: what was done by whom, newest first, 90 days deep, in pages (arm.md section 2.8).
 
-use chrono::{DateTime, Utc};
+use chrono::{DateTime, NaiveDateTime, Utc};
 use serde_json::{Value, json};
 
 use super::Arm;
@@ -87,8 +87,10 @@ impl Filter {
             };
             let value = value.trim().trim_matches('\'');
             let time = || {
+                // A time without an offset is UTC; az sends it so.
                 value
                     .parse::<DateTime<Utc>>()
+                    .or_else(|_| value.parse::<NaiveDateTime>().map(|time| time.and_utc()))
                     .map_err(|_| "A time of the filter is not valid.")
             };
             match (member, operator) {

@@ -59,6 +59,19 @@ const CONFIGURATION: &[&str] = &[
     "subnet",
     "virtualNetworkTaps",
 ];
+/// Members of an interface that a PUT neither changes nor drops.
+const READ_ONLY: &[&str] = &[
+    "allowPort25Out",
+    "hostedWorkloads",
+    "macAddress",
+    "primary",
+    "resourceGuid",
+    "tapConfigurations",
+    "virtualMachine",
+    "vnetEncryptionSupported",
+];
+/// The same of its `dnsSettings`.
+const DNS_READ_ONLY: &[&str] = &["appliedDnsServers", "internalDomainNameSuffix"];
 const WRITE: &str = "Microsoft.Network/networkInterfaces/write";
 
 impl Arm<'_> {
@@ -107,9 +120,12 @@ impl Arm<'_> {
         for name in ["id", "name", "type", "location", "kind"] {
             body[name] = before[name].clone();
         }
-        for name in ["resourceGuid", "macAddress", "virtualMachine", "primary"] {
-            body["properties"][name] = before["properties"][name].clone();
-        }
+        keep(&before["properties"], &mut body["properties"], READ_ONLY);
+        keep(
+            &before["properties"]["dnsSettings"],
+            &mut body["properties"]["dnsSettings"],
+            DNS_READ_ONLY,
+        );
         Ok(self.finish_put(id, body, 200, NIC))
     }
 
@@ -184,5 +200,24 @@ impl Arm<'_> {
         one["type"] = json!("Microsoft.Network/networkInterfaces/ipConfigurations");
         one["properties"]["provisioningState"] = json!("Succeeded");
         Ok(one)
+    }
+}
+
+/// Gives `after` the members of `names` as `before` has them, whatever was sent.
+fn keep(before: &Value, after: &mut Value, names: &[&str]) {
+    let Some(before) = before.as_object() else {
+        return;
+    };
+    if !after.is_object() {
+        *after = json!({});
+    }
+    for name in names {
+        match (before.get(*name), after.as_object_mut()) {
+            (Some(value), _) => after[*name] = value.clone(),
+            (None, Some(members)) => {
+                members.shift_remove(*name);
+            }
+            (None, None) => {}
+        }
     }
 }
