@@ -12,7 +12,6 @@ use super::model::{
     StepStatus, TargetReport,
 };
 use crate::evidence::Store;
-use crate::journal::format::segment_name;
 use crate::journal::status::{OpenIntent, open_intents, undoable};
 use crate::journal::verify::{Outside, Signed, verify};
 use crate::journal::{JournalError, Line, read};
@@ -59,24 +58,6 @@ fn signed_by(signed: &Signed) -> SignedBy {
         touch: signed.presence.map(|presence| presence.touch),
         pin: signed.presence.map(|presence| presence.pin),
     }
-}
-
-/// Returns who answers for the sessions of a run. Reads the first line of each segment, where they stand, and no other.
-///
-/// # Errors
-/// As [`report`].
-pub fn responders(run_dir: &Path) -> Result<BTreeSet<String>, JournalError> {
-    let mut all = BTreeSet::new();
-    for number in 1.. {
-        let name = segment_name(number);
-        if !run_dir.join(&name).exists() {
-            break;
-        }
-        let line = first_line(run_dir, &name)?;
-        let upn = line.pointer("/data/responder/upn").and_then(Value::as_str);
-        all.extend(upn.map(str::to_owned));
-    }
-    Ok(all)
 }
 
 /// Tells how a run stands by the word of its journal alone: nothing says yet that the record verifies.
@@ -160,7 +141,19 @@ pub struct Started {
 /// # Errors
 /// A folder whose journal has no first line.
 pub fn started(run_dir: &Path) -> Result<Started, JournalError> {
-    let line = first_line(run_dir, &segment_name(1))?;
+    let unreadable = |message: String| JournalError::Unreadable {
+        path: run_dir.to_path_buf(),
+        message,
+    };
+    let file = std::fs::File::open(run_dir.join("seg-000001.jsonl"))
+        .map_err(|error| unreadable(error.to_string()))?;
+    let mut text = String::new();
+    // No line is longer (JOURNAL.md, "Line").
+    std::io::BufReader::new(file.take(65_536))
+        .read_line(&mut text)
+        .map_err(|error| unreadable(error.to_string()))?;
+    let line: Value = serde_json::from_str(&text)
+        .map_err(|_| unreadable("its first line is no line of a journal".to_owned()))?;
     let word = |path: &str| {
         line.pointer(path)
             .and_then(Value::as_str)
@@ -181,22 +174,6 @@ pub fn started(run_dir: &Path) -> Result<Started, JournalError> {
         host: word("/data/host"),
         of: Some(word("/data/of/run")).filter(|of| !of.is_empty()),
     })
-}
-
-fn first_line(run_dir: &Path, segment: &str) -> Result<Value, JournalError> {
-    let unreadable = |message: String| JournalError::Unreadable {
-        path: run_dir.to_path_buf(),
-        message,
-    };
-    let file = std::fs::File::open(run_dir.join(segment))
-        .map_err(|error| unreadable(error.to_string()))?;
-    let mut text = String::new();
-    // No line is longer (JOURNAL.md, "Line").
-    std::io::BufReader::new(file.take(65_536))
-        .read_line(&mut text)
-        .map_err(|error| unreadable(error.to_string()))?;
-    serde_json::from_str(&text)
-        .map_err(|_| unreadable("its first line is no line of a journal".to_owned()))
 }
 
 /// Returns the writes of a run whose effect nobody knows.

@@ -5,6 +5,7 @@
 //! ```
 //! A person may have several lines; a key belongs to one person.
 
+use std::collections::BTreeSet;
 use std::io::Write as _;
 use std::path::{Path, PathBuf};
 
@@ -69,9 +70,9 @@ fn of<'a>(text: &'a str, key: &PublicKey) -> impl Iterator<Item = Line<'a>> {
     lines(text).filter(move |line| PublicKey::read(line.kind, line.base64).as_ref() == Some(&key))
 }
 
-/// Returns whether a person has a key by the text of a signers file.
-pub fn names(text: &str, principal: &str) -> bool {
-    lines(text).any(|line| line.principal == principal)
+/// Returns the persons who have a key by the text of a signers file.
+pub fn principals(text: &str) -> BTreeSet<&str> {
+    lines(text).map(|line| line.principal).collect()
 }
 
 /// One line, as far as the writer needs it; whether the whole file is of its form is the verifier's question.
@@ -262,7 +263,7 @@ mod tests {
                 "# ours, without a last line feed\nalice@contoso.example namespaces=\"azir-checkpoint-v1\" ssh-ed25519 {ONE}\n"
             )
         );
-        assert!(names(&text, "alice@contoso.example") && !names(&text, "bob@contoso.example"));
+        assert_eq!(principals(&text), BTreeSet::from(["alice@contoso.example"]));
         assert_eq!(std::fs::read_dir(folder.path()).unwrap().count(), 1);
     }
 }
