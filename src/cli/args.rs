@@ -6,7 +6,7 @@ use std::sync::{Arc, OnceLock};
 use clap::builder::{PossibleValue, PossibleValuesParser};
 use clap::{Arg, ArgAction, Command, value_parser};
 
-use super::{custody_args, globals, help};
+use super::{approve, custody_args, globals, handover, help, incident, note, timeline};
 use crate::runbook::catalogue::{Catalogue, title};
 use crate::runbook::model::{Param, ParamKind};
 
@@ -49,7 +49,17 @@ fn own() -> Vec<Command> {
     vec![
         Command::new("run")
             .about("Run a runbook by name or file")
-            .arg(Arg::new("runbook").value_name("NAME|FILE").required(true))
+            .arg(
+                Arg::new("approved")
+                    .long("approved")
+                    .value_name("FILE")
+                    .help("A plan that two persons stand for, carried out as it stands"),
+            )
+            .arg(
+                Arg::new("runbook")
+                    .value_name("NAME|FILE")
+                    .required_unless_present("approved"),
+            )
             .arg(
                 Arg::new("rest")
                     .value_name("ARGUMENTS")
@@ -57,6 +67,8 @@ fn own() -> Vec<Command> {
                     .trailing_var_arg(true)
                     .allow_hyphen_values(true),
             ),
+        approve::plan_command(),
+        approve::command(),
         Command::new("undo")
             .about("Put back what a run changed")
             .arg(run())
@@ -66,7 +78,19 @@ fn own() -> Vec<Command> {
                     .action(ArgAction::SetTrue)
                     .help("Overwrite what somebody changed since"),
             ),
-        Command::new("list").about("List the runs of every case"),
+        incident::command(),
+        note::note_command(),
+        note::attach_command(),
+        note::manual_command(),
+        handover::command(),
+        timeline::command(),
+        Command::new("list")
+            .about("List the runs of every case")
+            .arg(
+                Arg::new("folder")
+                    .value_name("FOLDER")
+                    .help("A case's folder, wherever it was copied to"),
+            ),
         Command::new("show")
             .about("Show how a run stands, from its journal")
             .arg(run()),
@@ -148,14 +172,14 @@ fn own() -> Vec<Command> {
             .arg(
                 Arg::new("what")
                     .value_parser(PossibleValuesParser::new(
-                        ["run", "plan", "list", "show", "doctor"]
-                            .map(PossibleValue::new)
-                            .into_iter()
-                            .chain(
-                                // Kept for later commands; asking for them gets a sentence.
-                                ["status", "preflight"]
-                                    .map(|name| PossibleValue::new(name).hide(true)),
-                            ),
+                        [
+                            "run", "plan", "list", "show", "status", "timeline", "approval",
+                            "doctor",
+                        ]
+                        .map(PossibleValue::new)
+                        .into_iter()
+                        // Kept for a later command; asking for it gets a sentence.
+                        .chain([PossibleValue::new("preflight").hide(true)]),
                     ))
                     .required(true),
             ),

@@ -44,6 +44,16 @@ impl Terminal {
     }
 }
 
+/// Asks for a `yes` before anything has begun; nothing where nobody may be asked or is there.
+pub(super) fn confirmed(question: &str, allowed: bool) -> Option<bool> {
+    let there = std::io::stdin().is_terminal() || std::fs::File::open("/dev/tty").is_ok();
+    if !allowed || !there {
+        return None;
+    }
+    out::talk(question);
+    read_line().map(|line| line.eq_ignore_ascii_case("yes"))
+}
+
 /// Returns the next line typed. A thread of its own waits for it, which the end of the process ends:
 /// a read that blocks cannot be taken back.
 async fn typed() -> Option<String> {

@@ -9,7 +9,8 @@ use clap::ArgMatches;
 use super::home::Home;
 use super::refusal::Refusal;
 use super::{
-    args, doctor, execute, export, globals, key, out, record, seal, shelf, tenant, usage, verify,
+    approve, args, doctor, execute, export, globals, handover, incident, key, note, out, record,
+    seal, shelf, tenant, timeline, usage, verify,
 };
 use crate::runbook::catalogue::Catalogue;
 
@@ -33,6 +34,9 @@ pub(super) fn main() -> u8 {
         Some(("run", own)) => {
             run_named(own, &catalogue, home).unwrap_or_else(|refusal| refusal.show(output))
         }
+        Some(("plan", own)) => {
+            plan_named(own, &catalogue, home).unwrap_or_else(|refusal| refusal.show(output))
+        }
         Some((name, own)) => {
             speak(own);
             dispatch(name, own, &catalogue, home).unwrap_or_else(|refusal| refusal.show(output))
@@ -49,6 +53,15 @@ fn dispatch(
 ) -> Result<u8, Refusal> {
     match (name, own.subcommand()) {
         ("undo", _) => execute::undo(own, catalogue, &home?),
+        ("incident", Some(("open", inner))) => incident::open(inner, &home?),
+        ("incident", Some(("close", inner))) => incident::close(inner, &home?),
+        ("incident", Some((_, inner))) => incident::status(inner, &home?),
+        ("note", _) => note::note(own, &home?),
+        ("attach", _) => note::attach(own, &home?),
+        ("manual", _) => note::manual(own, &home?),
+        ("handover", _) => handover::hand_over(own, &home?),
+        ("timeline", _) => timeline::timeline(own, home),
+        ("approve", _) => approve::approve(own, &home?),
         ("list", _) => record::list(own, &home?),
         ("show", _) => record::show(own, &home?),
         ("journal", Some(("show", inner))) => record::journal_show(inner, &home?),
@@ -84,6 +97,41 @@ fn run_named(
     catalogue: &Arc<Catalogue>,
     home: Result<Home, Refusal>,
 ) -> Result<u8, Refusal> {
+    if let Some(file) = own.get_one::<String>("approved") {
+        speak(own);
+        return approve::run(own, file, catalogue, &home?);
+    }
+    let (chosen, inner) = match named(own, catalogue, |command, name| {
+        command.bin_name(format!("azir run {name}"))
+    })? {
+        Ok(found) => found,
+        Err(code) => return Ok(code),
+    };
+    execute::run(&inner, &chosen, catalogue, &home?)
+}
+
+/// `azir plan NAME|FILE ARGUMENTS [-o FILE]`: as `azir run`, and nothing is sent.
+fn plan_named(
+    own: &ArgMatches,
+    catalogue: &Arc<Catalogue>,
+    home: Result<Home, Refusal>,
+) -> Result<u8, Refusal> {
+    let (chosen, inner) = match named(own, catalogue, |command, name| {
+        approve::plan_options(command).bin_name(format!("azir plan {name}"))
+    })? {
+        Ok(found) => found,
+        Err(code) => return Ok(code),
+    };
+    approve::plan(&inner, &chosen, catalogue, &home?)
+}
+
+/// Finds the runbook that was named, and reads the words behind it by the runbook's own rules; an exit code where
+/// they do not fit.
+fn named(
+    own: &ArgMatches,
+    catalogue: &Arc<Catalogue>,
+    more: impl FnOnce(clap::Command, &str) -> clap::Command,
+) -> Result<Result<(execute::Chosen, ArgMatches), u8>, Refusal> {
     let name = own.get_one::<String>("runbook").map_or("", String::as_str);
     let chosen = shelf::find(catalogue, name)?;
     let mut words = globals::typed(own);
@@ -93,15 +141,17 @@ fn run_named(
             .flatten()
             .map(ToOwned::to_owned),
     );
-    let command = args::for_runbook(&chosen.runbook)
-        .no_binary_name(true)
-        .bin_name(format!("azir run {name}"));
-    let inner = match command.try_get_matches_from(&words) {
-        Ok(inner) => inner,
-        Err(error) => return Ok(usage::show(&error, &words)),
-    };
-    speak(&inner);
-    execute::run(&inner, &chosen, catalogue, &home?)
+    let command = more(
+        args::for_runbook(&chosen.runbook).no_binary_name(true),
+        name,
+    );
+    match command.try_get_matches_from(&words) {
+        Ok(inner) => {
+            speak(&inner);
+            Ok(Ok((chosen, inner)))
+        }
+        Err(error) => Ok(Err(usage::show(&error, &words))),
+    }
 }
 
 /// Returns the shipped runbooks and those in the home folder, and which of these were left out and why.

@@ -50,7 +50,9 @@ pub(super) fn run(
         let connection = connect(&place, home, &case).await?;
         let responder = responder(own, &connection).await;
         let (engine, halt, live) = engine(own, &connection, catalogue, home, &responder)?;
-        live.detected(asked.detected_at);
+        let said =
+            crate::report::incident::incident(&case).map_err(|error| Refusal::integrity(&error))?;
+        live.detected(asked.detected_at.or_else(|| said.detected()));
         if own.get_one::<String>("incident").is_none() {
             live.unnamed(&asked.incident);
         }
@@ -89,6 +91,15 @@ pub(super) fn undo(
     let run_dir = home.run(own.get_one::<String>("run").map_or("last", String::as_str))?;
     let choices = meaning::choices(own)?;
     let start = started(&run_dir).map_err(|error| Refusal::integrity(&error))?;
+    if start.is_incident_log() {
+        return Err(Refusal::usage(
+            format!(
+                "run {} is the incident log of {}: nothing in it can be undone",
+                start.run, start.incident
+            ),
+            format!("azir incident status {}", start.incident),
+        ));
+    }
     if let Some(of) = &start.of {
         return Err(Refusal::usage(
             format!(
@@ -142,13 +153,18 @@ pub(super) fn undo(
 }
 
 /// Returns who answers; what the token says counts where nothing else names a person.
-async fn responder(own: &ArgMatches, connection: &Connection) -> Responder {
+pub(super) async fn responder(own: &ArgMatches, connection: &Connection) -> Responder {
     // A cloud that does not let azir in says so when the run begins.
     let identity = connection.client.identity().await.ok();
     meaning::responder(own, &connection.profile, identity.as_ref())
 }
 
-fn request(own: &ArgMatches, responder: Responder, chosen: &Chosen, asked: Asked) -> RunRequest {
+pub(super) fn request(
+    own: &ArgMatches,
+    responder: Responder,
+    chosen: &Chosen,
+    asked: Asked,
+) -> RunRequest {
     RunRequest {
         runbook: Arc::clone(&chosen.runbook),
         text: Arc::clone(&chosen.text),
@@ -164,10 +180,12 @@ fn request(own: &ArgMatches, responder: Responder, chosen: &Chosen, asked: Asked
         authority: own.get_one::<String>("authority").cloned(),
         ticket: own.get_one::<String>("ticket").cloned(),
         detected_at: asked.detected_at,
+        over_guards: std::collections::BTreeSet::new(),
+        approved: None,
     }
 }
 
-fn runtime() -> Result<tokio::runtime::Runtime, Refusal> {
+pub(super) fn runtime() -> Result<tokio::runtime::Runtime, Refusal> {
     tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .build()
@@ -180,13 +198,32 @@ fn runtime() -> Result<tokio::runtime::Runtime, Refusal> {
         })
 }
 
-fn engine(
+pub(super) fn engine(
     own: &ArgMatches,
     connection: &Connection,
     catalogue: &Arc<Catalogue>,
     home: &Home,
     responder: &Responder,
 ) -> Result<(Engine, watch::Sender<bool>, Arc<Live>), Refusal> {
+    let (clock, random): (Arc<dyn Clock>, Arc<dyn Random>) =
+        (Arc::new(SystemClock), Arc::new(SystemRandom));
+    // Looking signs nothing, so nobody is asked for a passphrase.
+    let witnesses = if own.get_flag("plan") {
+        Vec::new()
+    } else {
+        witnesses(own, connection, home, &responder.upn, &clock, &random)?
+    };
+    Ok(engine_with(own, connection, catalogue, home, witnesses))
+}
+
+/// Returns an engine, with who vouches for what it does.
+pub(super) fn engine_with(
+    own: &ArgMatches,
+    connection: &Connection,
+    catalogue: &Arc<Catalogue>,
+    home: &Home,
+    witnesses: Vec<Arc<dyn crate::engine::witness::Witness>>,
+) -> (Engine, watch::Sender<bool>, Arc<Live>) {
     let (halt, halted) = watch::channel(false);
     let live = Live::new(Output::of(own), own.get_count("verbose") > 0);
     let terminal = Terminal {
@@ -196,12 +233,6 @@ fn engine(
     };
     let (clock, random): (Arc<dyn Clock>, Arc<dyn Random>) =
         (Arc::new(SystemClock), Arc::new(SystemRandom));
-    // Looking signs nothing, so nobody is asked for a passphrase.
-    let witnesses = if own.get_flag("plan") {
-        Vec::new()
-    } else {
-        witnesses(own, connection, home, &responder.upn, &clock, &random)?
-    };
     let engine = Engine {
         client: connection.client.clone(),
         clock,
@@ -217,10 +248,10 @@ fn engine(
         tool: tool(),
         witnesses,
     };
-    Ok((engine, halt, live))
+    (engine, halt, live)
 }
 
-fn tool() -> Tool {
+pub(super) fn tool() -> Tool {
     let binary = std::env::current_exe()
         .ok()
         .and_then(|path| std::fs::File::open(path).ok());
@@ -234,7 +265,7 @@ fn tool() -> Tool {
 }
 
 /// Waits for the end; ctrl-C or SIGTERM asks for a stop first, and ends the process the second time.
-async fn settle<T>(
+pub(super) async fn settle<T>(
     work: impl Future<Output = Result<T, EngineError>>,
     live: &Live,
     halt: watch::Sender<bool>,
@@ -293,7 +324,7 @@ impl Stops {
     }
 }
 
-fn show_plan(plan: &crate::engine::plan::Plan, output: Output) -> u8 {
+pub(super) fn show_plan(plan: &crate::engine::plan::Plan, output: Output) -> u8 {
     if output == Output::Human {
         out::result(&super::shown::block(&plan::text(plan, &out::reader())));
     } else {
@@ -315,7 +346,7 @@ fn missing(gap: &Missing) -> MissingWitness {
     }
 }
 
-fn finish(ended: &Ended, output: Output, home: &Home) -> Result<u8, Refusal> {
+pub(super) fn finish(ended: &Ended, output: Output, home: &Home) -> Result<u8, Refusal> {
     let mut report = report(&ended.run_dir, &outside::of(home, &ended.run_dir))
         .map_err(|error| Refusal::record(error.to_string(), "azir show last"))?;
     // The session knows better than its last lines, which could not speak of what came after them.

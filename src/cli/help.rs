@@ -8,7 +8,14 @@ use crate::runbook::catalogue::{Catalogue, title};
 
 /// azir's own commands by what they are for; one that is forgotten here fails a test.
 const GROUPS: &[(&str, &[&str])] = &[
+    ("Two persons", &["plan", "approve"]),
     ("Put back", &["undo"]),
+    (
+        "Incident",
+        &[
+            "incident", "note", "attach", "manual", "handover", "timeline",
+        ],
+    ),
     ("Record", &["list", "show", "journal"]),
     ("Runbooks", &["run", "runbook"]),
     ("Rehearse", &["lab"]),

@@ -4,6 +4,7 @@ use std::path::{Path, PathBuf};
 
 use super::refusal::Refusal;
 use crate::report::cases;
+use crate::report::run::started;
 
 /// The home folder.
 #[derive(Clone, Debug)]
@@ -60,9 +61,15 @@ impl Home {
         if path.is_dir() && (path.join("seg-000001.jsonl").exists() || path.join("cp").exists()) {
             return Ok(path.to_path_buf());
         }
+        if path.is_dir() && path.components().count() > 1 {
+            return of_folder(path);
+        }
         let folders = cases::folders(&self.cases());
         if name == "last" {
-            return folders.into_iter().next().ok_or_else(|| {
+            // What people wrote around the runs is no run that could be shown or undone as the last one.
+            let of_runbook = |path: &&PathBuf| !started(path).unwrap_or_default().is_incident_log();
+            let last = folders.iter().find(of_runbook).or(folders.first());
+            return last.cloned().ok_or_else(|| {
                 Refusal::usage("there is no run yet", "azir isolate-vm vm-app-01 --lab")
             });
         }
@@ -90,6 +97,22 @@ impl Home {
                 ))
             }
         }
+    }
+}
+
+/// Returns the run of a folder that is a case, if it has one only.
+fn of_folder(folder: &Path) -> Result<PathBuf, Refusal> {
+    let mut runs = cases::of_case(folder);
+    match runs.len() {
+        0 => Err(Refusal::usage(
+            format!("{} holds no run", folder.display()),
+            "azir list",
+        )),
+        1 => Ok(runs.remove(0)),
+        count => Err(Refusal::usage(
+            format!("{} is a case with {count} runs", folder.display()),
+            format!("azir list {}", folder.display()),
+        )),
     }
 }
 

@@ -149,18 +149,24 @@ pub(super) fn accepted(own: &ArgMatches) -> BTreeSet<String> {
         .collect()
 }
 
-fn detected_at(own: &ArgMatches) -> Result<Option<DateTime<Utc>>, Refusal> {
-    let Some(text) = own.get_one::<String>("detected-at") else {
+/// Returns when the attack was detected, if that was said.
+pub(super) fn detected_at(own: &ArgMatches) -> Result<Option<DateTime<Utc>>, Refusal> {
+    past(own, "detected-at")
+}
+
+/// Returns the time that an option names, which must have come.
+pub(super) fn past(own: &ArgMatches, name: &str) -> Result<Option<DateTime<Utc>>, Refusal> {
+    let Some(text) = own.get_one::<String>(name) else {
         return Ok(None);
     };
     let hint = "write it as 2026-05-23T10:00:00Z";
     let time = DateTime::parse_from_rfc3339(text)
-        .map_err(|_| Refusal::usage(format!("--detected-at {text} is no time"), hint))?
+        .map_err(|_| Refusal::usage(format!("--{name} {text} is no time"), hint))?
         .with_timezone(&Utc);
     // Clocks differ; by more than this it is a slip, and would make every duration in the report false.
     if time > SystemClock.now() + TimeDelta::minutes(5) {
         return Err(Refusal::usage(
-            format!("--detected-at {text} is still to come"),
+            format!("--{name} {text} is still to come"),
             hint,
         ));
     }
@@ -200,6 +206,15 @@ pub(super) fn responder(
     }
 }
 
+/// Reads the principal name of a person: what can stand in a signers file.
+pub(super) fn person(text: &str) -> Result<String, String> {
+    if crate::journal::entry::is_person(text) {
+        Ok(text.to_owned())
+    } else {
+        Err("a person's name is as alice@contoso.com: no white space, quotes, commas, * or ?, and no # or ! in front".to_owned())
+    }
+}
+
 /// Returns the name of this machine.
 pub(super) fn hostname() -> String {
     rustix::system::uname()
@@ -210,18 +225,23 @@ pub(super) fn hostname() -> String {
 
 /// Returns the incident that was named, or a new one: `IR-<date>-<4 hex>`.
 fn incident(own: &ArgMatches) -> Result<IncidentId, Refusal> {
-    let text = own
-        .get_one::<String>("incident")
-        .cloned()
-        .unwrap_or_else(|| {
-            let mut bytes = [0; 2];
-            SystemRandom.fill(&mut bytes);
-            format!(
-                "IR-{}-{}",
-                SystemClock.now().format("%Y%m%d"),
-                hex::encode(bytes)
-            )
-        });
+    own.get_one::<String>("incident")
+        .map_or_else(new_incident, |text| incident_id(text))
+}
+
+/// Returns a new incident: `IR-<date>-<4 hex>`.
+pub(super) fn new_incident() -> Result<IncidentId, Refusal> {
+    let mut bytes = [0; 2];
+    SystemRandom.fill(&mut bytes);
+    incident_id(&format!(
+        "IR-{}-{}",
+        SystemClock.now().format("%Y%m%d"),
+        hex::encode(bytes)
+    ))
+}
+
+/// Reads an incident's id.
+pub(super) fn incident_id(text: &str) -> Result<IncidentId, Refusal> {
     text.parse().map_err(|error: crate::ids::NotAnIncidentId| {
         Refusal::usage(error.to_string(), "--incident IR-2026-0042")
     })

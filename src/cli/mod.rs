@@ -2,8 +2,10 @@
 //! environment and the home folder. Start reading at `args`, what can be typed, then `dispatch`, which
 //! command it is, `meaning`, what is meant, and `execute`, a run.
 
+mod approve;
 mod args;
 mod ask;
+mod case;
 mod config;
 mod connect;
 mod cores;
@@ -14,11 +16,14 @@ mod execute;
 mod exit;
 mod export;
 mod globals;
+mod handover;
 mod help;
 mod home;
+mod incident;
 mod key;
 mod live;
 mod meaning;
+mod note;
 mod out;
 mod outside;
 mod passphrase;
@@ -31,6 +36,7 @@ mod shelf;
 mod shown;
 mod summary;
 mod tenant;
+mod timeline;
 mod usage;
 mod verify;
 mod view;

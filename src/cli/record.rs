@@ -3,14 +3,15 @@
 use std::fmt::Write as _;
 use std::path::{Path, PathBuf};
 
+use clap::ArgMatches;
+
 use super::exit::Exit;
 use super::home::Home;
 use super::refusal::Refusal;
-use super::{Output, out, outside, shown, summary};
+use super::{Output, case, out, outside, shown, summary};
 use crate::ids::ArmId;
 use crate::journal::Line;
 use crate::report::{cases, run, words};
-use clap::ArgMatches;
 
 fn chosen(own: &ArgMatches, home: &Home) -> Result<PathBuf, Refusal> {
     home.run(own.get_one::<String>("run").map_or("last", String::as_str))
@@ -18,7 +19,11 @@ fn chosen(own: &ArgMatches, home: &Home) -> Result<PathBuf, Refusal> {
 
 /// Lists the runs of every case.
 pub(super) fn list(own: &ArgMatches, home: &Home) -> Result<u8, Refusal> {
-    let listing = cases::list(&home.cases(), |run_dir| outside::of(home, run_dir));
+    let outside = |run_dir: &Path| outside::of(home, run_dir);
+    let listing = match own.get_one::<String>("folder") {
+        Some(folder) => cases::list_case(&case::folder(folder)?, outside),
+        None => cases::list(&home.cases(), outside),
+    };
     let code = if listing.damaged() {
         Exit::Integrity.code()
     } else {

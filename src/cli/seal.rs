@@ -7,7 +7,7 @@ use clap::ArgMatches;
 use serde_json::{Value, json};
 
 use super::config::{self, Config};
-use super::connect::{Connection, Place, connect, http};
+use super::connect::{Connection, Place, connect};
 use super::exit::Exit;
 use super::home::Home;
 use super::refusal::Refusal;
@@ -16,7 +16,7 @@ use super::{Output, key, meaning, out, outside, shown, witnesses};
 use crate::clock::{Clock, SystemClock};
 use crate::engine::profile::Profile;
 use crate::engine::witness::{Witness, WitnessKind, absent};
-use crate::engine::{Missing, SealDeps, SealRequest, Sealed, authorities, last_responder, seal};
+use crate::engine::{Missing, SealDeps, SealRequest, Sealed, last_responder, seal};
 use crate::journal::person::{NotCountersigned, countersign, signers};
 use crate::journal::verify::verify;
 use crate::random::{Random, SystemRandom};
@@ -123,16 +123,10 @@ async fn everybody(
             Ok((all, Some(connection)))
         }
         Err(refusal) => {
-            let mut all: Vec<Arc<dyn Witness>> = witnesses::key_of(own, profile, home, responder)
-                .into_iter()
-                .collect();
+            let mut all = witnesses::at_the_desk(own, profile, home, responder, clock, random)?;
             if profile.vault.is_some() {
                 all.push(absent(WitnessKind::Worm, refusal.message));
             }
-            let http = http()?;
-            let authorities = authorities(profile, &http, clock, random)
-                .map_err(|message| Refusal::usage(message, "edit time_stamps in config.toml"))?;
-            all.extend(authorities);
             Ok((all, None))
         }
     }
@@ -268,7 +262,7 @@ fn owner(
 }
 
 /// Returns who answers for the session that seals; a person at this machine where nothing names one.
-fn whose(own: &ArgMatches, profile: &Profile, home: &Home) -> String {
+pub(super) fn whose(own: &ArgMatches, profile: &Profile, home: &Home) -> String {
     let public = key::public_in_force(profile);
     owner(own, profile, home, public.as_ref())
         .unwrap_or_else(|| meaning::responder(own, profile, None).upn)

@@ -293,8 +293,19 @@ fn headline(report: &RunReport) -> String {
     let took = seconds(report)
         .map(|seconds| format!(" after {seconds:.1} s"))
         .unwrap_or_default();
+    let noticed = since_detection(report)
+        .map(|span| format!(", {} after detection", super::view::span(span)))
+        .unwrap_or_default();
     let drill = if report.mode == "drill" { "DRILL " } else { "" };
-    format!("{drill}{word}: {named}{took}{deadline}")
+    format!("{drill}{word}: {named}{took}{deadline}{noticed}")
+}
+
+/// Returns how long after detection containment came, where both are known.
+fn since_detection(report: &RunReport) -> Option<std::time::Duration> {
+    let time = |text: &Option<String>| chrono::DateTime::parse_from_rfc3339(text.as_deref()?).ok();
+    (time(&report.contained_at)? - time(&report.detected_at)?)
+        .to_std()
+        .ok()
 }
 
 fn not_contained(report: &RunReport) -> String {
@@ -575,6 +586,7 @@ mod tests {
             deadline: Some(Deadline {
                 seconds: 300,
                 kept: Some(false),
+                kept_since_detection: None,
             }),
             targets: vec![target(A, RunStatus::Contained, true), locked],
             not_done: vec![left("flows"), left("tags")],

@@ -15,6 +15,7 @@ use super::{Output, out, shown};
 use crate::journal::prove::{ProveError, prove};
 use crate::journal::verify::{Finding, Level, Outside, ProofReport, Report, check_proof, verify};
 use crate::report::by_hand::{self, ByHand};
+use crate::report::cases;
 use crate::report::export::header::Header;
 
 /// Verifies a run; exits with the verifier's own codes.
@@ -35,6 +36,13 @@ pub(super) fn journal(own: &ArgMatches, home: Result<Home, Refusal>) -> Result<u
         ..outside(own)
     };
     let report = verify(&run_dir, &outside);
+    let runs = cases::of_case(&run_dir);
+    if report.exit_code == Exit::CannotRead.code() && !runs.is_empty() {
+        out::line("azir: this is the folder of a case; each of its runs is verified by itself");
+        for run in &runs {
+            out::line(&format!("next: azir journal verify {}", run.display()));
+        }
+    }
     let by_hand = by_hand::lines(&run_dir, &outside, &report);
     if Output::of(own) != Output::Human {
         let mut value = json!(report);

@@ -4,14 +4,14 @@ use std::sync::Arc;
 
 use clap::ArgMatches;
 
-use super::connect::Connection;
+use super::connect::{Connection, http};
 use super::home::Home;
 use super::refusal::Refusal;
 use super::{key, out, shown};
 use crate::clock::Clock;
-use crate::engine::outside;
 use crate::engine::profile::Profile;
 use crate::engine::witness::{Witness, WitnessKind, absent, person};
+use crate::engine::{authorities, outside};
 use crate::random::Random;
 
 /// Returns the witnesses of a session that `responder` answers for.
@@ -33,6 +33,29 @@ pub(super) fn witnesses(
         .map_err(|message| Refusal::usage(message, "edit time_stamps in config.toml"))?;
     let person = key_of(own, profile, home, responder);
     Ok(person.into_iter().chain(outside).collect())
+}
+
+/// Returns the witnesses of a session at the desk, which needs no sign-in: the responder's key and the authorities.
+///
+/// The vault's container gets the incident log by `azir journal seal`, which signs in.
+///
+/// # Errors
+/// An address of an authority that is none.
+pub(super) fn at_the_desk(
+    own: &ArgMatches,
+    profile: &Profile,
+    home: &Home,
+    responder: &str,
+    clock: &Arc<dyn Clock>,
+    random: &Arc<dyn Random>,
+) -> Result<Vec<Arc<dyn Witness>>, Refusal> {
+    let person = key_of(own, profile, home, responder);
+    if profile.time_stamps.is_empty() {
+        return Ok(person.into_iter().collect());
+    }
+    let stamps = authorities(profile, &http()?, clock, random)
+        .map_err(|message| Refusal::usage(message, "edit time_stamps in config.toml"))?;
+    Ok(person.into_iter().chain(stamps).collect())
 }
 
 /// Returns the responder's own key as a witness; nothing where none is configured.

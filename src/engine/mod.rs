@@ -3,14 +3,18 @@
 //! Prints nothing and prompts nobody: it speaks in [`event`]s and asks through [`ask::Ask`]. Start
 //! reading at [`run`]: a [`request`] becomes a program of steps (`schedule`), each target takes its own
 //! way through it (`target`, `step`), every call is in the journal before it is on the wire (`calls`,
-//! `recorder`), and what each step claims is read back (`check`).
+//! `recorder`), and what each step claims is read back (`check`). What people write around the runs goes over
+//! the [`desk`].
 
+pub mod approval;
 pub mod ask;
 mod calls;
 mod check;
+pub mod desk;
 pub mod error;
 pub mod event;
 mod failure;
+mod incident_log;
 mod outcome;
 pub mod plan;
 mod power;

@@ -1,9 +1,9 @@
 //! What a run would do, found out by reading alone.
 
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 /// A plan, as shown before a confirmation and by `--plan`.
-#[derive(Clone, Debug, Serialize, schemars::JsonSchema)]
+#[derive(Clone, Debug, Deserialize, PartialEq, Serialize, schemars::JsonSchema)]
 pub struct Plan {
     /// The runbook's name.
     pub runbook: String,
@@ -28,7 +28,7 @@ pub struct Plan {
 }
 
 /// One target of a plan.
-#[derive(Clone, Debug, Serialize, schemars::JsonSchema)]
+#[derive(Clone, Debug, Deserialize, PartialEq, Serialize, schemars::JsonSchema)]
 pub struct PlanTarget {
     /// Its resource id or name.
     pub target: String,
@@ -39,12 +39,12 @@ pub struct PlanTarget {
     /// Whom else it touches.
     pub collateral: Vec<String>,
     /// Why the plan could not be read to its end.
-    #[serde(skip_serializing_if = "Option::is_none")]
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub error: Option<String>,
 }
 
 /// One step of a plan.
-#[derive(Clone, Debug, Serialize, schemars::JsonSchema)]
+#[derive(Clone, Debug, Deserialize, PartialEq, Serialize, schemars::JsonSchema)]
 pub struct PlanStep {
     /// Its id.
     pub id: String,
@@ -61,12 +61,12 @@ pub struct PlanStep {
     /// Whether `--yes` does not cover it.
     pub needs_consent: bool,
     /// Why it would be skipped, or cannot yet be told.
-    #[serde(skip_serializing_if = "Option::is_none")]
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub note: Option<String>,
 }
 
 /// One answer of the preflight.
-#[derive(Clone, Debug, Eq, PartialEq, Serialize, schemars::JsonSchema)]
+#[derive(Clone, Debug, Eq, PartialEq, Deserialize, Serialize, schemars::JsonSchema)]
 pub struct Preflight {
     /// What was looked at.
     pub what: String,
@@ -75,12 +75,12 @@ pub struct Preflight {
     /// The reason, and what to do about it.
     pub text: String,
     /// The target it concerns, if one.
-    #[serde(skip_serializing_if = "Option::is_none")]
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub target: Option<String>,
 }
 
 /// The answer of a preflight.
-#[derive(Clone, Copy, Debug, Eq, PartialEq, Serialize, schemars::JsonSchema)]
+#[derive(Clone, Copy, Debug, Eq, PartialEq, Deserialize, Serialize, schemars::JsonSchema)]
 #[serde(rename_all = "UPPERCASE")]
 pub enum Verdict {
     /// Nothing stands in the way.

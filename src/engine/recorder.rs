@@ -95,6 +95,12 @@ impl Recorder {
         }
     }
 
+    /// Goes on after the exhibits that earlier sessions of the run have numbered.
+    pub(crate) fn after_exhibits(self, count: u32) -> Self {
+        self.exhibits.store(count, Ordering::SeqCst);
+        self
+    }
+
     /// Returns what the lines of this session come to.
     pub(crate) fn standing(&self) -> Standing {
         self.standing

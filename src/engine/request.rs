@@ -8,8 +8,10 @@ use chrono::{DateTime, Utc};
 use indexmap::IndexMap;
 use serde_json::Value;
 
+use super::approval::Approved;
 use super::witness::Missing;
 use crate::ids::IncidentId;
+use crate::report::incident::Incident;
 use crate::runbook::model::Runbook;
 
 /// One execution of one runbook.
@@ -43,6 +45,23 @@ pub struct RunRequest {
     pub ticket: Option<String>,
     /// When the attack was detected.
     pub detected_at: Option<DateTime<Utc>>,
+    /// Guards to set aside, by step: only what two persons have planned and approved may.
+    pub over_guards: BTreeSet<String>,
+    /// The plan that two persons stand for, if it is that which is carried out.
+    pub approved: Option<Arc<Approved>>,
+}
+
+impl RunRequest {
+    /// Fills what was not said for this run with what was said of its incident.
+    #[must_use]
+    pub(crate) fn with_defaults(self, said: &Incident) -> Self {
+        Self {
+            detected_at: self.detected_at.or_else(|| said.detected()),
+            authority: self.authority.or_else(|| said.authority.clone()),
+            ticket: self.ticket.or_else(|| said.ticket.clone()),
+            ..self
+        }
+    }
 }
 
 /// Whether a run counts.

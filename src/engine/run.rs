@@ -10,6 +10,7 @@ use uuid::Uuid;
 
 use super::ask::Ask;
 use super::calls::{CallPlace, Calls};
+use super::desk;
 use super::error::{EngineError, chain};
 use super::event::{Listener, PlannedStep, What};
 use super::failure::{Failure, FailureKind};
@@ -32,6 +33,7 @@ use crate::clock::Clock;
 use crate::evidence::Store;
 use crate::journal::{RunStart, Writer, WriterDeps};
 use crate::random::Random;
+use crate::report::incident::Incident;
 use crate::report::model::RunStatus;
 use crate::runbook::catalogue::Catalogue;
 use crate::runbook::expr::Expressions;
@@ -92,19 +94,45 @@ pub(crate) struct Found {
 impl Engine {
     /// Finds out what a run would do. Sends no write: the plan's client has no way to.
     pub async fn plan(&self, request: &RunRequest) -> Result<Plan, EngineError> {
+        self.plan_as(request, self.random.uuid()).await
+    }
+
+    /// Finds out what `run` would do. Sends no write.
+    pub async fn plan_as(&self, request: &RunRequest, run: Uuid) -> Result<Plan, EngineError> {
         self.keep_out_of_production(request.mode == Mode::Drill)?;
-        let run = self.random.uuid();
         let found = self.find(request, run).await?;
-        self.plan_found(request, &found, run).await
+        let mut plan = self.plan_found(request, &found, run).await?;
+        let said = self.said(&request.incident)?;
+        if let Err(closed) = desk::refuse_closed(&request.incident, &said) {
+            plan.preflight.push(Preflight {
+                what: "incident".to_owned(),
+                verdict: Verdict::Fail,
+                text: format!("{closed}; {}", closed.hint()),
+                target: None,
+            });
+        }
+        Ok(plan)
     }
 
     /// Carries out a run and records it.
     pub async fn run(&self, request: RunRequest) -> Result<Ended, EngineError> {
         self.keep_out_of_production(request.mode == Mode::Drill)?;
-        let run = self.random.uuid();
+        let approved = request.approved.clone();
+        // What two persons approved is carried out under the id that it was planned with, and so once.
+        let run = approved
+            .as_ref()
+            .map_or_else(|| self.random.uuid(), |approved| approved.run);
+        let said = self.said(&request.incident)?;
+        desk::refuse_closed(&request.incident, &said)?;
+        let request = request.with_defaults(&said);
         let identity = self.identity().await?;
         let found = self.find(&request, run).await?;
-        if !request.yes {
+        if let Some(approved) = &approved {
+            approved.same_targets(found.targets.iter().map(|(name, _)| name.as_str()))?;
+            let plan = self.plan_found(&request, &found, run).await?;
+            refuse_failed(&plan)?;
+            approved.same_plan(&plan)?;
+        } else if !request.yes {
             let plan = self.plan_found(&request, &found, run).await?;
             refuse_failed(&plan)?;
             match self.ask.confirm(&plan).await {
@@ -114,7 +142,16 @@ impl Engine {
             }
         }
         let program = self.program(&request)?;
-        let recorder = self.open(&request, &program, &found, &identity, run)?;
+        let recorder = self.open(&request, &program, &found, &identity, run, &said)?;
+        if let Some(approved) = &approved {
+            let decided = recorder
+                .person(&request.responder.upn, "decision", approved.decision())
+                .await;
+            decided.map_err(|failure| EngineError::Record {
+                message: failure.message,
+                hint: failure.hint,
+            })?;
+        }
         let power = Power::Act {
             client: self.client.clone(),
             recorder: Arc::clone(&recorder),
@@ -127,6 +164,29 @@ impl Engine {
             .execute(&common, &request, &found, &identity, run)
             .await;
         finish(&common, &recorder, ended).await
+    }
+
+    /// Returns the SHA-256 of a request's runbook and of each that it calls, by name.
+    ///
+    /// # Errors
+    /// A runbook that cannot be had.
+    pub fn texts(
+        &self,
+        request: &RunRequest,
+    ) -> Result<std::collections::BTreeMap<String, String>, EngineError> {
+        let program = self.program(request)?;
+        let frames = program.frames.iter();
+        Ok(frames
+            .map(|frame| {
+                let digest = crate::digest::Digest::of(frame.text.as_bytes());
+                (frame.runbook.name.value.clone(), digest.to_string())
+            })
+            .collect())
+    }
+
+    /// Reads what people have said of an incident.
+    pub(crate) fn said(&self, id: &crate::ids::IncidentId) -> Result<Incident, EngineError> {
+        desk::said(&self.cases.join(id.as_str()))
     }
 
     /// Returns who acts, after proving that the cloud lets azir in.
@@ -362,6 +422,7 @@ impl Engine {
             shared: super::single::Shared::default(),
             choices: request.choices.clone(),
             accept: request.accept.clone(),
+            over_guards: request.over_guards.clone(),
             yes: request.yes,
             responder: request.responder.upn.clone(),
             incident: request.incident.to_string(),
@@ -402,13 +463,14 @@ impl Engine {
         found: &Found,
         identity: &Identity,
         run: Uuid,
+        said: &Incident,
     ) -> Result<Arc<Recorder>, EngineError> {
         let run_dir = self
             .cases
             .join(request.incident.as_str())
             .join(format!("run-{run}"));
-        let seen = super::siblings::heads(&run_dir, None);
         let store = Store::open(&run_dir).map_err(|error| record(&error, &run_dir))?;
+        let seen = super::siblings::seen(&run_dir, &store)?;
         let cite = |text: &str| -> Result<Value, EngineError> {
             let kept = store
                 .put(text.as_bytes())
@@ -442,7 +504,15 @@ impl Engine {
         };
         let data = object(json!({
             "purpose": request.runbook.purpose,
-            "authority": object(json!({"basis": request.authority, "ticket": request.ticket})),
+            "authority": object(json!({
+                "basis": request.authority,
+                "ticket": request.ticket,
+                "granted_by": request.approved.as_ref().map(|approved| &approved.granted_by),
+            })),
+            "approved_plan": match &request.approved {
+                Some(approved) => cite(&approved.file)?,
+                None => Value::Null,
+            },
             "tool": object(json!({"name": "azir", "version": self.tool.version, "binary_sha256": self.tool.binary_sha256})),
             "runbook": runbook,
             "called": called,
@@ -460,6 +530,7 @@ impl Engine {
             "host": self.tool.host,
             "os": self.tool.os,
             "clock": object(json!({"offset_ms": self.client.clock_offset_ms(), "source": "Date header of the cloud"})),
+            "incident_says": incident_says(said),
             "seen": seen,
         }));
         let start = RunStart {
@@ -582,6 +653,21 @@ impl Engine {
     }
 }
 
+/// Returns what people said of the incident before the run, so that what it does differently can be seen.
+pub(crate) fn incident_says(said: &Incident) -> Value {
+    let says = object(json!({
+        "detected_at": said.detected_at,
+        "authority": said.authority,
+        "ticket": said.ticket,
+        "lead": said.lead,
+    }));
+    if says.is_empty() {
+        Value::Null
+    } else {
+        Value::Object(says)
+    }
+}
+
 /// How one target ended.
 pub(crate) struct End {
     pub(crate) index: usize,
@@ -647,7 +733,9 @@ fn seal(recorder: &Recorder, status: RunStatus) -> Seal {
         return Seal::No;
     }
     let run_dir = recorder.run_dir();
-    Seal::IfVouched(standing.seal(super::siblings::heads(&run_dir, None), false))
+    // What cannot be kept is not claimed to have been seen.
+    let seen = super::siblings::seen(&run_dir, &recorder.store).unwrap_or_else(|_| json!([]));
+    Seal::IfVouched(standing.seal(seen, false))
 }
 
 impl Target<'_> {
@@ -843,6 +931,14 @@ fn plan_target(target: &Target<'_>) -> (PlanTarget, Vec<Preflight>) {
             },
             verdict: Verdict::Fail,
             text: failure.message.clone(),
+            target: Some(target.name.clone()),
+        });
+    }
+    for (step, message) in &tally.set_aside {
+        preflight.push(Preflight {
+            what: "guard".to_owned(),
+            verdict: Verdict::Unknown,
+            text: format!("{message}; this plan sets {step} aside, and a second person must agree"),
             target: Some(target.name.clone()),
         });
     }

@@ -69,26 +69,27 @@ pub(crate) async fn seal(request: SealRequest, deps: SealDeps<'_>) -> Result<Sea
     if !request.yes {
         past.agree(run_dir)?;
     }
+    let store = Store::open(run_dir).map_err(|error| EngineError::Record {
+        message: chain(&error),
+        hint: "free the disk, or name another folder with AZIR_HOME".to_owned(),
+    })?;
+    let seen = siblings::seen(run_dir, &store)?;
     let open = SessionOpen {
         responder: request.responder.clone(),
         data: object(json!({
             "reason": "seal",
             "host": request.host,
-            "seen": siblings::heads(run_dir, None),
+            "seen": &seen,
         })),
     };
     let real = WriterDeps::real(Arc::clone(&deps.clock), Arc::clone(&deps.random));
     let writer =
         Writer::open_session(run_dir, open, real).map_err(|error| EngineError::record(&error))?;
     let attendance = Attendance::begin(&writer, deps.witnesses, &deps.clock);
-    let store = Store::open(run_dir).map_err(|error| EngineError::Record {
-        message: chain(&error),
-        hint: "free the disk, or name another folder with AZIR_HOME".to_owned(),
-    })?;
     let recorder = Recorder::new(writer, store, deps.random, String::new(), attendance);
     let undone =
         crate::report::run::told(run_dir).is_ok_and(|report| report.status == RunStatus::Undone);
-    let said = past.standing.seal(siblings::heads(run_dir, None), undone);
+    let said = past.standing.seal(seen, undone);
     let closed = recorder.end(Seal::Yes(said), deps.tell).await?;
     Ok(Sealed {
         already: false,

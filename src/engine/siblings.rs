@@ -4,6 +4,28 @@ use std::path::Path;
 
 use serde_json::{Value, json};
 
+use super::error::{EngineError, chain};
+use crate::evidence::Store;
+
+/// Heads above this many bytes are cited from evidence (FORMAT.md, `run.start`).
+const INLINE_BYTES: usize = 8 * 1024;
+
+/// Returns the heads of the runs beside `run_dir` as a line carries them: inline where they are few, else cited.
+pub(crate) fn seen(run_dir: &Path, store: &Store) -> Result<Value, EngineError> {
+    let heads = heads(run_dir, None);
+    let text = heads.to_string();
+    if text.len() <= INLINE_BYTES {
+        return Ok(heads);
+    }
+    let kept = store
+        .put(text.as_bytes())
+        .map_err(|error| EngineError::Record {
+            message: chain(&error),
+            hint: "free the disk, or name another folder with AZIR_HOME".to_owned(),
+        })?;
+    Ok(json!({"sha256": kept.sha256.to_string(), "size": kept.size}))
+}
+
 /// Returns the heads of the runs beside `run_dir`, as a journal line cites them: `{run, size, chain}`.
 ///
 /// A run that cannot be read is left out: what was not seen is not claimed to have been.

@@ -39,6 +39,8 @@ pub(crate) struct Common {
     pub(crate) shared: Shared,
     pub(crate) choices: BTreeMap<String, Selection>,
     pub(crate) accept: std::collections::BTreeSet<String>,
+    /// Guards that two persons have set aside, by step.
+    pub(crate) over_guards: std::collections::BTreeSet<String>,
     /// Whether decisions take their default without a question.
     pub(crate) yes: bool,
     pub(crate) responder: String,
@@ -88,6 +90,8 @@ pub(crate) struct Tally {
     pub(crate) contained_at: Option<chrono::DateTime<chrono::Utc>>,
     /// The same moment on the monotonic clock.
     pub(crate) contained_us: Option<u64>,
+    /// Guards that were set aside, and what each would have refused.
+    pub(crate) set_aside: Vec<(String, String)>,
     /// What a plan found.
     pub(crate) plan: Vec<(usize, PlanStep)>,
 }

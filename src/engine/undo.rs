@@ -14,7 +14,7 @@ use super::plan::{Plan, PlanStep, PlanTarget, Preflight, Verdict};
 use super::power::{Power, Teller};
 use super::recorder::{Recorder, object};
 use super::request::{Ended, RunRequest, UndoRequest};
-use super::run::{Engine, finish};
+use super::run::{Engine, finish, incident_says};
 use super::schedule::Program;
 use super::siblings;
 use super::target::{Common, Target};
@@ -22,6 +22,7 @@ use super::undo_item;
 use super::undo_standing::{Change, Standing};
 use crate::evidence::Store;
 use crate::journal::{self, RunStart, Writer, WriterDeps};
+use crate::report::incident::Incident;
 use crate::runbook::model::Runbook;
 
 /// What the journal of the run to undo says.
@@ -56,6 +57,8 @@ impl Engine {
     pub async fn undo(&self, request: UndoRequest) -> Result<Ended, EngineError> {
         let old = read(&request.run_dir)?;
         self.keep_out_of_production(old.is_drill())?;
+        let said = self.said(&old.incident)?;
+        super::desk::refuse_closed(&old.incident, &said)?;
         self.same_tenant(&old).await?;
         let program = old.program()?;
         let run = self.random.uuid();
@@ -95,7 +98,7 @@ impl Engine {
                 None => return Err(EngineError::Unattended),
             }
         }
-        let recorder = self.open_undo(&request, &old, &identity, run)?;
+        let recorder = self.open_undo(&request, &old, &identity, run, &said)?;
         let power = Power::Act {
             client: self.client.clone(),
             recorder: Arc::clone(&recorder),
@@ -173,6 +176,8 @@ impl Engine {
             authority: request.authority.clone(),
             ticket: request.ticket.clone(),
             detected_at: None,
+            over_guards: std::collections::BTreeSet::new(),
+            approved: None,
         }
     }
 
@@ -228,6 +233,7 @@ impl Engine {
         old: &Old,
         identity: &crate::azure::Identity,
         run: uuid::Uuid,
+        said: &Incident,
     ) -> Result<Arc<Recorder>, EngineError> {
         let run_dir = self
             .cases
@@ -236,7 +242,12 @@ impl Engine {
         let mut data = object(json!({
             "of": {"run": old.run, "size": old.head.entries, "chain": old.head.chain.to_string()},
             "purpose": "undo",
-            "authority": object(json!({"basis": request.authority, "ticket": request.ticket})),
+            "authority": object(json!({
+                "basis": request.authority.as_ref().or(said.authority.as_ref()),
+                "ticket": request.ticket.as_ref().or(said.ticket.as_ref()),
+            })),
+            "incident_says": incident_says(said),
+            "clock": object(json!({"offset_ms": self.client.clock_offset_ms(), "source": "Date header of the cloud"})),
             "tool": object(json!({"name": "azir", "version": self.tool.version, "binary_sha256": self.tool.binary_sha256})),
             "tenant": identity.tenant,
             "cloud": self.client.cloud_name(),
@@ -244,7 +255,6 @@ impl Engine {
             "host": self.tool.host,
             "os": self.tool.os,
             "over_drift": request.over_drift,
-            "seen": siblings::heads(&run_dir, None),
         }));
         for name in ["targets", "runbook"] {
             if let Some(value) = old.start.get(name) {
@@ -255,6 +265,7 @@ impl Engine {
             message: super::error::chain(&error),
             hint: "free the disk, or name another folder with AZIR_HOME".into(),
         })?;
+        data.insert("seen".to_owned(), siblings::seen(&run_dir, &store)?);
         old.copy_cited(&data, &store)?;
         let start = RunStart {
             incident: old.incident.clone(),

@@ -4,7 +4,7 @@
 //! segment is left out: a crash cut it off.
 
 use std::fs::File;
-use std::io::{BufRead, BufReader};
+use std::io::{BufRead, BufReader, Read as _};
 use std::path::{Path, PathBuf};
 
 use chrono::{DateTime, Utc};
@@ -207,6 +207,53 @@ fn parse(text: &str) -> Option<Line> {
             _ => return None,
         },
     })
+}
+
+/// Returns the first line of each segment: how each session began. Reads no other line.
+///
+/// # Errors
+/// No segment, or one whose first line is none.
+pub fn openings(run_dir: &Path) -> Result<Vec<Line>, JournalError> {
+    let mut openings = Vec::new();
+    for number in 1.. {
+        let file = match File::open(run_dir.join(format::segment_name(number))) {
+            Ok(file) => file,
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound && number > 1 => break,
+            Err(error) => return Err(unreadable(run_dir, error.to_string())),
+        };
+        let mut bytes = Vec::new();
+        BufReader::new(file.take(format::MAX_LINE as u64))
+            .read_until(b'\n', &mut bytes)
+            .map_err(|error| unreadable(run_dir, error.to_string()))?;
+        let line = chain_of(&bytes).and_then(|_| parse(std::str::from_utf8(&bytes).ok()?));
+        openings.push(
+            line.ok_or_else(|| unreadable(run_dir, format!("segment {number} has no first line")))?,
+        );
+    }
+    Ok(openings)
+}
+
+/// Returns number and size of each checkpoint, in order; whether they are true is the verifier's question.
+///
+/// # Errors
+/// A checkpoint that cannot be read.
+pub fn checkpoints(run_dir: &Path) -> Result<Vec<(u64, u64)>, JournalError> {
+    let mut found = Vec::new();
+    for number in 1.. {
+        let path = run_dir
+            .join("cp")
+            .join(format::checkpoint_name(number, "cp"));
+        let text = match std::fs::read_to_string(path) {
+            Ok(text) => text,
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => break,
+            Err(error) => return Err(unreadable(run_dir, error.to_string())),
+        };
+        let size = text.split('\n').nth(1).and_then(|size| size.parse().ok());
+        let size =
+            size.ok_or_else(|| unreadable(run_dir, format!("checkpoint {number} has no size")))?;
+        found.push((number, size));
+    }
+    Ok(found)
 }
 
 /// A checkpoint that lacks a signature beside it.

@@ -31,7 +31,11 @@ impl SessionKey {
 
     /// Returns the armoured signature over `message`.
     pub(crate) fn sign(&self, message: &[u8]) -> String {
-        envelope(&blob(&self.0.verifying_key()), &raw(&self.0, message))
+        envelope(
+            NAMESPACE,
+            &blob(&self.0.verifying_key()),
+            &raw(&self.0, NAMESPACE, message),
+        )
     }
 }
 
@@ -44,10 +48,10 @@ pub(crate) fn blob(key: &VerifyingKey) -> Vec<u8> {
 }
 
 /// Returns what a key signs to vouch for `message` (OpenSSH, `PROTOCOL.sshsig`).
-pub(crate) fn signed_bytes(message: &[u8]) -> Vec<u8> {
+pub(crate) fn signed_bytes(namespace: &str, message: &[u8]) -> Vec<u8> {
     let mut signed = b"SSHSIG".to_vec();
     for part in [
-        NAMESPACE.as_bytes(),
+        namespace.as_bytes(),
         b"",
         b"sha512",
         &Sha512::digest(message),
@@ -58,15 +62,15 @@ pub(crate) fn signed_bytes(message: &[u8]) -> Vec<u8> {
 }
 
 /// Returns the signature of a key in memory over `message`, as SSH writes signatures.
-pub(crate) fn raw(key: &SigningKey, message: &[u8]) -> Vec<u8> {
-    let signature = key.sign(&signed_bytes(message));
+pub(crate) fn raw(key: &SigningKey, namespace: &str, message: &[u8]) -> Vec<u8> {
+    let signature = key.sign(&signed_bytes(namespace, message));
     [string(ED25519.as_bytes()), string(&signature.to_bytes())].concat()
 }
 
 /// Puts a key and its signature into armour.
-pub(crate) fn envelope(key: &[u8], signature: &[u8]) -> String {
+pub(crate) fn envelope(namespace: &str, key: &[u8], signature: &[u8]) -> String {
     let mut blob = b"SSHSIG\0\0\0\x01".to_vec();
-    for part in [key, NAMESPACE.as_bytes(), b"", b"sha512", signature] {
+    for part in [key, namespace.as_bytes(), b"", b"sha512", signature] {
         blob.extend(string(part));
     }
     armour(&blob)

@@ -40,18 +40,32 @@ pub struct RunLine {
 
 /// Returns every run folder below `cases`, newest first by the time of its first line.
 pub fn folders(cases: &Path) -> Vec<PathBuf> {
-    let mut found: Vec<(String, PathBuf)> = read(cases)
-        .into_iter()
-        .flat_map(|case| read(&case))
-        .filter(|path| {
-            path.file_name()
-                .and_then(|name| name.to_str())
-                .is_some_and(|name| name.starts_with("run-"))
-        })
+    let found = read(cases).into_iter().flat_map(|case| runs(&case));
+    let mut found = by_time(found);
+    found.reverse();
+    found
+}
+
+/// Returns the run folders of one case, oldest first.
+pub fn of_case(case: &Path) -> Vec<PathBuf> {
+    by_time(runs(case).into_iter())
+}
+
+fn runs(case: &Path) -> Vec<PathBuf> {
+    let mut found = read(case);
+    found.retain(|path| {
+        path.file_name()
+            .and_then(|name| name.to_str())
+            .is_some_and(|name| name.starts_with("run-"))
+    });
+    found
+}
+
+fn by_time(folders: impl Iterator<Item = PathBuf>) -> Vec<PathBuf> {
+    let mut found: Vec<(String, PathBuf)> = folders
         .map(|path| (started(&path).unwrap_or_default().time, path))
         .collect();
     found.sort();
-    found.reverse();
     found.into_iter().map(|(_, path)| path).collect()
 }
 
@@ -96,8 +110,20 @@ fn began(run_dir: &Path) -> bool {
 
 /// Lists the runs, each by the word of its journal and of the verifier, which is given what `outside` knows of it.
 pub fn list(cases: &Path, outside: impl Fn(&Path) -> Outside) -> Listing {
+    listing(folders(cases), outside)
+}
+
+/// Lists the runs of one case, newest first.
+pub fn list_case(case: &Path, outside: impl Fn(&Path) -> Outside) -> Listing {
+    listing(of_case(case).into_iter().rev(), outside)
+}
+
+fn listing(
+    folders: impl IntoIterator<Item = PathBuf>,
+    outside: impl Fn(&Path) -> Outside,
+) -> Listing {
     let mut listing = Listing::default();
-    for path in folders(cases) {
+    for path in folders {
         match report(&path, &outside(&path)) {
             Ok(told) => listing.lines.push(line(told, &path)),
             Err(error) => listing.unreadable.push((path, error.to_string())),

@@ -2,11 +2,17 @@
 //!
 //! Start reading at [`model`], the JSON of a run; [`run`] makes it from a journal, [`cases`] finds the runs.
 //! [`export`] tells a run to other tools and to people far from azir, [`by_hand`] how to check it without azir.
+//! [`incident`] is what people said of the case, [`status`] how all of it stands, [`timeline`] what happened in
+//! which [`order`], told in [`words`].
 
 pub mod by_hand;
 pub mod cases;
 pub mod export;
+pub mod incident;
 pub mod model;
+pub mod order;
 pub mod run;
+pub mod status;
 pub mod teller;
+pub mod timeline;
 pub mod words;

@@ -113,6 +113,9 @@ pub struct Deadline {
     pub seconds: u64,
     /// Whether it was kept; absent while nobody can tell.
     pub kept: Option<bool>,
+    /// Whether containment came within the same time after detection; absent where it was not said when that was.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub kept_since_detection: Option<bool>,
 }
 
 /// One target.

@@ -108,6 +108,16 @@ fn missing(lines: &[Line]) -> Vec<MissingWitness> {
     missing
 }
 
+/// The purpose of an incident log: the run that holds what people say and do around the runs of their case.
+pub const INCIDENT: &str = "incident";
+
+impl Started {
+    /// Returns whether this run is an incident log.
+    pub fn is_incident_log(&self) -> bool {
+        self.purpose == INCIDENT
+    }
+}
+
 /// Where and as what a run began, from its first line.
 #[derive(Clone, Debug, Default, Eq, PartialEq)]
 pub struct Started {
@@ -121,6 +131,10 @@ pub struct Started {
     pub cloud: String,
     /// When, as the journal writes times.
     pub time: String,
+    /// What for: the runbook's purpose, `undo`, or [`INCIDENT`].
+    pub purpose: String,
+    /// The machine that wrote it.
+    pub host: String,
     /// The run that this one undoes.
     pub of: Option<String>,
 }
@@ -159,6 +173,8 @@ pub fn started(run_dir: &Path) -> Result<Started, JournalError> {
         profile: word("/data/profile_name"),
         cloud: word("/data/cloud"),
         time: word("/time"),
+        purpose: word("/data/purpose"),
+        host: word("/data/host"),
         of: Some(word("/data/of/run")).filter(|of| !of.is_empty()),
     })
 }
@@ -187,6 +203,8 @@ struct Fold {
     receipts: BTreeMap<String, u64>,
     ended: bool,
     undoable: bool,
+    /// Nothing is carried out in an incident log: it is done after each of its lines.
+    incident_log: bool,
 }
 
 impl Fold {
@@ -220,12 +238,17 @@ impl Fold {
             })
             .collect();
         let origin = text("origin");
+        let incident_log = text("purpose") == INCIDENT;
         let report = RunReport {
             schema_version: SCHEMA_VERSION,
             run: origin.rsplit('/').next().unwrap_or_default().to_owned(),
             incident: text("incident"),
             runbook: RunbookRef {
-                name: runbook("name"),
+                name: if incident_log {
+                    INCIDENT.to_owned()
+                } else {
+                    runbook("name")
+                },
                 version: runbook("version"),
                 digest: runbook("sha256"),
             },
@@ -241,6 +264,7 @@ impl Fold {
                 .map(|seconds| Deadline {
                     seconds,
                     kept: None,
+                    kept_since_detection: None,
                 }),
             targets,
             of: data
@@ -261,6 +285,7 @@ impl Fold {
             receipts: BTreeMap::new(),
             ended: false,
             undoable: false,
+            incident_log,
         }
     }
 
@@ -573,7 +598,9 @@ impl Fold {
             }
         }
         let report = &mut self.report;
-        if !self.ended {
+        if self.incident_log {
+            report.status = RunStatus::Done;
+        } else if !self.ended {
             report.status = RunStatus::Halted;
         }
         let all_contained = report
@@ -599,6 +626,10 @@ impl Fold {
                 (Some(start), Some(end)) => Some((end - start).num_milliseconds() <= allowed),
                 _ => Some(false),
             };
+            deadline.kept_since_detection = time(&report.detected_at).map(|noticed| {
+                time(&report.contained_at)
+                    .is_some_and(|end| (end - noticed).num_milliseconds() <= allowed)
+            });
         }
         let times: Vec<&String> = report
             .residual
@@ -622,7 +653,7 @@ fn key(data: &Map<String, Value>) -> Option<(usize, String)> {
 }
 
 /// Returns a value that is inline or cited from evidence.
-fn cited(run_dir: &Path, value: Option<&Value>) -> Value {
+pub(super) fn cited(run_dir: &Path, value: Option<&Value>) -> Value {
     let Some(value) = value else {
         return Value::Null;
     };

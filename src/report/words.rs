@@ -17,7 +17,7 @@ pub fn who(line: &Line) -> &str {
 pub fn what(line: &Line) -> String {
     let at = |path: &str| text(line, path);
     match line.kind.as_str() {
-        "run.start" if at("purpose") == "incident" => {
+        "run.start" if at("purpose") == super::run::INCIDENT => {
             format!("incident log of {} for {}", at("host"), at("responder/upn"))
         }
         "run.start" => format!(

@@ -317,16 +317,14 @@ fn what_is_there_already_is_said_in_words() {
 #[test]
 fn a_shape_of_a_later_version_is_refused_with_a_sentence() {
     let folder = tempfile::tempdir().unwrap();
-    for later in ["status", "preflight"] {
-        let done = bare(folder.path(), &["schema", later]);
-        assert_eq!(done.code, 2, "{later}");
-        assert!(
-            done.stderr
-                .contains(&format!("azir {later} is not in this version")),
-            "{}",
-            done.stderr
-        );
-    }
+    let done = bare(folder.path(), &["schema", "preflight"]);
+    assert_eq!(done.code, 2);
+    assert!(
+        done.stderr
+            .contains("azir preflight is not in this version"),
+        "{}",
+        done.stderr
+    );
 }
 
 #[test]

@@ -246,7 +246,7 @@ async fn act_on(item: &Item<'_>) -> Result<Acted, Failure> {
         Action::Request(request) => shared(item, request::execute(item, request)).await,
         Action::Edit(edit) => shared(item, edit::execute(item, edit)).await,
         Action::Collect(collect) => collect::execute(item, collect).await,
-        Action::Assert(assert) => assert::execute(item, assert),
+        Action::Assert(assert) => assert::execute(item, assert).await,
         Action::Decide(decide) => decide::execute(item, decide).await,
         Action::Manual(manual) => manual::execute(item, manual).await,
         Action::Wait(wait) => wait::execute(item, wait).await,

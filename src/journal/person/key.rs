@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use ed25519_dalek::SigningKey;
 
+use super::super::format::{NAMESPACE, PLAN_NAMESPACE};
 use super::super::sign;
 use super::agent::{Agent, Held};
 use super::error::KeyError;
@@ -125,16 +126,30 @@ impl PersonKey {
     /// # Errors
     /// An agent that does not sign, or answers what is no signature of this key.
     pub fn sign(&self, message: &[u8]) -> Result<Signature, KeyError> {
+        self.sign_as(NAMESPACE, message)
+    }
+
+    /// Signs what somebody plans or approves; waits as [`Self::sign`] does.
+    ///
+    /// # Errors
+    /// As [`Self::sign`].
+    pub fn sign_plan(&self, message: &[u8]) -> Result<Signature, KeyError> {
+        self.sign_as(PLAN_NAMESPACE, message)
+    }
+
+    fn sign_as(&self, namespace: &str, message: &[u8]) -> Result<Signature, KeyError> {
         let public = self.public()?;
         let raw = match &self.how {
-            How::Held(key) => sign::raw(key, message),
-            How::Agent { agent, .. } => agent.sign(public.blob(), &sign::signed_bytes(message))?,
+            How::Held(key) => sign::raw(key, namespace, message),
+            How::Agent { agent, .. } => {
+                agent.sign(public.blob(), &sign::signed_bytes(namespace, message))?
+            }
         };
         let presence = public
-            .check(message, &raw)
+            .check(namespace, message, &raw)
             .ok_or_else(|| KeyError::WrongSignature(self.source.clone()))?;
         Ok(Signature {
-            armoured: sign::envelope(public.blob(), &raw),
+            armoured: sign::envelope(namespace, public.blob(), &raw),
             presence,
         })
     }

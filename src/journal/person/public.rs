@@ -90,13 +90,18 @@ impl PublicKey {
     /// Checks a signature over `message`, written as SSH writes signatures; returns touch and PIN where they are told.
     ///
     /// A signature that does not fit must not be left beside a checkpoint: to a verifier it is a forgery.
-    pub(super) fn check(&self, message: &[u8], signature: &[u8]) -> Option<Option<Presence>> {
+    pub(super) fn check(
+        &self,
+        namespace: &str,
+        message: &[u8],
+        signature: &[u8],
+    ) -> Option<Option<Presence>> {
         let mut reader = Reader(signature);
         if reader.string()? != self.kind().as_bytes() {
             return None;
         }
         let raw: [u8; 64] = reader.string()?.try_into().ok()?;
-        let signed = sign::signed_bytes(message);
+        let signed = sign::signed_bytes(namespace, message);
         let (signed, presence) = match &self.application {
             None => (signed, None),
             Some(application) => {

@@ -60,6 +60,11 @@ pub fn owner<'a>(text: &'a str, key: &PublicKey) -> Option<&'a str> {
     of(text, key).map(|line| line.principal).next()
 }
 
+/// Returns whether a key speaks for a person at a time, by the text of a signers file.
+pub fn speaks(text: &str, principal: &str, key: &PublicKey, at: DateTime<Utc>) -> bool {
+    of(text, key).any(|line| line.principal == principal && line.speaks(at))
+}
+
 fn of<'a>(text: &'a str, key: &PublicKey) -> impl Iterator<Item = Line<'a>> {
     let key = key.clone();
     lines(text).filter(move |line| PublicKey::read(line.kind, line.base64).as_ref() == Some(&key))

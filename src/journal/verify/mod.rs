@@ -32,6 +32,7 @@ pub use finding::{Finding, Level};
 pub use proof::{PROOF_LIMIT, ProofReport, check_proof};
 pub use signatures::{Signed, Stamp, Vouching};
 pub use sshsig::Presence;
+pub use sshsig::plan_signer;
 pub use verdict::{Outside, Report, Since, verify};
 
 use super::format;

@@ -5,7 +5,7 @@ use ed25519_dalek::{Signature, VerifyingKey};
 use serde::Serialize;
 use sha2::{Digest as _, Sha256, Sha512};
 
-use super::format::NAMESPACE;
+use super::format::{NAMESPACE, PLAN_NAMESPACE};
 
 /// A signature's key: type and blob, as a signers file and `session_key` name it.
 #[derive(Clone, Debug, Eq, PartialEq)]
@@ -46,6 +46,20 @@ impl PublicKey {
 
 /// Checks an armoured signature over `message`; returns the key that made it.
 pub(super) fn check(armoured: &[u8], message: &[u8]) -> Result<PublicKey, &'static str> {
+    check_as(NAMESPACE, armoured, message)
+}
+
+/// Checks a signature over what somebody plans or approves; returns the key that made it as `<type> <base64>`.
+///
+/// # Errors
+/// Why it does not count, as strictly as for checkpoints.
+pub fn plan_signer(armoured: &[u8], message: &[u8]) -> Result<String, &'static str> {
+    let key = check_as(PLAN_NAMESPACE, armoured, message)?;
+    let base64 = base64::engine::general_purpose::STANDARD.encode(&key.blob);
+    Ok(format!("{} {base64}", key.kind))
+}
+
+fn check_as(wanted: &str, armoured: &[u8], message: &[u8]) -> Result<PublicKey, &'static str> {
     let blob = unarmour(armoured).ok_or("it is not armoured as ssh-keygen does")?;
     let mut reader = Reader(&blob);
     let malformed = "its encoding is not that of an SSH signature";
@@ -60,7 +74,7 @@ pub(super) fn check(armoured: &[u8], message: &[u8]) -> Result<PublicKey, &'stat
     if !reader.0.is_empty() || !reserved.is_empty() {
         return Err(malformed);
     }
-    if namespace != NAMESPACE.as_bytes() {
+    if namespace != wanted.as_bytes() {
         return Err("it was made for another purpose (namespace)");
     }
     if hash != b"sha512" {
@@ -140,7 +154,7 @@ fn verify(key: &[u8], signature: &[u8], signed: &[u8]) -> Result<PublicKey, &'st
     // verify_strict refuses an S not below L, an R that is not canonical, and points of small order.
     point
         .verify_strict(&message, &Signature::from_bytes(&raw))
-        .map_err(|_| "it does not fit: the checkpoint or the signature was changed, or another key made it")?;
+        .map_err(|_| "it does not fit: what was signed or the signature was changed, or another key made it")?;
     Ok(PublicKey {
         kind: String::from_utf8_lossy(kind).into_owned(),
         blob: key.to_vec(),
