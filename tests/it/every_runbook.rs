@@ -87,7 +87,9 @@ fn strip(value: &mut Value, of: &str, stays: &BTreeSet<String>) {
                 let name = item["name"].as_str().unwrap_or_default();
                 !stays.contains(&format!("{of}/securityrules/{name}"))
             });
-            items.iter_mut().for_each(|item| strip(item, of, stays));
+            for item in items {
+                strip(item, of, stays);
+            }
         }
         _ => {}
     }
