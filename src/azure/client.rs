@@ -271,6 +271,11 @@ impl Reader {
         &self.inner.cloud
     }
 
+    /// Returns the connection pools, for requests that must carry no token.
+    pub fn http(&self) -> &Http {
+        &self.inner.http
+    }
+
     /// Returns the cloud's name.
     pub fn cloud_name(&self) -> &str {
         &self.inner.cloud.name

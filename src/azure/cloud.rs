@@ -65,6 +65,16 @@ const BUILT_IN: [[&str; 7]; 3] = [
 ];
 
 impl Cloud {
+    /// Returns whether it runs on this machine, as a lab does.
+    pub fn is_on_this_machine(&self) -> bool {
+        super::origins::is_loopback(&self.arm)
+    }
+
+    /// Returns whether the name of a cloud is an address on this machine.
+    pub fn names_this_machine(name: &str) -> bool {
+        Url::parse(name).is_ok_and(|url| super::origins::is_loopback(&url))
+    }
+
     /// Returns the public cloud of this name, if there is one.
     pub fn builtin(name: &str) -> Option<Self> {
         let row = BUILT_IN

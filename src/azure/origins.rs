@@ -29,7 +29,7 @@ impl Origins {
     /// Allows an address that was read from an ARM body: `vaultUri`, `primaryEndpoints`.
     pub(crate) fn learn(&self, url: &str) -> Result<(), Error> {
         let url = Url::parse(url).map_err(|error| Error::Request(format!("{url}: {error}")))?;
-        if !is_safe(&url) || (is_loopback(&url) && !is_loopback(&self.cloud.arm)) {
+        if !is_safe(&url) || is_loopback(&url) != is_loopback(&self.cloud.arm) {
             return Err(foreign(&url, "an address in an ARM answer"));
         }
         let mut learned = self.learned.lock().unwrap_or_else(PoisonError::into_inner);
@@ -53,8 +53,11 @@ impl Origins {
             let learned = self.learned.lock().unwrap_or_else(PoisonError::into_inner);
             key(url).is_some_and(|key| learned.contains(&key))
         };
-        // A suffix that means this machine is worth nothing to a cloud that is elsewhere.
-        let listed = listed && (!is_loopback(url) || is_loopback(&self.cloud.arm));
+        // A suffix that means this machine is worth nothing to a cloud that is elsewhere; and a lab, which is on this
+        // machine, has no accounts elsewhere: what it names there would be somebody's production.
+        let data = matches!(plane, Plane::Blob | Plane::Vault);
+        let here = (is_loopback(url), is_loopback(&self.cloud.arm));
+        let listed = listed && (here.0 == here.1 || (!data && !here.0));
         if listed || (matches!(plane, Plane::Blob | Plane::Vault) && learned()) {
             Ok(())
         } else {
@@ -178,5 +181,26 @@ mod tests {
         assert!(origins.check(Plane::Arm, &url, "test").is_err());
         // A public cloud cannot make azir talk to this machine.
         assert!(origins.learn("https://127.0.0.1:1/").is_err());
+    }
+
+    #[test]
+    fn a_lab_cannot_make_azir_talk_to_real_accounts() {
+        let mut cloud = Cloud::builtin("AzureCloud").unwrap();
+        cloud.arm = Url::parse("https://127.0.0.1:8443").unwrap();
+        // As configured: its suffix is that of the public cloud.
+        let origins = Origins::new(cloud);
+        for real in [
+            "https://stprod.blob.core.windows.net/",
+            "https://STPROD.BLOB.CORE.WINDOWS.NET/",
+            "https://stprod.z1.blob.storage.azure.net/",
+        ] {
+            let url = Url::parse(real).unwrap();
+            assert!(origins.check(Plane::Blob, &url, "test").is_err(), "{real}");
+            assert!(origins.learn(real).is_err(), "{real}");
+            assert!(origins.check(Plane::Blob, &url, "test").is_err(), "{real}");
+        }
+        origins
+            .learn("https://stprod.blob.localhost:8443/")
+            .unwrap();
     }
 }

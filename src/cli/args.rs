@@ -6,7 +6,7 @@ use std::sync::{Arc, OnceLock};
 use clap::builder::{PossibleValue, PossibleValuesParser};
 use clap::{Arg, ArgAction, Command, value_parser};
 
-use super::{globals, help};
+use super::{custody_args, globals, help};
 use crate::runbook::catalogue::{Catalogue, title};
 use crate::runbook::model::{Param, ParamKind};
 
@@ -71,62 +71,17 @@ fn own() -> Vec<Command> {
             .about("Show how a run stands, from its journal")
             .arg(run()),
         Command::new("journal")
-            .about("Read, verify and export the custody record")
+            .about("Read, verify, prove and export the custody record")
             .subcommand_required(true)
             .subcommand(
                 Command::new("show")
                     .about("Show the lines of a run's journal")
                     .arg(run()),
             )
-            .subcommand(
-                Command::new("verify")
-                    .about("Verify a run's journal, checkpoints, signatures and evidence")
-                    .arg(run())
-                    .arg(
-                        Arg::new("origin")
-                            .long("origin")
-                            .value_name("TEXT")
-                            .help("The origin line that the log must have"),
-                    )
-                    .arg(
-                        Arg::new("signers")
-                            .long("signers")
-                            .value_name("FILE")
-                            .help("A signers file obtained elsewhere"),
-                    )
-                    .arg(
-                        Arg::new("tsa-ca")
-                            .long("tsa-ca")
-                            .value_name("PEM")
-                            .help("Roots of time-stamp authorities"),
-                    )
-                    .arg(
-                        Arg::new("earlier-checkpoint")
-                            .long("earlier-checkpoint")
-                            .value_name("FILE")
-                            .action(ArgAction::Append)
-                            .help("A checkpoint obtained elsewhere (can be repeated)"),
-                    )
-                    .arg(
-                        Arg::new("min-size")
-                            .long("min-size")
-                            .value_name("N")
-                            .value_parser(value_parser!(u64))
-                            .help("The fewest entries that the log must have"),
-                    ),
-            )
-            .subcommand(
-                Command::new("export")
-                    .about("Export a run's journal")
-                    .arg(run())
-                    .arg(
-                        Arg::new("format")
-                            .long("format")
-                            .value_parser(["jsonl"])
-                            .default_value("jsonl")
-                            .help("jsonl: each line as it was written"),
-                    ),
-            ),
+            .subcommand(custody_args::verify())
+            .subcommand(custody_args::prove())
+            .subcommand(custody_args::check_proof())
+            .subcommand(custody_args::export()),
         Command::new("runbook")
             .about("List, read, check and write runbooks")
             .subcommand_required(true)

@@ -1,12 +1,13 @@
 //! `config.toml`: profiles by name; unknown keys are errors with their line.
 
 use std::collections::BTreeMap;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use serde::Deserialize;
 
 use super::home::Home;
 use super::refusal::Refusal;
+use crate::engine::production::Production;
 use crate::engine::profile::{Profile, Quarantine, Snapshots, Vault};
 use crate::runbook::problem::nearest;
 
@@ -19,13 +20,16 @@ pub(super) struct Config {
     /// Profiles by name.
     #[serde(default)]
     profiles: BTreeMap<String, Profile>,
+    /// The folder of the file.
+    #[serde(skip)]
+    folder: PathBuf,
 }
 
 /// What a run without any profile has in the place of its name.
 pub(super) const NO_PROFILE: &str = "(none)";
 
 /// The name of the profile of `--lab`, which is built in.
-pub(super) const LAB: &str = "lab";
+pub(super) use crate::engine::production::LAB;
 
 impl Config {
     /// Returns where the file is.
@@ -48,7 +52,7 @@ impl Config {
                 ));
             }
         };
-        let config: Self = toml::from_str(&text).map_err(|error| {
+        let mut config: Self = toml::from_str(&text).map_err(|error| {
             let hint = meant(error.message()).map_or_else(
                 || format!("edit {}", path.display()),
                 |(typed, near)| format!("in {}, write {near} for {typed}", path.display()),
@@ -67,7 +71,32 @@ impl Config {
                 "choose another name for it",
             ));
         }
+        config.folder.clone_from(&home.0);
         Ok(config)
+    }
+
+    /// Returns the vaults that exercises must not write to: those of every profile that is not for exercises.
+    pub(super) fn production(&self) -> Vec<Production> {
+        let real = self
+            .profiles
+            .iter()
+            .filter(|(_, profile)| !profile.tabletop);
+        real.filter_map(|(name, profile)| {
+            Some(Production {
+                profile: name.clone(),
+                cloud: profile.cloud.clone(),
+                vault: profile.vault.clone()?,
+            })
+        })
+        .collect()
+    }
+
+    /// Returns a path as the file means it: from the home of the responder, or beside the file itself.
+    fn beside(&self, path: &Path) -> PathBuf {
+        match (path.strip_prefix("~"), std::env::home_dir()) {
+            (Ok(rest), Some(own)) => own.join(rest),
+            _ => self.folder.join(path),
+        }
     }
 
     /// Returns the profile to use, with its name; without any, an empty one.
@@ -85,7 +114,9 @@ impl Config {
                     "edit config.toml, then azir doctor",
                 ));
             }
-            Ok((name.to_owned(), profile.clone()))
+            let mut profile = profile.clone();
+            profile.time_stamp_roots = profile.time_stamp_roots.map(|path| self.beside(&path));
+            Ok((name.to_owned(), profile))
         } else {
             let mut names = self.profiles.keys().map(String::as_str);
             let near = nearest(name, names.clone().chain([LAB]));
@@ -197,5 +228,7 @@ cloud = "AzureCloud"                 # or AzureUSGovernment, AzureChinaCloud, or
 # quarantine = { resource_group = "rg-security-prod", name = "nsg-ir-quarantine" }   # further ones: <name>-<region>
 # bastion = ["10.99.0.0/24"]                                 # absent: no allow rule
 # vault = { account = "stforensicirprodweu", container = "ir-evidence" }
+# time_stamps = ["http://timestamp.digicert.com"]            # RFC 3161, one or two; each stamps a session's last checkpoint
+# time_stamp_roots = "tsa-roots.pem"                         # replies that do not verify under these are not kept
 # responder = "alice@contoso.com"                            # who answers for runs; default: the token's name
 "#;

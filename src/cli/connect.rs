@@ -11,6 +11,7 @@ use super::home::Home;
 use super::refusal::Refusal;
 use crate::azure::{AuthEnvironment, AuthKind, Client, ClientOptions, Cloud, Http, SdkCredential};
 use crate::clock::{Clock, SystemClock};
+use crate::engine::production::Production;
 use crate::engine::profile::Profile;
 use crate::lab::{Faults, Lab, Options, scenario::Scenario};
 use crate::random::{Random, SystemRandom};
@@ -22,6 +23,8 @@ pub(super) struct Connection {
     pub(super) client: Client,
     pub(super) profile: Profile,
     pub(super) profile_name: String,
+    /// The vaults that exercises must not write to.
+    pub(super) production: Vec<Production>,
     /// Runs as long as this lives.
     pub(super) _lab: Option<Lab>,
 }
@@ -120,11 +123,15 @@ pub(super) async fn connect(
     case: &Path,
 ) -> Result<Connection, Refusal> {
     if place.lab {
-        return connect_lab(place, case).await;
+        // The lab needs no configuration, and must work beside one that cannot be read.
+        let production = Config::load(home).map(|config| config.production());
+        return connect_lab(place, case, production.unwrap_or_default()).await;
     }
-    let (profile_name, profile) = Config::load(home)?.choose(place.profile.as_deref())?;
+    let config = Config::load(home)?;
+    let production = config.production();
+    let (profile_name, profile) = config.choose(place.profile.as_deref())?;
     if profile_name == config::LAB {
-        return connect_lab(place, case).await;
+        return connect_lab(place, case, production).await;
     }
     let http = Http::new(ca_bundle()?.as_deref())?;
     let cloud_name = place
@@ -138,12 +145,17 @@ pub(super) async fn connect(
         client: client(cloud, http, credential),
         profile,
         profile_name,
+        production,
         _lab: None,
     })
 }
 
 /// Starts the lab in this process and connects to it through the same door as to a cloud.
-async fn connect_lab(place: &Place, case: &Path) -> Result<Connection, Refusal> {
+async fn connect_lab(
+    place: &Place,
+    case: &Path,
+    production: Vec<Production>,
+) -> Result<Connection, Refusal> {
     let folder = case.join("lab");
     let options = Options {
         scenario: Scenario::load("default")
@@ -187,6 +199,7 @@ async fn connect_lab(place: &Place, case: &Path) -> Result<Connection, Refusal> 
         client: client(cloud, http, credential),
         profile: config::lab(),
         profile_name: config::LAB.to_owned(),
+        production,
         _lab: Some(lab),
     })
 }

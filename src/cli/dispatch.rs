@@ -8,7 +8,7 @@ use clap::ArgMatches;
 
 use super::home::Home;
 use super::refusal::Refusal;
-use super::{args, doctor, execute, globals, out, record, shelf, tenant, usage};
+use super::{args, doctor, execute, export, globals, out, record, shelf, tenant, usage, verify};
 use crate::runbook::catalogue::Catalogue;
 
 /// Runs the command line of this process; returns its exit code.
@@ -50,8 +50,10 @@ fn dispatch(
         ("list", _) => record::list(own, &home?),
         ("show", _) => record::show(own, &home?),
         ("journal", Some(("show", inner))) => record::journal_show(inner, &home?),
-        ("journal", Some(("verify", inner))) => record::journal_verify(inner, home),
-        ("journal", Some((_, inner))) => record::journal_export(inner, &home?),
+        ("journal", Some(("verify", inner))) => verify::journal(inner, home),
+        ("journal", Some(("prove", inner))) => verify::prove_entry(inner, &home?),
+        ("journal", Some(("check-proof", inner))) => Ok(verify::proof(inner)),
+        ("journal", Some((_, inner))) => export::journal(inner, &home?),
         ("runbook", Some(("list", inner))) => Ok(shelf::list(inner, inner, catalogue)),
         ("runbook", Some(("show", inner))) => shelf::show(inner, catalogue),
         ("runbook", Some(("lint", inner))) => shelf::check(inner, inner, catalogue),

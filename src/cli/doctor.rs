@@ -1,14 +1,20 @@
 //! `azir init`, `azir doctor`, `azir schema`, `azir completions`: being ready.
 
+use std::sync::Arc;
+
 use clap::ArgMatches;
 use schemars::JsonSchema;
 use serde::Serialize;
 
 use super::config::{self, Config};
-use super::connect::{Place, connect};
+use super::connect::{Connection, Place, connect};
 use super::home::Home;
 use super::refusal::Refusal;
 use super::{Output, out, shown};
+use crate::clock::{Clock, SystemClock};
+use crate::engine::plan::Verdict;
+use crate::engine::{outside, vault_worth};
+use crate::random::{Random, SystemRandom};
 
 /// What the doctor found.
 #[derive(Debug, JsonSchema, Serialize)]
@@ -228,6 +234,22 @@ fn cloud(matches: &ArgMatches, home: &Home, findings: &mut Vec<Finding>) -> Resu
             ),
             Err(message) => add("access", "fail", message, "az account list"),
         }
+        let clock: Arc<dyn Clock> = Arc::new(SystemClock);
+        if let Some(vault) = &connection.profile.vault {
+            let worth = vault_worth(&connection.client, &clock, vault).await;
+            let good = worth.verdict == Verdict::Pass;
+            add(
+                "vault",
+                if good { "ok" } else { "warn" },
+                worth.text,
+                if good {
+                    ""
+                } else {
+                    "az storage container immutability-policy show"
+                },
+            );
+        }
+        stamps(&connection, &clock, &mut add);
         if let Some(offset) = connection.client.clock_offset_ms() {
             let verdict = if offset.abs() > 120_000 { "warn" } else { "ok" };
             add(
@@ -243,6 +265,46 @@ fn cloud(matches: &ArgMatches, home: &Home, findings: &mut Vec<Finding>) -> Resu
         }
     });
     Ok(())
+}
+
+/// Says what time stamps the end of a record gets.
+fn stamps(
+    connection: &Connection,
+    clock: &Arc<dyn Clock>,
+    add: &mut impl FnMut(&str, &'static str, String, &str),
+) {
+    let random: Arc<dyn Random> = Arc::new(SystemRandom);
+    let profile = &connection.profile;
+    if let Err(message) = outside(profile, &connection.client, clock, &random) {
+        return add("stamps", "fail", message, "edit time_stamps in config.toml");
+    }
+    let (verdict, text) = match profile.time_stamps.len() {
+        0 => (
+            "warn",
+            "no time-stamp authority: nothing outside says when a record was whole",
+        ),
+        1 => (
+            "ok",
+            "one authority: the record's end is stamped once, not twice",
+        ),
+        _ => ("ok", "two authorities stamp the record's end"),
+    };
+    let next = if verdict == "ok" {
+        ""
+    } else {
+        "set time_stamps in config.toml"
+    };
+    add("stamps", verdict, text.to_owned(), next);
+    if let Some(roots) = &profile.time_stamp_roots
+        && let Err(message) = crate::journal::verify::can_read_roots(roots)
+    {
+        add(
+            "stamps",
+            "warn",
+            message,
+            "set time_stamp_roots in config.toml",
+        );
+    }
 }
 
 fn free_bytes(home: &Home) -> Option<u64> {

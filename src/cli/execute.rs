@@ -14,9 +14,9 @@ use super::live::Live;
 use super::meaning::{self, Asked};
 use super::refusal::Refusal;
 use super::{Output, out, plan, summary};
-use crate::clock::SystemClock;
-use crate::engine::{Ended, Engine, EngineError, Mode, RunRequest, Tool, UndoRequest};
-use crate::random::SystemRandom;
+use crate::clock::{Clock, SystemClock};
+use crate::engine::{Ended, Engine, EngineError, Mode, RunRequest, Tool, UndoRequest, outside};
+use crate::random::{Random, SystemRandom};
 use crate::report::run::{report, started};
 use crate::runbook::catalogue::Catalogue;
 use crate::runbook::model::Runbook;
@@ -44,7 +44,7 @@ pub(super) fn run(
     let command = format!("azir {} ", chosen.runbook.name.value);
     let ended = runtime()?.block_on(async {
         let connection = connect(&place, home, &case).await?;
-        let (engine, halt, live) = engine(own, &connection, catalogue, home);
+        let (engine, halt, live) = engine(own, &connection, catalogue, home)?;
         live.detected(asked.detected_at);
         if own.get_one::<String>("incident").is_none() {
             live.unnamed(&asked.incident);
@@ -121,7 +121,7 @@ pub(super) fn undo(
             authority: own.get_one::<String>("authority").cloned(),
             ticket: own.get_one::<String>("ticket").cloned(),
         };
-        let (mut engine, halt, live) = engine(own, &connection, catalogue, home);
+        let (mut engine, halt, live) = engine(own, &connection, catalogue, home)?;
         // The undo is filed beside the run it undoes, wherever that is.
         engine.cases = case
             .parent()
@@ -172,7 +172,7 @@ fn engine(
     connection: &Connection,
     catalogue: &Arc<Catalogue>,
     home: &Home,
-) -> (Engine, watch::Sender<bool>, Arc<Live>) {
+) -> Result<(Engine, watch::Sender<bool>, Arc<Live>), Refusal> {
     let (halt, halted) = watch::channel(false);
     let live = Live::new(Output::of(own), own.get_count("verbose") > 0);
     let terminal = Terminal {
@@ -180,21 +180,26 @@ fn engine(
         live: Arc::clone(&live),
         halted: halted.clone(),
     };
+    let (clock, random): (Arc<dyn Clock>, Arc<dyn Random>) =
+        (Arc::new(SystemClock), Arc::new(SystemRandom));
+    let witnesses = outside(&connection.profile, &connection.client, &clock, &random)
+        .map_err(|message| Refusal::usage(message, "edit time_stamps in config.toml"))?;
     let engine = Engine {
         client: connection.client.clone(),
-        clock: Arc::new(SystemClock),
-        random: Arc::new(SystemRandom),
+        clock,
+        random,
         catalogue: Arc::clone(catalogue),
         profile: connection.profile.clone(),
         profile_name: connection.profile_name.clone(),
+        production: connection.production.clone(),
         cases: home.cases(),
         listener: Arc::clone(&live) as Arc<dyn crate::engine::event::Listener>,
         ask: Arc::new(terminal),
         halt: halted,
         tool: tool(),
-        witnesses: Vec::new(),
+        witnesses,
     };
-    (engine, halt, live)
+    Ok((engine, halt, live))
 }
 
 fn tool() -> Tool {
@@ -285,8 +290,9 @@ fn show_plan(plan: &crate::engine::plan::Plan, output: Output) -> u8 {
 }
 
 fn finish(ended: &Ended, output: Output) -> Result<u8, Refusal> {
-    let report = report(&ended.run_dir)
+    let mut report = report(&ended.run_dir)
         .map_err(|error| Refusal::record(error.to_string(), "azir show last"))?;
+    report.journal.unvouched.clone_from(&ended.unvouched);
     match output {
         Output::Human => out::result(&summary::text(&report, &out::reader())),
         Output::Json => out::result(&serde_json::to_string(&report).unwrap_or_default()),

@@ -1,7 +1,7 @@
 //! Exit codes: one documented type, listed in `--help` and the README.
 
 /// How a command ends, in the order of precedence: the first that applies.
-/// `azir journal verify` has its own codes.
+/// `azir journal verify` and `azir journal check-proof` have their own codes.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub(super) enum Exit {
     Usage,
@@ -14,7 +14,7 @@ pub(super) enum Exit {
     Unproved,
     Done,
     Interrupted,
-    /// `azir journal verify` alone: there was nothing that it could read.
+    /// `azir journal verify` and `check-proof` alone: there was nothing that it could read.
     CannotRead,
 }
 
@@ -53,7 +53,7 @@ impl Exit {
             Self::Interrupted => {
                 "stopped at once by a second ctrl-C; the journal says what is unknown"
             }
-            Self::CannotRead => "journal verify: nothing that can be read",
+            Self::CannotRead => "journal verify, check-proof: nothing that can be read",
         }
     }
 }
@@ -78,6 +78,6 @@ pub(super) fn help() -> String {
     for exit in LISTED {
         text.push_str(&format!("  {:>3}  {}\n", exit.code(), exit.meaning()));
     }
-    text.push_str("azir journal verify: 0 verified and anchored, 1 tampered, 2 verified, not anchored, 3 torn end, 4 cannot read\n");
+    text.push_str("azir journal verify, check-proof: 0 verified and anchored, 1 tampered, 2 verified, not anchored, 3 torn end, 4 cannot read\n");
     text
 }

@@ -1,10 +1,7 @@
-//! `azir list`, `azir show` and `azir journal`: what the case folders say, without the cloud.
+//! `azir list`, `azir show` and `azir journal show`: what the case folders say, without the cloud.
 
 use std::fmt::Write as _;
 use std::path::{Path, PathBuf};
-
-use clap::ArgMatches;
-use serde_json::Value;
 
 use super::exit::Exit;
 use super::home::Home;
@@ -12,8 +9,8 @@ use super::refusal::Refusal;
 use super::{Output, out, shown, summary};
 use crate::ids::ArmId;
 use crate::journal::Line;
-use crate::journal::verify::{Level, Outside, Report, verify};
-use crate::report::{cases, run};
+use crate::report::{cases, run, words};
+use clap::ArgMatches;
 
 fn chosen(own: &ArgMatches, home: &Home) -> Result<PathBuf, Refusal> {
     home.run(own.get_one::<String>("run").map_or("last", String::as_str))
@@ -123,12 +120,8 @@ pub(super) fn journal_show(own: &ArgMatches, home: &Home) -> Result<u8, Refusal>
     each(&run_dir, |line, _| shown::line(&readable(line)))
 }
 
-/// Exports a journal: each line exactly as it was written.
-pub(super) fn journal_export(own: &ArgMatches, home: &Home) -> Result<u8, Refusal> {
-    written(&chosen(own, home)?)
-}
-
-fn written(run_dir: &Path) -> Result<u8, Refusal> {
+/// Writes each line exactly as it was written.
+pub(super) fn written(run_dir: &Path) -> Result<u8, Refusal> {
     each(run_dir, |_, bytes| bytes.to_owned())
 }
 
@@ -173,128 +166,12 @@ fn size(run_dir: &Path) -> u64 {
 
 /// Returns a line as people read it: number, time, who, what kind, what.
 fn readable(line: &Line) -> String {
-    let who = line
-        .actor
-        .pointer("/human/upn")
-        .or_else(|| line.actor.get("service"))
-        .and_then(Value::as_str)
-        .unwrap_or("azir");
     format!(
-        "{:>5} {} {who:<12} {:<16} {}",
+        "{:>5} {} {:<12} {:<16} {}",
         line.seq,
         line.time.get(11..23).unwrap_or_default(),
+        words::who(line),
         line.kind,
-        what(line)
+        words::what(line)
     )
-}
-
-fn what(line: &Line) -> String {
-    let at = |pointer: &str| {
-        let mut words = pointer.split('/');
-        let first = line.data.get(words.next().unwrap_or_default());
-        words
-            .fold(first, |value, name| value.and_then(|value| value.get(name)))
-            .and_then(Value::as_str)
-            .unwrap_or_default()
-    };
-    match line.kind.as_str() {
-        "run.start" => format!(
-            "{} of {} for {}",
-            at("mode"),
-            at("runbook/name"),
-            at("responder/upn")
-        ),
-        "session.open" => format!("{} for {}", at("reason"), at("responder/upn")),
-        "action.intent" => format!("{} {} ({})", at("api/method"), at("target"), at("step")),
-        "action.result" => {
-            let intent = line.data.get("intent").and_then(Value::as_u64);
-            let intent = intent.map(|seq| seq.to_string()).unwrap_or_default();
-            format!("of {intent}: {} {}", at("outcome"), at("error_code"))
-        }
-        "action.reconcile" => format!("{} {}", at("found"), at("how")),
-        "step" => format!("{} {} {}", at("step"), at("state"), at("outcome")),
-        "check" => {
-            let holds = line.data.get("holds").and_then(Value::as_bool);
-            let holds = holds.map_or("unknown".to_owned(), |holds| holds.to_string());
-            format!("{}: {holds}", at("claim"))
-        }
-        "decision" => format!("{}: {} by {}", at("step"), at("question"), at("by")),
-        "manual" => format!("{}: {}", at("step"), at("instruction")),
-        "evidence" => format!("{} {}", at("exhibit"), at("name")),
-        "note" => format!(
-            "{} {}",
-            at("kind"),
-            [at("text"), at("what"), at("status")].concat()
-        ),
-        _ => String::new(),
-    }
-}
-
-/// Verifies a run; exits with the verifier's own codes.
-pub(super) fn journal_verify(own: &ArgMatches, home: Result<Home, Refusal>) -> Result<u8, Refusal> {
-    let name = own.get_one::<String>("run").map_or("last", String::as_str);
-    // A folder is taken as it is, however damaged: saying what is wrong with it is the verifier's work.
-    let run_dir = if Path::new(name).is_dir() {
-        PathBuf::from(name)
-    } else {
-        home.and_then(|home| home.run(name))
-            .map_err(|refusal| Refusal {
-                exit_code: Exit::CannotRead.code(),
-                ..refusal
-            })?
-    };
-    let path = |name: &str| own.get_one::<String>(name).map(PathBuf::from);
-    let outside = Outside {
-        origin: own.get_one::<String>("origin").cloned(),
-        signers: path("signers"),
-        tsa_ca: path("tsa-ca"),
-        earlier_checkpoints: own
-            .get_many::<String>("earlier-checkpoint")
-            .into_iter()
-            .flatten()
-            .map(PathBuf::from)
-            .collect(),
-        min_size: own.get_one::<u64>("min-size").copied(),
-    };
-    let report = verify(&run_dir, &outside);
-    if Output::of(own) != Output::Human {
-        out::result(&serde_json::to_string(&report).unwrap_or_default());
-        return Ok(report.exit_code);
-    }
-    out::result(&shown::block(&findings(&report, &run_dir)));
-    Ok(report.exit_code)
-}
-
-fn findings(report: &Report, run_dir: &Path) -> String {
-    let verdict = match report.exit_code {
-        0 => "VERIFIED and anchored",
-        1 => "NOT VERIFIED: changed, damaged, or not made by azir",
-        2 => {
-            "VERIFIED, not anchored: unchanged since the checkpoint you hold, and nothing outside says when that was"
-        }
-        3 => "VERIFIED up to a torn end, as a crash leaves it",
-        _ => "CANNOT READ",
-    };
-    let mut text = format!(
-        "{verdict}\n{} entries, {} open intents\n{}\n",
-        report.entries,
-        report.open_intents,
-        run_dir.display()
-    );
-    for finding in &report.findings {
-        let level = match finding.level {
-            Level::Note => "note",
-            Level::Gap => "gap",
-            Level::Torn => "torn",
-            Level::Error => "ERROR",
-        };
-        let place = match finding.line {
-            Some(line) => format!("{}:{line}: ", finding.file),
-            None if finding.file.is_empty() => String::new(),
-            None => format!("{}: ", finding.file),
-        };
-        // Writing to a String cannot fail.
-        let _ = writeln!(text, "  {level:<5} {place}{}", shown::line(&finding.text));
-    }
-    text
 }

@@ -324,7 +324,10 @@ fn record(out: &mut String, report: &RunReport) {
     let journal = &report.journal;
     let state = match (journal.verified, journal.anchored) {
         (false, _) => "DOES NOT VERIFY",
-        (true, false) => "verifies; unsigned by a person; not anchored outside this machine",
+        (true, false) if journal.receipts.is_empty() => {
+            "verifies; unsigned by a person; not anchored outside this machine"
+        }
+        (true, false) => "verifies; unsigned by a person; anchored as far as receipts go",
         (true, true) => "verifies and is anchored",
     };
     // Writing to a String cannot fail.
@@ -334,7 +337,28 @@ fn record(out: &mut String, report: &RunReport) {
         "entries"
     };
     let _ = writeln!(out, "Record: {} {entries}, {state}", journal.entries);
-    let _ = writeln!(out, "  {}\n", journal.path);
+    let _ = writeln!(out, "  {}", journal.path);
+    let receipts: Vec<String> = journal
+        .receipts
+        .iter()
+        .map(|(witness, count)| match witness.as_str() {
+            "tsa" => format!("{count} of time stamps"),
+            "worm" => format!("{count} of the vault"),
+            other => format!("{count} of {other}"),
+        })
+        .collect();
+    if !receipts.is_empty() {
+        // A receipt inside the record proves nothing; what it cites does.
+        let _ = writeln!(
+            out,
+            "  receipts {}; proved by azir journal verify with --tsa-ca or --earlier-checkpoint",
+            receipts.join(", ")
+        );
+    }
+    for missing in &journal.unvouched {
+        let _ = writeln!(out, "  {missing}");
+    }
+    out.push('\n');
 }
 
 /// Says what can be typed next.

@@ -62,7 +62,7 @@ pub(super) fn output(words: &[OsString]) -> Output {
 fn code(words: &[OsString]) -> u8 {
     let verifies = words
         .windows(2)
-        .any(|pair| pair[0] == "journal" && pair[1] == "verify");
+        .any(|pair| pair[0] == "journal" && (pair[1] == "verify" || pair[1] == "check-proof"));
     if verifies {
         Exit::CannotRead.code()
     } else {

@@ -109,6 +109,7 @@ impl View {
                 }
             }
             What::Gap { text } => self.keep(format!("GAP  {text}")),
+            What::Unvouched { missing } => self.keep(missing.to_string()),
             What::RunEnded { .. } => self.over = true,
             What::Checked {
                 claim,

@@ -8,6 +8,8 @@ use chrono::{DateTime, Utc};
 use serde::Serialize;
 use uuid::Uuid;
 
+use crate::report::model::Unvouched;
+
 /// One thing that happened.
 #[derive(Clone, Debug, Serialize)]
 pub struct Event {
@@ -103,6 +105,12 @@ pub enum What {
     Gap {
         /// What is missing and why.
         text: String,
+    },
+    /// A witness has not vouched for the end of the record.
+    Unvouched {
+        /// Who, since when and why.
+        #[serde(flatten)]
+        missing: Unvouched,
     },
     /// Something worth saying.
     Note {

@@ -14,6 +14,7 @@ mod failure;
 mod outcome;
 pub mod plan;
 mod power;
+pub mod production;
 pub mod profile;
 mod recorder;
 pub mod request;
@@ -31,10 +32,14 @@ mod undo_standing;
 mod undo_write;
 mod vault;
 mod witness;
+mod worth;
 
 pub use error::EngineError;
 pub use request::{Ended, Mode, Responder, RunRequest, Selection, UndoRequest};
 pub use run::{Engine, Tool};
+pub(crate) use witness::outside;
+pub use witness::{Authorities, Worm};
+pub use worth::vault_worth;
 
 /// Counts the subscriptions that the caller can see; a first call that proves that the cloud answers.
 ///

@@ -30,8 +30,10 @@ pub struct Profile {
     pub responder: Option<String>,
     /// The responder's signing key.
     pub key: Option<String>,
-    /// Time-stamp authorities.
+    /// Time-stamp authorities (RFC 3161), one or two: the last checkpoint of a session is stamped by each.
     pub time_stamps: Vec<String>,
+    /// A PEM file of roots under which their replies must verify before they are kept.
+    pub time_stamp_roots: Option<std::path::PathBuf>,
     /// Whom to tell.
     pub notify: Vec<Notify>,
     /// Whether drills may write here.
@@ -69,6 +71,17 @@ pub struct Vault {
     /// The container.
     #[serde(default = "ir_evidence")]
     pub container: String,
+}
+
+impl Vault {
+    /// Returns what a person calls it.
+    pub fn shown(&self) -> String {
+        let id = self.id.as_deref().map(crate::ids::ArmId::name_of);
+        let account = id
+            .or(self.account.as_deref())
+            .unwrap_or("an account without a name");
+        format!("container {} of {account}", self.container)
+    }
 }
 
 fn ir_evidence() -> String {

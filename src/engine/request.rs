@@ -9,6 +9,7 @@ use indexmap::IndexMap;
 use serde_json::Value;
 
 use crate::ids::IncidentId;
+use crate::report::model::Unvouched;
 use crate::runbook::model::Runbook;
 
 /// One execution of one runbook.
@@ -114,4 +115,6 @@ pub struct Ended {
     pub run_dir: PathBuf,
     /// The exit code of the command.
     pub exit_code: u8,
+    /// The witnesses that have not vouched for the end of its record.
+    pub unvouched: Vec<Unvouched>,
 }

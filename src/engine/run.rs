@@ -16,21 +16,23 @@ use super::failure::{Failure, FailureKind};
 use super::outcome;
 use super::plan::{Plan, PlanTarget, Preflight, Verdict};
 use super::power::{Power, Teller};
+use super::production::Production;
 use super::profile::Profile;
 use super::recorder::{Recorder, object};
-use super::request::{Ended, RunRequest};
+use super::request::{Ended, Mode, RunRequest};
 use super::resolve::Resolver;
 use super::schedule::{Part, Program};
 use super::step;
 use super::target::{Common, Target, may_write, phase_word};
 use super::vault::VaultPlace;
 use super::witness::{Attendance, Witness};
+use super::worth::vault_worth;
 use crate::azure::{Client, Identity};
 use crate::clock::Clock;
 use crate::evidence::Store;
 use crate::journal::{RunStart, Writer, WriterDeps};
 use crate::random::Random;
-use crate::report::model::RunStatus;
+use crate::report::model::{RunStatus, Unvouched};
 use crate::runbook::catalogue::Catalogue;
 use crate::runbook::expr::Expressions;
 use crate::runbook::model::ParamKind;
@@ -52,6 +54,8 @@ pub struct Engine {
     pub profile: Profile,
     /// The profile's name.
     pub profile_name: String,
+    /// The vaults of production, which exercises must not write to.
+    pub production: Vec<Production>,
     /// The folder that holds the cases.
     pub cases: PathBuf,
     /// Who hears of events.
@@ -88,6 +92,7 @@ pub(crate) struct Found {
 impl Engine {
     /// Finds out what a run would do. Sends no write: the plan's client has no way to.
     pub async fn plan(&self, request: &RunRequest) -> Result<Plan, EngineError> {
+        self.keep_out_of_production(request.mode == Mode::Drill)?;
         let run = self.random.uuid();
         let found = self.find(request, run).await?;
         self.plan_found(request, &found, run).await
@@ -95,6 +100,7 @@ impl Engine {
 
     /// Carries out a run and records it.
     pub async fn run(&self, request: RunRequest) -> Result<Ended, EngineError> {
+        self.keep_out_of_production(request.mode == Mode::Drill)?;
         let run = self.random.uuid();
         let identity = self.identity().await?;
         let found = self.find(&request, run).await?;
@@ -266,12 +272,12 @@ impl Engine {
             plan.targets.push(target);
             plan.preflight.extend(preflight);
         }
-        self.general_preflight(&mut plan);
+        self.general_preflight(&mut plan).await;
         Ok(plan)
     }
 
     /// Says what holds for the run as a whole: the clock, and which subscriptions may be written to.
-    fn general_preflight(&self, plan: &mut Plan) {
+    async fn general_preflight(&self, plan: &mut Plan) {
         if let Some(offset) = self.client.clock_offset_ms() {
             let verdict = if offset.abs() > 120_000 {
                 Verdict::Unknown
@@ -286,11 +292,21 @@ impl Engine {
             });
         }
         plan.preflight.extend(self.outside(&plan.targets));
-        if self.profile.vault.is_none() {
-            plan.preflight.push(Preflight {
+        let worth = match &self.profile.vault {
+            Some(vault) => vault_worth(&self.client, &self.clock, vault).await,
+            None => Preflight {
                 what: "vault".to_owned(),
                 verdict: Verdict::Unknown,
                 text: "no evidence vault is configured: evidence stays on this machine".to_owned(),
+                target: None,
+            },
+        };
+        plan.preflight.push(worth);
+        if let [only] = &self.profile.time_stamps[..] {
+            plan.preflight.push(Preflight {
+                what: "time stamps".to_owned(),
+                verdict: Verdict::Pass,
+                text: format!("one authority is configured ({only}): the record's end is stamped once, not twice"),
                 target: None,
             });
         }
@@ -596,6 +612,19 @@ pub(crate) async fn finish(
         return Err(error);
     }
     let exit_code = outcome::exit_code(status, effects, record_lost || closed.is_err());
+    let unvouched: Vec<Unvouched> = closed
+        .unwrap_or_default()
+        .into_iter()
+        .map(|missing| Unvouched {
+            witness: missing.kind.word().to_owned(),
+            since: crate::clock::seconds(missing.since),
+            why: missing.why,
+        })
+        .collect();
+    for missing in &unvouched {
+        let missing = missing.clone();
+        common.teller.tell(What::Unvouched { missing });
+    }
     common.teller.tell(What::RunEnded {
         status: outcome::word(status),
         exit_code,
@@ -603,6 +632,7 @@ pub(crate) async fn finish(
     Ok(Ended {
         run_dir: recorder.run_dir(),
         exit_code,
+        unvouched,
     })
 }
 

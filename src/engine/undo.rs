@@ -55,6 +55,7 @@ impl Engine {
     /// Undoes a run.
     pub async fn undo(&self, request: UndoRequest) -> Result<Ended, EngineError> {
         let old = read(&request.run_dir)?;
+        self.keep_out_of_production(old.is_drill())?;
         self.same_tenant(&old).await?;
         let program = old.program()?;
         let run = self.random.uuid();
@@ -113,6 +114,7 @@ impl Engine {
     /// Finds out what an undo would do. Sends no write.
     pub async fn plan_undo(&self, request: &UndoRequest) -> Result<Plan, EngineError> {
         let old = read(&request.run_dir)?;
+        self.keep_out_of_production(old.is_drill())?;
         self.same_tenant(&old).await?;
         let identity = self.identity().await?;
         let run = self.random.uuid();
@@ -271,6 +273,11 @@ impl Engine {
 }
 
 impl Old {
+    /// Whether it was an exercise; its undo is one, too.
+    fn is_drill(&self) -> bool {
+        self.start.get("mode").and_then(Value::as_str) == Some("drill")
+    }
+
     fn runbook_name(&self) -> String {
         crate::json::member(&Value::Object(self.start.clone()), "runbook.name")
             .and_then(Value::as_str)

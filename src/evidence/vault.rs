@@ -30,6 +30,30 @@ pub fn create_headers() -> Vec<(String, String)> {
     .to_vec()
 }
 
+/// Returns the folder of a run's anchors: `<incident>/<run>/anchor`. No exhibit lies there: their names begin with a digest.
+pub fn anchor_folder(incident: &str, run: &str) -> String {
+    format!("{incident}/{run}/anchor")
+}
+
+/// Returns the headers that create an empty append blob and refuse to replace one.
+pub fn append_blob_headers() -> Vec<(String, String)> {
+    [
+        ("x-ms-blob-type", "AppendBlob"),
+        ("If-None-Match", "*"),
+        ("x-ms-blob-content-type", "application/octet-stream"),
+    ]
+    .map(|(name, value)| (name.to_owned(), value.to_owned()))
+    .to_vec()
+}
+
+/// Returns the header by which an append takes effect only at this position.
+pub fn append_headers(position: u64) -> Vec<(String, String)> {
+    vec![(
+        "x-ms-blob-condition-appendpos".to_owned(),
+        position.to_string(),
+    )]
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -1,4 +1,4 @@
-//! Exports of the record. So far: the lines themselves, as written.
+//! The record as it is: every line, as it was written. Other forms are told by the report, from this one.
 
 use std::io::Write;
 use std::path::Path;

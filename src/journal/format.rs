@@ -4,6 +4,8 @@
 pub const FORMAT: &str = "azir-journal-v1";
 /// The namespace of checkpoint signatures.
 pub const NAMESPACE: &str = "azir-checkpoint-v1";
+/// The name of the form of single-entry proofs.
+pub const PROOF_FORMAT: &str = "azir-proof-v1";
 /// What every line begins with.
 pub const FRAME_START: &[u8] = b"{\"_hash\":\"";
 /// The longest line in bytes, its LF included.

@@ -3,6 +3,7 @@
 //! [`spec`] is normative. [`writer`] keeps the record, [`reader`] reads it, [`status`] says what is unknown,
 //! [`verify`] proves it and shares nothing with the writer but the format's constants. Knows no cloud and no runbook.
 
+pub mod beside;
 mod checkpoint;
 pub mod disk;
 pub mod entry;
@@ -11,6 +12,7 @@ pub mod format;
 mod intents;
 mod lock;
 mod log;
+pub mod prove;
 pub mod reader;
 pub mod redact;
 mod resume;

@@ -72,11 +72,20 @@ impl Container {
             .of_type("", CONTAINERS)
             .find(|value| value["id"].as_str().is_some_and(is_it))?;
         let properties = &found["properties"];
+        let held = properties["legalHold"]
+            .as_array()
+            .is_some_and(|tags| !tags.is_empty());
         Some(Self {
             id: found["id"].as_str()?.to_owned(),
             // An unlocked policy protects just the same, until it is taken away.
-            locked: properties["immutable"].is_string(),
-            append: properties["allowProtectedAppendWrites"] == true,
+            locked: properties["immutable"].is_string() || held,
+            append: !held
+                && [
+                    "allowProtectedAppendWrites",
+                    "allowProtectedAppendWritesAll",
+                ]
+                .iter()
+                .any(|name| properties[*name] == true),
         })
     }
 }

@@ -8,6 +8,8 @@
 //! machines:
 //!   - {name: vm-1, group: rg-app, location: westeurope, nics: [{name: nic-1}], disks: [{name: os}, {name: data}]}
 //! resources: [{id: /subscriptions/.../networkSecurityGroups/nsg-1, location: westeurope, properties: {...}}]
+//! # A container takes its policy along: immutable: Locked|Unlocked, immutabilityDays, allowProtectedAppendWrites(All),
+//! # and legalHold: [tag].
 //! events: [{group: rg-app, count: 230}]
 //! many: {vms: 1000, group: rg-app, location: westeurope}
 //! roles: [{name: Snapshots only, actions: [Microsoft.Compute/snapshots/*]}]

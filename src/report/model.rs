@@ -1,5 +1,7 @@
 //! The JSON of a run: stable, versioned, the same for `--output json` and `azir show`.
 
+use std::collections::BTreeMap;
+
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
@@ -271,4 +273,32 @@ pub struct JournalRef {
     pub verified: bool,
     /// Whether anything outside this machine vouches for it.
     pub anchored: bool,
+    /// Receipts on record, by witness: `tsa`, `worm`. They prove nothing by themselves; what they cite does.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub receipts: BTreeMap<String, u64>,
+    /// The witnesses that have not vouched for the end of the record, as the run saw it.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub unvouched: Vec<Unvouched>,
+}
+
+/// A witness that has not vouched.
+#[derive(Clone, Debug, Deserialize, Eq, JsonSchema, PartialEq, Serialize)]
+pub struct Unvouched {
+    /// `person`, `tsa` or `worm`.
+    pub witness: String,
+    /// Since when.
+    pub since: String,
+    /// Why.
+    pub why: String,
+}
+
+impl std::fmt::Display for Unvouched {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let (word, what) = match self.witness.as_str() {
+            "person" => ("UNSIGNED", "no signature of the responder"),
+            "tsa" => ("UNANCHORED", "no time stamp"),
+            _ => ("UNANCHORED", "no copy in the vault"),
+        };
+        write!(f, "{word} since {}: {what}: {}", self.since, self.why)
+    }
 }

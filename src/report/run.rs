@@ -40,8 +40,10 @@ pub fn told(run_dir: &Path) -> Result<RunReport, JournalError> {
     }
     fold.unknown(&log.lines);
     fold.undone(run_dir);
+    let receipts = std::mem::take(&mut fold.receipts);
     let mut report = fold.finish();
     report.journal = JournalRef {
+        receipts,
         path: run_dir.display().to_string(),
         entries: log.head.entries,
         head: log.head.chain.to_string(),
@@ -125,6 +127,8 @@ struct Fold {
     order: Vec<(u64, (usize, String))>,
     /// What is being made, by the line of its intent.
     making: BTreeMap<u64, Made>,
+    /// Anchor lines by witness.
+    receipts: BTreeMap<String, u64>,
     ended: bool,
     undoable: bool,
 }
@@ -198,6 +202,7 @@ impl Fold {
             steps: BTreeMap::new(),
             order: Vec::new(),
             making: BTreeMap::new(),
+            receipts: BTreeMap::new(),
             ended: false,
             undoable: false,
         }
@@ -217,6 +222,10 @@ impl Fold {
                 {
                     self.report.made.push(made);
                 }
+            }
+            "anchor" => {
+                let kind = data.get("kind").and_then(Value::as_str).unwrap_or("other");
+                *self.receipts.entry(kind.to_owned()).or_default() += 1;
             }
             "check" => self.check(data),
             "evidence" => self.evidence(data),

@@ -204,19 +204,30 @@ fn a_log_without_a_row_is_not_called_clean() {
 }
 
 #[test]
-fn a_foreign_operation_address_is_not_polled() {
-    let azir = Azir::with(
-        "faults: [{method: PUT, path: /networkInterfaces/, do: foreign-location}]",
-        |_| {},
+fn a_foreign_operation_address_is_not_polled_and_the_resource_itself_is_asked() {
+    const SCRIPT: &str = "faults: [{method: PUT, path: /networkInterfaces/, do: foreign-location}]";
+    let azir = Azir::with(SCRIPT, |_| {});
+    let (code, report) = azir.json(&["isolate-vm", "vm-app-01", "--incident", "IR-1", "--yes"]);
+    assert_eq!(code, 0, "{report}");
+    let journal = azir.run(&["journal", "export", "last"]).stdout;
+    assert!(
+        journal.contains("evil.example"),
+        "what was refused is on record"
     );
+    let reconciled = journal
+        .lines()
+        .filter(|line| {
+            line.contains("\"type\":\"action.reconcile\"") && line.contains("\"found\":\"yes\"")
+        })
+        .count();
+    assert_eq!(reconciled, 1);
+
+    // An operation that has not ended shows nothing: then nothing is claimed.
+    let azir = Azir::with(SCRIPT, |options| options.lro = 1.0);
     let (code, report) = azir.json(&["isolate-vm", "vm-app-01", "--incident", "IR-1", "--yes"]);
     assert_eq!(code, 3, "{report}");
-    assert!(
-        report["targets"][0]["error"]["message"]
-            .as_str()
-            .unwrap()
-            .contains("evil.example")
-    );
+    let error = report["targets"][0]["error"]["message"].to_string();
+    assert!(error.contains("evil.example"), "{error}");
 }
 
 #[test]
@@ -532,5 +543,58 @@ fn a_quarantine_without_a_group_says_what_to_type() {
     assert_eq!(
         report["targets"][0]["error"]["hint"],
         "azir prepare-quarantine --plan"
+    );
+}
+
+#[test]
+fn azirs_own_machine_is_refused_before_any_write() {
+    let azir = Azir::new();
+    let id = format!(
+        "{}/resourceGroups/rg-workload-prod/providers/Microsoft.Compute/virtualMachines/vm-app-01",
+        crate::support::SUB
+    );
+    // The lab's responder signs in as this object.
+    azir.lab.tamper(&id, |machine| {
+        machine["identity"]["principalId"] = json!("55555555-5555-4555-8555-555555555555");
+    });
+    let (code, report) = azir.json(&["isolate-vm", "vm-app-01", "--incident", "IR-1", "--yes"]);
+    assert_eq!(
+        (code, &report["status"]),
+        (5, &json!("refused")),
+        "{report}"
+    );
+    assert!(
+        report
+            .to_string()
+            .contains("azir signs in with an identity of this very machine")
+    );
+    assert!(azir.writes().is_empty(), "{:?}", azir.writes());
+}
+
+#[test]
+fn a_choice_that_is_not_there_leaves_the_roles_and_does_the_rest() {
+    let azir = Azir::new();
+    let (code, report) = azir.json(&[
+        "isolate-vm",
+        "vm-app-01",
+        "--incident",
+        "IR-1",
+        "--yes",
+        "--choose",
+        "cut_roles_which=nope",
+    ]);
+    assert_eq!(code, 3, "{report}");
+    let writes = azir.writes();
+    assert!(
+        !writes.iter().any(|write| write.starts_with("DELETE")),
+        "{writes:#?}"
+    );
+    assert_eq!(
+        writes
+            .iter()
+            .filter(|write| write.starts_with("PATCH"))
+            .count(),
+        2,
+        "identity and tags: {writes:#?}"
     );
 }

@@ -87,7 +87,7 @@ fn strip(value: &mut Value, of: &str, stays: &BTreeSet<String>) {
                 let name = item["name"].as_str().unwrap_or_default();
                 !stays.contains(&format!("{of}/securityrules/{name}"))
             });
-            for item in items {
+            for item in items.iter_mut() {
                 strip(item, of, stays);
             }
         }

@@ -605,3 +605,36 @@ fn what_an_undo_put_back_is_looked_for_again_while_a_replica_is_behind() {
     assert_eq!(undone.code, 0, "{}{}", undone.stdout, undone.stderr);
     assert_eq!(more, count + 2, "both late answers were asked again");
 }
+
+#[test]
+fn a_quarantine_that_an_earlier_run_had_to_make_is_used_again() {
+    let azir = Azir::new();
+    let place = format!("{}/westeurope", SUB.trim_start_matches("/subscriptions/"));
+    let run = |incident: &str| {
+        let (code, report) = azir.json(&[
+            "prepare-quarantine",
+            &place,
+            "--cut-dns",
+            "--incident",
+            incident,
+            "--yes",
+        ]);
+        assert_eq!(code, 0, "{report}");
+        azir.writes()
+            .iter()
+            .filter(|write| write.contains("PUT") && write.contains("/networkSecurityGroups/"))
+            .count()
+    };
+    assert_eq!(run("IR-1"), 1, "none there denies the resolver");
+    // Somebody opens it; the next run makes another, and the one after that uses it.
+    let made = format!(
+        "{SUB}/resourceGroups/rg-security-prod/providers/Microsoft.Network/networkSecurityGroups/nsg-ir-quarantine-westeurope-nodns"
+    );
+    azir.lab.tamper(&made, |nsg| {
+        let rule = json!({"name": "AllowBackdoor", "properties": {"priority": 110, "direction": "Inbound", "access": "Allow", "protocol": "*", "sourceAddressPrefix": "*", "sourcePortRange": "*", "destinationAddressPrefix": "*", "destinationPortRange": "*"}});
+        nsg["properties"]["securityRules"].as_array_mut().unwrap().push(rule);
+    });
+    let spoiled = run("IR-2");
+    assert_eq!(spoiled, 2, "a new NSG");
+    assert_eq!(run("IR-3"), spoiled, "nothing is made again");
+}

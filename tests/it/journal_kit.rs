@@ -8,7 +8,7 @@ use std::sync::{Arc, Mutex};
 use azir::clock::ManualClock;
 use azir::evidence::Store;
 use azir::journal::disk::{Disk, DiskFile, RealDisk};
-use azir::journal::verify::{Outside, Report, verify};
+use azir::journal::verify::{Finding, Outside, Report, verify};
 use azir::journal::{Actor, Entry, JournalError, RunStart, SessionOpen, Writer, WriterDeps};
 use azir::random::SeededRandom;
 use base64::Engine as _;
@@ -237,8 +237,11 @@ pub(crate) fn inside(run_dir: &Path) -> Report {
 }
 
 pub(crate) fn codes(report: &Report) -> Vec<&str> {
-    report
-        .findings
+    codes_of(&report.findings)
+}
+
+pub(crate) fn codes_of(findings: &[Finding]) -> Vec<&str> {
+    findings
         .iter()
         .map(|finding| finding.code.as_str())
         .collect()

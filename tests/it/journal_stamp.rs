@@ -63,6 +63,12 @@ impl Authority {
     pub(crate) fn stamp(&self, file: &Path) -> Vec<u8> {
         fs::copy(file, self.path("data")).unwrap();
         self.openssl("ts -query -data data -sha256 -cert -out request.tsq");
+        self.answer(&fs::read(self.path("request.tsq")).unwrap())
+    }
+
+    /// Answers a request; one at a time, for it keeps its serial number in a file.
+    pub(crate) fn answer(&self, request: &[u8]) -> Vec<u8> {
+        fs::write(self.path("request.tsq"), request).unwrap();
         self.openssl("ts -reply -config tsa.cnf -section tsa -queryfile request.tsq -signer tsa.pem -inkey tsa.key -chain ca.pem -out reply.tsr");
         fs::read(self.path("reply.tsr")).unwrap()
     }

@@ -5,6 +5,7 @@
     reason = "a test that cannot go on says where it stopped; counts are printed for the README"
 )]
 
+mod anchors;
 mod architecture;
 mod azure_lists;
 mod azure_operations;
@@ -17,8 +18,10 @@ mod command_line;
 mod consent;
 mod console;
 mod every_runbook;
+mod exports;
 mod full_disk;
 mod isolate;
+mod journal_by_hand;
 mod journal_cost;
 mod journal_crash;
 mod journal_forged;
@@ -26,6 +29,7 @@ mod journal_format;
 mod journal_kill;
 mod journal_kit;
 mod journal_power;
+mod journal_proof;
 mod journal_stamp;
 mod journal_tamper;
 mod journal_vectors;
@@ -34,6 +38,7 @@ mod killed;
 mod lab;
 mod lab_blob;
 mod lab_compute;
+mod lab_immutability;
 mod lab_network;
 mod lab_records;
 mod lab_rights;
@@ -43,8 +48,10 @@ mod lab_wire;
 mod requests_sent;
 mod restore_point;
 mod runbook_format;
+mod stamps;
 mod support;
 mod vault;
+mod vault_worth;
 
 /// A file that nobody names here would never run.
 #[test]

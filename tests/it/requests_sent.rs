@@ -29,6 +29,8 @@ const ARM: &[&str] = &[
     "GET {scope}/Microsoft.Network/networkSecurityGroups/{} 2023-11-01",
     "GET {scope}/Microsoft.Network/networkSecurityGroups/{}/securityRules/{} 2023-11-01",
     "GET {scope}/Microsoft.Network/virtualNetworks/{}/subnets/{} 2023-11-01",
+    "GET {scope}/Microsoft.Storage/storageAccounts/{}/blobServices/{}/containers/{} 2023-05-01",
+    "GET {scope}/Microsoft.Storage/storageAccounts/{}/blobServices/{}/containers/{}/immutabilityPolicies/{} 2023-05-01",
     "GET {scope} 2021-04-01",
     "PATCH {scope}/Microsoft.Compute/virtualMachines/{} 2024-11-01",
     "PATCH {scope}/Microsoft.Compute/virtualMachines/{}/Microsoft.Resources/tags/{} 2021-04-01",

@@ -55,6 +55,12 @@ impl Azir {
         Self { home, lab }
     }
 
+    /// Adds lines to the profile.
+    pub(crate) fn configure(&self, lines: &str) {
+        let text = format!("{CONFIG}{lines}\n");
+        std::fs::write(self.home.path().join("config.toml"), text).unwrap();
+    }
+
     /// Returns the command, ready to be run against the lab as against a cloud.
     pub(crate) fn command(&self, args: &[&str]) -> Command {
         let ready = self.lab.ready();
@@ -103,8 +109,14 @@ impl Azir {
             .unwrap()
     }
 
-    /// Returns the writes that reached the lab, as `METHOD path`.
+    /// Returns the writes that reached the lab, as `METHOD path`; less those that anchor the record of it all.
     pub(crate) fn writes(&self) -> Vec<String> {
+        let all = self.all_writes().into_iter();
+        all.filter(|write| !write.contains("/anchor/")).collect()
+    }
+
+    /// Returns every write that reached the lab, as `METHOD path`.
+    pub(crate) fn all_writes(&self) -> Vec<String> {
         self.lab
             .requests()
             .into_iter()
@@ -133,7 +145,7 @@ pub(crate) fn done(output: Output) -> Done {
     }
 }
 
-const CONFIG: &str = r#"
+pub(crate) const CONFIG: &str = r#"
 profile = "test"
 [profiles.test]
 bastion = ["10.99.0.0/24"]

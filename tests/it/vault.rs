@@ -1,4 +1,4 @@
-//! The evidence vault against the vendor's own emulator.
+//! The evidence vault and its anchors against the vendor's own emulator.
 
 use std::process::{Command, Stdio};
 use std::sync::Arc;
@@ -183,6 +183,7 @@ async fn protocol(port: u16, pem: &[u8]) {
         .await
         .unwrap();
     assert_eq!(&read.body[..], b"{\"a\":1}\n");
+    crate::anchors::by_the_vendors_emulator(&client, &base).await;
 }
 
 /// The credential's kinds are pinned by name, and a missing secret is an error and no panic.

@@ -9,7 +9,8 @@ use super::request::{count, plan_cannot};
 use super::wire;
 use super::{Acted, Item};
 use crate::azure::Effect;
-use crate::engine::failure::Failure;
+use crate::engine::calls::Calls;
+use crate::engine::failure::{Failure, FailureKind};
 use crate::engine::power::Power;
 use crate::json::{member, set_member};
 use crate::runbook::expr::RenderedCall;
@@ -65,7 +66,14 @@ pub(super) async fn execute(item: &Item<'_>, edit: &Edit) -> Result<Acted, Failu
         .writing(record, super::undo_words(item.step));
     let sent = wire::write(client, &call, Effect::Update, Some(true), &calls).await;
     count(item, &sent);
-    let written = sent?;
+    let written = match sent {
+        Err(failure) if failure.kind == FailureKind::Unknown => {
+            settle(item, &id, edit, &changes, &calls)
+                .await?
+                .ok_or(failure)?
+        }
+        other => other?,
+    };
     let after = if written.read_back {
         written.body
     } else {
@@ -78,6 +86,37 @@ pub(super) async fn execute(item: &Item<'_>, edit: &Edit) -> Result<Acted, Failu
         ("before", current),
         ("changed", json!(true)),
     ]))
+}
+
+/// Asks the resource itself what came of a write whose end was not seen; nothing where it does not show it.
+async fn settle(
+    item: &Item<'_>,
+    id: &str,
+    edit: &Edit,
+    changes: &[Change],
+    calls: &Calls,
+) -> Result<Option<wire::Answer>, Failure> {
+    let reading = calls.reading("the end of the write was not seen");
+    let call = resource("GET", id, edit, None);
+    let Ok(found) = wire::read(item.target.common.power.reader(), &call, &reading).await else {
+        return Ok(None);
+    };
+    let settled = member(&found.body, "properties.provisioningState")
+        .and_then(Value::as_str)
+        .is_none_or(|state| state == "Succeeded");
+    let there = changes
+        .iter()
+        .all(|change| same(member(&found.body, &change.path), change.after.as_ref()));
+    if !(settled && there) {
+        return Ok(None);
+    }
+    calls
+        .reconciled("the resource was read back and has the members that were sent")
+        .await;
+    Ok(Some(wire::Answer {
+        read_back: true,
+        ..found
+    }))
 }
 
 /// Says what a plan shows of this write.

@@ -13,9 +13,11 @@ use tokio::task::JoinHandle;
 
 use super::{Checkpoint, Witness, WitnessKind};
 use crate::clock::Clock;
+use crate::engine::calls::cut;
 use crate::engine::recorder::object;
 use crate::journal::format::checkpoint_name;
 use crate::journal::{Actor, Entry, Writer};
+use crate::secret::redact_text;
 
 /// How long a witness that failed is left alone before it is asked again.
 const AGAIN: Duration = Duration::from_secs(20);
@@ -163,6 +165,12 @@ async fn attend(
             // A writer that is poisoned says so to whoever acts; a receipt alone is no reason to stop.
             let _ = writer.append(anchor(number, witness.kind(), receipt)).await;
         }
+        if let Err(why) = &answer
+            && is_new(&state)
+        {
+            // As above. Said once: what is asked for again every few seconds must not fill the record.
+            let _ = writer.append(missing(number, witness.kind(), why)).await;
+        }
         settle(&state, number, answer.map(|_| ()), clock.now());
         let again = async {
             if failed {
@@ -212,10 +220,100 @@ fn settle(state: &Mutex<State>, number: u64, answer: Result<(), String>, now: Da
     }
 }
 
+fn is_new(state: &Mutex<State>) -> bool {
+    let state = state.lock().unwrap_or_else(PoisonError::into_inner);
+    state.missing.is_none()
+}
+
+fn missing(checkpoint: u64, kind: WitnessKind, why: &str) -> Entry {
+    let text = redact_text(&cut(why, 600));
+    Entry {
+        kind: "note",
+        actor: Actor::Azir,
+        data: object(json!({
+            "kind": "witness",
+            "witness": kind.word(),
+            "checkpoint": checkpoint,
+            "state": "missing",
+            "text": text,
+        })),
+    }
+}
+
 fn anchor(checkpoint: u64, kind: WitnessKind, receipt: &Value) -> Entry {
     Entry {
         kind: "anchor",
         actor: Actor::Azir,
         data: object(json!({"checkpoint": checkpoint, "kind": kind.word(), "receipt": receipt})),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::clock::SystemClock;
+    use crate::journal::{RunStart, WriterDeps};
+    use crate::random::SeededRandom;
+
+    /// Answers at once, with a receipt or a refusal.
+    struct Quick(Result<Option<Value>, String>);
+
+    #[async_trait::async_trait]
+    impl Witness for Quick {
+        fn kind(&self) -> WitnessKind {
+            WitnessKind::Worm
+        }
+
+        async fn vouch(&self, _: Checkpoint<'_>) -> Result<Option<Value>, String> {
+            self.0.clone()
+        }
+    }
+
+    /// Writes twenty actions beside these witnesses; returns flushes, lines and what the witnesses left in the log.
+    async fn acted(witnesses: &[Arc<dyn Witness>]) -> (u64, u64, Vec<String>) {
+        let folder = tempfile::tempdir().unwrap();
+        let clock: Arc<dyn Clock> = Arc::new(SystemClock);
+        let start = RunStart {
+            incident: "IR-1".parse().unwrap(),
+            run: uuid::Uuid::nil(),
+            mode: "execute".to_owned(),
+            responder: "alice@contoso.example".to_owned(),
+            responder_name: None,
+            responder_oid: None,
+            data: serde_json::Map::new(),
+        };
+        let deps = WriterDeps::real(Arc::clone(&clock), Arc::new(SeededRandom::new(1)));
+        let run_dir = folder.path().join("run");
+        let writer = Writer::create(&run_dir, start, deps).unwrap();
+        let mut attendance = Attendance::begin(&writer, witnesses, &clock);
+        for _ in 0..20 {
+            let data = object(json!({"text": "x"}));
+            let entry = |kind| Entry {
+                kind,
+                actor: Actor::Azir,
+                data: data.clone(),
+            };
+            writer.append_durable(entry("note")).await.unwrap();
+            writer.append(entry("note")).await.unwrap();
+        }
+        attendance.pause(Duration::from_secs(5)).await;
+        let (flushes, lines) = (writer.flushes(), writer.head().entries);
+        writer.close().await.unwrap();
+        let log = crate::journal::read(&run_dir).unwrap();
+        let left = log.lines.into_iter().filter(|line| {
+            line.kind == "anchor" || line.data.get("kind") == Some(&json!("witness"))
+        });
+        (flushes, lines, left.map(|line| line.kind).collect())
+    }
+
+    #[tokio::test]
+    async fn a_witness_costs_no_flush_whatever_it_answers() {
+        let (alone, ..) = acted(&[]).await;
+        let receipt: Arc<dyn Witness> = Arc::new(Quick(Ok(Some(json!({"uri": "u"})))));
+        let refusal: Arc<dyn Witness> = Arc::new(Quick(Err("offline".to_owned())));
+        let (with, lines, left) = acted(&[receipt, refusal]).await;
+        assert_eq!(with, alone, "of {lines} lines");
+        assert_eq!(left.iter().filter(|kind| *kind == "anchor").count(), 1);
+        assert_eq!(left.iter().filter(|kind| *kind == "note").count(), 1);
     }
 }

@@ -6,7 +6,11 @@
 //! what it does not answer is a named gap that `azir journal seal` closes later. Knows checkpoints and
 //! receipts; knows no runbook. Start reading at [`attend`].
 
+mod append;
 mod attend;
+mod outside;
+mod stamp;
+mod worm;
 
 use std::path::Path;
 
@@ -14,6 +18,9 @@ use async_trait::async_trait;
 use serde_json::Value;
 
 pub(crate) use attend::{Attendance, Missing};
+pub(crate) use outside::outside;
+pub use stamp::Authorities;
+pub use worm::Worm;
 
 /// A checkpoint that a witness is shown.
 #[derive(Clone, Copy, Debug)]

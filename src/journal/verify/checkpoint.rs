@@ -21,9 +21,9 @@ pub(super) struct Checkpoint {
     pub(super) text: Vec<u8>,
     pub(super) size: u64,
     pub(super) time: DateTime<Utc>,
-    origin: String,
-    root: [u8; 32],
-    chain: [u8; 32],
+    pub(super) origin: String,
+    pub(super) root: [u8; 32],
+    pub(super) chain: [u8; 32],
     files: Vec<CitedFile>,
     /// Whether the log is what it says.
     pub(super) holds: bool,

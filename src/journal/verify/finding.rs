@@ -2,6 +2,8 @@
 
 use serde::Serialize;
 
+use super::plain;
+
 /// How bad a finding is.
 #[derive(Clone, Copy, Debug, Eq, Ord, PartialEq, PartialOrd, Serialize)]
 #[serde(rename_all = "snake_case")]
@@ -27,8 +29,10 @@ pub struct Finding {
     pub line: Option<u64>,
     /// A short name that stays the same between versions.
     pub code: String,
-    /// What it means, in plain words.
+    /// What was seen there.
     pub text: String,
+    /// What follows from it, in plain words.
+    pub meaning: &'static str,
 }
 
 /// Findings listed in full; a log of a million wrong lines must not fill the memory.
@@ -62,6 +66,7 @@ impl Findings {
             line,
             code: code.to_owned(),
             text: text.into(),
+            meaning: plain::meaning(code, level),
         });
     }
 
@@ -109,6 +114,7 @@ impl Findings {
                 line: None,
                 code: "more".to_owned(),
                 text,
+                meaning: plain::meaning("more", level),
             });
         }
         self.list

@@ -4,6 +4,7 @@
 //! signatures. Reads each file once, in pieces, so that memory does not grow with the log, and reports every
 //! finding. Knows no cloud, no runbook, and takes no word of the record for granted. Start at [`verify`].
 
+mod answer;
 mod checkpoint;
 mod der;
 mod evidence;
@@ -14,6 +15,8 @@ mod meaning;
 #[doc(hidden)]
 pub mod parsers;
 mod pieces;
+mod plain;
+mod proof;
 mod root;
 mod run_start;
 mod scan;
@@ -24,8 +27,11 @@ mod sshsig;
 mod stamp;
 mod verdict;
 
+pub use answer::{BadStamp, Granted, can_read_roots, has_chain, stamp_of};
 pub use finding::{Finding, Level};
-pub use verdict::{Outside, Report, verify};
+pub use proof::{PROOF_LIMIT, ProofReport, check_proof};
+pub use signatures::{Stamp, Vouching};
+pub use verdict::{Outside, Report, Since, verify};
 
 use super::format;
 

@@ -3,7 +3,8 @@
 use std::collections::BTreeSet;
 use std::path::Path;
 
-use chrono::{DateTime, Utc};
+use chrono::{DateTime, SecondsFormat, Utc};
+use serde::Serialize;
 
 use super::checkpoint::Checkpoint;
 use super::files::Folder;
@@ -12,9 +13,41 @@ use super::meaning::Meaning;
 use super::signers::Signers;
 use super::{CannotRead, sshsig, stamp};
 
+/// Who vouches for a checkpoint besides its session's key.
+#[derive(Clone, Debug, Default, Eq, PartialEq, Serialize)]
+pub struct Vouching {
+    /// The checkpoint's number.
+    pub number: u64,
+    /// The entries that it covers.
+    pub size: u64,
+    /// Its own time.
+    pub time: String,
+    /// The responder, where the signature counts.
+    pub responder: Option<String>,
+    /// The second person, where the signature counts.
+    pub second: Option<String>,
+    /// The stamps that are well-formed and over this checkpoint.
+    pub stamps: Vec<Stamp>,
+}
+
+/// A time stamp.
+#[derive(Clone, Debug, Eq, PartialEq, Serialize)]
+pub struct Stamp {
+    /// Its file, below the run folder.
+    pub file: String,
+    /// When the authority made it.
+    pub time: String,
+    /// Whether it verified under roots from outside.
+    pub verified: bool,
+}
+
 /// What persons and clocks vouch for, by size.
 #[derive(Debug, Default)]
 pub(super) struct Vouched {
+    /// Each checkpoint that somebody besides its session vouches for, in order.
+    pub(super) list: Vec<Vouching>,
+    /// The size and the earliest stamp of the largest checkpoint with a stamp that verified.
+    pub(super) since: Option<(u64, DateTime<Utc>)>,
     /// Sizes signed by the responder of the session that holds the last entry.
     pub(super) by_responder: BTreeSet<u64>,
     /// Sizes signed by a second person.
@@ -33,7 +66,7 @@ pub(super) struct Judge<'a> {
 }
 
 /// More seconds than this between a checkpoint and its stamp are worth a note.
-const STAMP_DELAY: i64 = 120;
+pub(super) const STAMP_DELAY: i64 = 120;
 
 impl Judge<'_> {
     /// Judges everything beside the checkpoints.
@@ -46,14 +79,25 @@ impl Judge<'_> {
         let mut persons = false;
         for checkpoint in checkpoints {
             self.session(checkpoint, findings)?;
-            let stamped = self.stamps(checkpoint, findings)?;
-            if stamped.is_some() && checkpoint.holds {
+            let (stamps, stamped) = self.stamps(checkpoint, findings)?;
+            if let Some(made) = stamped.filter(|_| checkpoint.holds) {
                 vouched.stamped.insert(checkpoint.size);
+                vouched.since = vouched.since.max(Some((checkpoint.size, made)));
             }
+            vouched.list.push(Vouching {
+                number: checkpoint.number,
+                size: checkpoint.size,
+                time: shown(checkpoint.time),
+                stamps,
+                ..Vouching::default()
+            });
             let at = stamped.unwrap_or(checkpoint.time);
             for second in [false, true] {
                 persons |= self.person(checkpoint, second, at, &mut vouched, findings)?;
             }
+            vouched.list.pop_if(|last| {
+                last.responder.is_none() && last.second.is_none() && last.stamps.is_empty()
+            });
         }
         if persons && !self.signers.known {
             findings.note(
@@ -153,23 +197,34 @@ impl Judge<'_> {
                 findings.error(&file, None, "other-person", text);
             }
             Some(_) if !checkpoint.holds => {}
-            Some(_) if second => {
-                vouched.by_second.insert(checkpoint.size);
-            }
-            Some(_) => {
-                vouched.by_responder.insert(checkpoint.size);
+            Some(person) => {
+                let sizes = if second {
+                    &mut vouched.by_second
+                } else {
+                    &mut vouched.by_responder
+                };
+                sizes.insert(checkpoint.size);
+                if let Some(last) = vouched.list.last_mut() {
+                    let place = if second {
+                        &mut last.second
+                    } else {
+                        &mut last.responder
+                    };
+                    *place = Some(person.to_owned());
+                }
             }
         }
         Ok(true)
     }
 
-    /// Judges the stamps; returns the earliest time of those that verified under outside roots.
+    /// Judges the stamps; returns them, and the earliest time of those that verified under outside roots.
     fn stamps(
         &self,
         checkpoint: &Checkpoint,
         findings: &mut Findings,
-    ) -> Result<Option<DateTime<Utc>>, CannotRead> {
+    ) -> Result<(Vec<Stamp>, Option<DateTime<Utc>>), CannotRead> {
         let mut earliest: Option<DateTime<Utc>> = None;
+        let mut stamps = Vec::new();
         for end in ["tsr", "tsr2"] {
             let Some((file, bytes)) = self.beside(checkpoint, end)? else {
                 continue;
@@ -194,11 +249,19 @@ impl Judge<'_> {
                     ),
                 );
             }
+            let mut judged = Stamp {
+                file: file.clone(),
+                time: shown(made),
+                verified: false,
+            };
             let Some(roots) = self.roots else {
+                stamps.push(judged);
                 continue;
             };
             if stamp::verifies(&self.run_dir.join(&file), &checkpoint.text, roots, made)? {
                 earliest = Some(earliest.map_or(made, |earliest| earliest.min(made)));
+                judged.verified = true;
+                stamps.push(judged);
             } else {
                 findings.error(
                     &file,
@@ -208,7 +271,7 @@ impl Judge<'_> {
                 );
             }
         }
-        Ok(earliest)
+        Ok((stamps, earliest))
     }
 
     /// Names what lies under no checkpoint that the person who answers for it signed.
@@ -233,4 +296,9 @@ impl Judge<'_> {
             );
         }
     }
+}
+
+/// Returns a time as checkpoints write it.
+pub(super) fn shown(time: DateTime<Utc>) -> String {
+    time.to_rfc3339_opts(SecondsFormat::Secs, true)
 }

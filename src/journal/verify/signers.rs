@@ -51,13 +51,7 @@ pub(super) fn load(
     findings: &mut Findings,
 ) -> Result<Signers, CannotRead> {
     if let Some(path) = outside {
-        let bytes = std::fs::read(path).map_err(CannotRead::file(path.display()))?;
-        return parse(&bytes, sessions).map_err(|line| {
-            CannotRead(format!(
-                "{}: line {line} is not of the form of a signers file",
-                path.display()
-            ))
-        });
+        return from_outside(path, sessions);
     }
     if !folder.signers {
         return Ok(Signers::default());
@@ -72,6 +66,17 @@ pub(super) fn load(
         );
         Signers::default()
     }))
+}
+
+/// Loads a file from outside: one that is not of its form cannot be read.
+pub(super) fn from_outside(path: &Path, sessions: &[Session]) -> Result<Signers, CannotRead> {
+    let bytes = std::fs::read(path).map_err(CannotRead::file(path.display()))?;
+    parse(&bytes, sessions).map_err(|line| {
+        CannotRead(format!(
+            "{}: line {line} is not of the form of a signers file",
+            path.display()
+        ))
+    })
 }
 
 /// Reads the file; an error is the line that is not of its form.

@@ -17,8 +17,24 @@ const ID_TST_INFO: &[u8] = &[
 ];
 const ID_SHA256: &[u8] = &[0x60, 0x86, 0x48, 0x01, 0x65, 0x03, 0x04, 0x02, 0x01];
 
+/// What a token says: when, under which policy, over which bytes.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Info<'a> {
+    pub(super) made: DateTime<Utc>,
+    pub(super) imprint: &'a [u8],
+    pub(super) policy: &'a [u8],
+    pub(super) serial: &'a [u8],
+    pub(super) nonce: Option<&'a [u8]>,
+}
+
 /// Reads a reply; returns when it was made, if it is well-formed, grants, and stamps exactly `message`.
 pub(super) fn read(reply: &[u8], message: &[u8]) -> Option<DateTime<Utc>> {
+    let info = granted(reply)?;
+    (info.imprint == Digest::of(message).0).then_some(info.made)
+}
+
+/// Reads a reply; returns what its token says, if it is well-formed and grants one.
+pub(super) fn granted(reply: &[u8]) -> Option<Info<'_>> {
     let mut outer = Der(reply);
     let mut response = Der(outer.take(der::SEQUENCE)?);
     let mut status = Der(response.take(der::SEQUENCE)?);
@@ -28,7 +44,7 @@ pub(super) fn read(reply: &[u8], message: &[u8]) -> Option<DateTime<Utc>> {
     if !outer.ended() || !response.ended() || !granted {
         return None;
     }
-    info(signed_content(token)?, message)
+    info(signed_content(token)?)
 }
 
 /// Returns the `TSTInfo` inside a token.
@@ -53,29 +69,32 @@ fn signed_content(token: &[u8]) -> Option<&[u8]> {
     (is_info && whole).then_some(info)
 }
 
-fn info(bytes: &[u8], message: &[u8]) -> Option<DateTime<Utc>> {
+fn info(bytes: &[u8]) -> Option<Info<'_>> {
     let mut outer = Der(bytes);
     let mut info = Der(outer.take(der::SEQUENCE)?);
     let version = info.take(der::INTEGER)?;
-    info.take(der::OBJECT_ID)?;
+    let policy = info.take(der::OBJECT_ID)?;
     let mut imprint = Der(info.take(der::SEQUENCE)?);
     let mut algorithm = Der(imprint.take(der::SEQUENCE)?);
     let is_sha256 = algorithm.take(der::OBJECT_ID)? == ID_SHA256;
     let plain = algorithm.optional(der::NULL)?.is_none_or(<[u8]>::is_empty);
     let digest = imprint.take(der::OCTET_STRING)?;
-    let right = is_sha256
-        && plain
-        && algorithm.ended()
-        && imprint.ended()
-        && digest == Digest::of(message).0;
-    info.take(der::INTEGER)?;
-    let time = time(info.take(der::GENERALIZED_TIME)?)?;
+    let right = is_sha256 && plain && algorithm.ended() && imprint.ended();
+    let serial = info.take(der::INTEGER)?;
+    let made = time(info.take(der::GENERALIZED_TIME)?)?;
     info.optional(der::SEQUENCE)?;
     info.optional(der::BOOLEAN)?;
-    info.optional(der::INTEGER)?;
+    let nonce = info.optional(der::INTEGER)?;
     info.optional(context(0))?;
     info.optional(context(1))?;
-    (version == [1] && right && info.ended() && outer.ended()).then_some(time)
+    let whole = version == [1] && right && info.ended() && outer.ended();
+    whole.then_some(Info {
+        made,
+        imprint: digest,
+        policy,
+        serial,
+        nonce,
+    })
 }
 
 /// `YYYYMMDDhhmmss[.f]Z`, in DER without trailing zeros of the fraction.

@@ -9,7 +9,7 @@ use super::files::Folder;
 use super::finding::{Finding, Findings, Level};
 use super::meaning::Meaning;
 use super::segments::{self, Log};
-use super::signatures::{Judge, Vouched};
+use super::signatures::{self, Judge, Vouched, Vouching};
 use super::{CannotRead, format, signers, stamp};
 
 /// What a verifier is handed from outside. Everything is optional; nothing inside the run stands in for it.
@@ -40,8 +40,21 @@ pub struct Report {
     pub open: Vec<u64>,
     /// The size up to which a stamp or an outside checkpoint vouches for the log.
     pub anchored_to: Option<u64>,
+    /// The largest size with a stamp that verified under outside roots, and when that was made.
+    pub unchanged_since: Option<Since>,
+    /// The checkpoints that somebody besides their session vouches for.
+    pub vouched: Vec<Vouching>,
     /// What was found, in the order in which it was looked for.
     pub findings: Vec<Finding>,
+}
+
+/// Up to where, and since when, nothing was changed.
+#[derive(Clone, Debug, Eq, PartialEq, Serialize)]
+pub struct Since {
+    /// The entries covered.
+    pub size: u64,
+    /// The time of the stamp.
+    pub time: String,
 }
 
 /// Verifies a run folder.
@@ -60,6 +73,8 @@ pub fn verify(run_dir: &Path, outside: &Outside) -> Report {
                 open_intents: 0,
                 open: Vec::new(),
                 anchored_to: None,
+                unchanged_since: None,
+                vouched: Vec::new(),
                 findings: findings.into_list(),
             }
         }
@@ -175,6 +190,11 @@ fn verdict(
         open_intents: open.len() as u64,
         open,
         anchored_to,
+        unchanged_since: vouched.since.map(|(size, time)| Since {
+            size,
+            time: signatures::shown(time),
+        }),
+        vouched: vouched.list.clone(),
         findings: Vec::new(),
     }
 }

@@ -8,6 +8,7 @@ mod compute;
 mod effective;
 mod groups;
 mod identity;
+mod immutability;
 mod interfaces;
 mod kql;
 mod kql_parse;

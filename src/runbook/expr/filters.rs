@@ -140,6 +140,11 @@ pub(super) const ROWS: &[Row] = &[
         "list | where_in('a.b', [x]): where the member is one of these",
     ),
     (
+        "where_starts",
+        where_starts,
+        "list | where_starts('a.b', 'x'): where the member is a text that begins so, whatever the case",
+    ),
+    (
         "where_prefix",
         where_prefix,
         "list | where_prefix('x'): texts that begin so",
@@ -486,6 +491,19 @@ fn where_in(value: &Value, args: &[Value]) -> Result<Value, String> {
 fn without_in(value: &Value, args: &[Value]) -> Result<Value, String> {
     let (path, unwanted) = (text_arg(args, 0)?, list(arg(args, 1)?)?);
     filter_list(value, |item| !one_of(item, path, unwanted))
+}
+
+fn where_starts(value: &Value, args: &[Value]) -> Result<Value, String> {
+    let (path, start) = (text_arg(args, 0)?, text_arg(args, 1)?.to_lowercase());
+    Ok(list(value)?
+        .iter()
+        .filter(|item| {
+            crate::json::member(item, path)
+                .and_then(Value::as_str)
+                .is_some_and(|text| text.to_lowercase().starts_with(&start))
+        })
+        .cloned()
+        .collect())
 }
 
 fn where_prefix(value: &Value, args: &[Value]) -> Result<Value, String> {
