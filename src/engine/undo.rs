@@ -9,12 +9,14 @@ use std::sync::Arc;
 
 use serde_json::{Map, Value, json};
 
+use super::ending::finish;
 use super::error::EngineError;
+use super::opening::incident_says;
 use super::plan::{Plan, PlanStep, PlanTarget, Preflight, Verdict};
 use super::power::{Power, Teller};
 use super::recorder::{Recorder, object};
 use super::request::{Ended, RunRequest, UndoRequest};
-use super::run::{Engine, finish, incident_says};
+use super::run::Engine;
 use super::schedule::Program;
 use super::siblings;
 use super::target::{Common, Target};

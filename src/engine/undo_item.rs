@@ -2,12 +2,12 @@
 
 use serde_json::{Map, Value, json};
 
+use super::ending::End;
 use super::error::EngineError;
 use super::event::{PlannedStep, What};
 use super::failure::{Failure, FailureKind};
 use super::outcome;
 use super::recorder::Recorder;
-use super::run::End;
 use super::step;
 use super::target::{Common, Target, phase_word};
 use super::undo::{Old, OldWrite};

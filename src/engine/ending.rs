@@ -1,0 +1,229 @@
+//! How a run ends: what stays open, each target's last lines, the seal, and the exit code.
+
+use serde_json::{Value, json};
+use uuid::Uuid;
+
+use super::error::EngineError;
+use super::event::What;
+use super::failure::{Failure, FailureKind};
+use super::outcome;
+use super::recorder::{PATIENCE, Recorder, Seal};
+use super::request::Ended;
+use super::step;
+use super::target::{Common, Target};
+use crate::report::model::RunStatus;
+
+/// How one target ended.
+pub(crate) struct End {
+    pub(crate) index: usize,
+    pub(crate) status: RunStatus,
+    pub(crate) effects: usize,
+    pub(crate) record_lost: bool,
+}
+
+/// Writes the run's last lines and returns how it ended.
+pub(crate) async fn finish(
+    common: &Common,
+    recorder: &Recorder,
+    ends: Vec<End>,
+) -> Result<Ended, EngineError> {
+    let statuses: Vec<RunStatus> = ends.iter().map(|end| end.status).collect();
+    let effects = ends.iter().map(|end| end.effects).sum();
+    let mut record_lost = ends.iter().any(|end| end.record_lost);
+    let status = outcome::run_status(&statuses);
+    let exit_code = outcome::exit_code(status, effects, record_lost);
+    let said = json!({"status": outcome::word(status), "exit_code": exit_code});
+    record_lost |= recorder.note("result", said).await.is_err();
+    let tell = |ask: &str| {
+        common.teller.tell(What::Waiting {
+            why: ask.to_owned(),
+            seconds: PATIENCE.as_secs_f64(),
+        });
+    };
+    let closed = recorder.end(seal(recorder, status), &tell).await;
+    if record_lost && let Err(error) = closed {
+        common.teller.tell(What::RunEnded {
+            status: outcome::word(status),
+            exit_code: 75,
+        });
+        return Err(error);
+    }
+    let missing = closed
+        .as_ref()
+        .map_or_else(|_| Vec::new(), |closed| closed.missing.clone());
+    for gap in &missing {
+        common.teller.tell(What::Unvouched {
+            witness: gap.kind.word(),
+            since: gap.since,
+            why: gap.why.clone(),
+        });
+    }
+    let exit_code = outcome::exit_code(status, effects, record_lost || closed.is_err());
+    common.teller.tell(What::RunEnded {
+        status: outcome::word(status),
+        exit_code,
+    });
+    Ok(Ended {
+        run_dir: recorder.run_dir(),
+        exit_code,
+        missing,
+    })
+}
+
+/// A run is closed for good when every step is final: nothing unknown, nothing halted, no task that waits for a person.
+fn seal(recorder: &Recorder, status: RunStatus) -> Seal {
+    let standing = recorder.standing();
+    let open = recorder.writer.open_intents();
+    if status == RunStatus::Halted || open > 0 || standing.waits() {
+        return Seal::No;
+    }
+    let run_dir = recorder.run_dir();
+    // What cannot be kept is not claimed to have been seen.
+    let seen = super::siblings::seen(&run_dir, &recorder.store).unwrap_or_else(|_| json!([]));
+    Seal::IfVouched(standing.seal(seen, false))
+}
+
+impl Target<'_> {
+    /// Evaluates what stays open and whom else the target touches, and records it.
+    pub(crate) async fn say_what_stays(&self) {
+        let runbook = &self.common.program.frames[0].runbook;
+        let mut scope = self.names[0].scope();
+        // A step that was never reached has no results; what stays open is said all the same.
+        for step in &runbook.steps {
+            if scope.get(&step.id.value).is_none() {
+                scope.set(&step.id.value, &step::nothing_of(self, step));
+            }
+        }
+        let expressions = &self.common.expressions;
+        for residual in &runbook.residual {
+            let items = match &residual.for_each {
+                Some(list) => expressions.list(list, &scope).unwrap_or_default(),
+                None => vec![Value::Null],
+            };
+            for item in items {
+                let mut scope = scope.clone();
+                scope.set("item", &item);
+                let wanted = residual
+                    .when
+                    .as_ref()
+                    .is_none_or(|when| expressions.truth(when, &scope).unwrap_or(false));
+                if !wanted {
+                    continue;
+                }
+                // What names something that was never read cannot be said; its step has said so itself.
+                if let Ok(what) = expressions.text(&residual.what, &scope) {
+                    let until = residual
+                        .until
+                        .as_ref()
+                        .and_then(|until| expressions.text(until, &scope).ok());
+                    self.stays_open(what, until);
+                }
+            }
+        }
+        if let Some(collateral) = &runbook.collateral
+            && let Ok(items) = expressions.list(collateral, &scope)
+        {
+            let texts = items.iter().map(|item| {
+                item.as_str()
+                    .map_or_else(|| item.to_string(), str::to_owned)
+            });
+            self.tally().collateral.extend(texts);
+        }
+    }
+
+    /// Writes a target's last lines and returns how it ended.
+    pub(super) async fn close(&self) -> End {
+        let halted = self.teller.halted();
+        let (status, effects, record_lost, lines) = {
+            let tally = self.tally();
+            let purpose = self.common.program.frames[0].runbook.purpose;
+            let status = outcome::target_status(&tally, purpose, halted);
+            let lost = tally
+                .stopped
+                .as_ref()
+                .is_some_and(|failure| failure.kind == FailureKind::Record);
+            (status, tally.effects, lost, self.last_lines(&tally, status))
+        };
+        let mut record_lost = record_lost;
+        if let Some(recorder) = self.common.power.recorder() {
+            for (kind, members) in lines {
+                record_lost |= recorder.note(kind, members).await.is_err();
+            }
+        }
+        if contained(status) {
+            let after_us = self
+                .tally()
+                .contained_us
+                .unwrap_or_default()
+                .saturating_sub(self.common.started_us);
+            self.teller.tell(What::Contained {
+                after_ms: after_us / 1_000,
+            });
+        }
+        let error = self
+            .tally()
+            .stopped
+            .as_ref()
+            .map(|failure| failure.message.clone());
+        self.teller.tell(What::TargetEnded {
+            status: outcome::word(status),
+            error,
+        });
+        End {
+            index: self.index,
+            status,
+            effects,
+            record_lost,
+        }
+    }
+
+    fn last_lines(
+        &self,
+        tally: &super::target::Tally,
+        status: RunStatus,
+    ) -> Vec<(&'static str, Value)> {
+        let mut lines = Vec::new();
+        if status != RunStatus::Refused {
+            for (what, until) in &tally.residual {
+                lines.push((
+                    "residual",
+                    json!({"target_index": self.index, "what": what, "until": until}),
+                ));
+            }
+            for text in &tally.collateral {
+                lines.push((
+                    "collateral",
+                    json!({"target_index": self.index, "text": text}),
+                ));
+            }
+        }
+        let error: Option<&Failure> = tally
+            .stopped
+            .as_ref()
+            .or_else(|| tally.left.first().map(|(_, failure)| failure));
+        let error = error.map(|failure| json!({"code": failure.code, "message": super::calls::cut(&failure.message, 1_000), "hint": failure.hint}));
+        let contained_at = tally
+            .contained_at
+            .filter(|_| contained(status) || status == RunStatus::Unchecked);
+        lines.push((
+            "target",
+            json!({
+                "target_index": self.index,
+                "target": self.name,
+                "status": outcome::word(status),
+                "contained_at": contained_at.map(crate::clock::micros),
+                "error": error,
+            }),
+        ));
+        lines
+    }
+}
+
+fn contained(status: RunStatus) -> bool {
+    matches!(status, RunStatus::Contained | RunStatus::ContainedResidual)
+}
+
+/// Returns the first eight hex digits of a run's id: a short name for what the run makes.
+pub(crate) fn short(run: Uuid) -> String {
+    run.simple().to_string().chars().take(8).collect()
+}

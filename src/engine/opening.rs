@@ -1,0 +1,217 @@
+//! How a run begins: its journal opened, what it was asked put on record, its witnesses and its vault found.
+
+use std::path::Path;
+use std::sync::Arc;
+
+use serde_json::{Value, json};
+use uuid::Uuid;
+
+use super::calls::{CallPlace, Calls};
+use super::error::{EngineError, chain};
+use super::event::{PlannedStep, What};
+use super::power::Teller;
+use super::recorder::{Recorder, object};
+use super::request::RunRequest;
+use super::run::{Engine, Found};
+use super::schedule::{Part, Program};
+use super::step;
+use super::target::{Common, phase_word};
+use super::vault::VaultPlace;
+use super::witness::Attendance;
+use crate::azure::Identity;
+use crate::evidence::Store;
+use crate::journal::{RunStart, Writer, WriterDeps};
+use crate::report::incident::Incident;
+
+impl Engine {
+    /// Opens the journal of a run: who, what and by whose authority stand in its first line.
+    pub(super) fn open(
+        &self,
+        request: &RunRequest,
+        program: &Program,
+        found: &Found,
+        identity: &Identity,
+        run: Uuid,
+        said: &Incident,
+    ) -> Result<Arc<Recorder>, EngineError> {
+        let run_dir = self
+            .cases
+            .join(request.incident.as_str())
+            .join(format!("run-{run}"));
+        let store = Store::open(&run_dir).map_err(|error| record(&error, &run_dir))?;
+        let seen = super::siblings::seen(&run_dir, &store)?;
+        let cite = |text: &str| -> Result<Value, EngineError> {
+            let kept = store
+                .put(text.as_bytes())
+                .map_err(|error| record(&error, &run_dir))?;
+            Ok(json!({"sha256": kept.sha256.to_string(), "size": kept.size}))
+        };
+        let mut runbook = object(
+            json!({"name": request.runbook.name.value, "version": request.runbook.version, "origin": request.origin}),
+        );
+        runbook.extend(object(cite(&request.text)?));
+        let mut called = Vec::new();
+        for frame in program.frames.iter().skip(1) {
+            let mut one =
+                object(json!({"name": frame.runbook.name.value, "version": frame.runbook.version}));
+            one.extend(object(cite(&frame.text)?));
+            called.push(Value::Object(one));
+        }
+        let targets = json!(
+            found
+                .targets
+                .iter()
+                .map(|(name, arguments)| json!({"target": name, "arguments": arguments}))
+                .collect::<Vec<_>>()
+        );
+        let targets = cite(&targets.to_string())?;
+        let names: Vec<&String> = found.targets.iter().map(|(name, _)| name).collect();
+        let names = if names.len() <= 20 {
+            json!(names)
+        } else {
+            cite(&json!(names).to_string())?
+        };
+        let data = object(json!({
+            "purpose": request.runbook.purpose,
+            "authority": object(json!({
+                "basis": request.authority,
+                "ticket": request.ticket,
+                "granted_by": request.approved.as_ref().map(|approved| &approved.granted_by),
+            })),
+            "approved_plan": match &request.approved {
+                Some(approved) => cite(&approved.file)?,
+                None => Value::Null,
+            },
+            "tool": object(json!({"name": "azir", "version": self.tool.version, "binary_sha256": self.tool.binary_sha256})),
+            "runbook": runbook,
+            "called": called,
+            "parameters": cite(&json!(request.arguments).to_string())?,
+            "targets": names,
+            "found": targets,
+            "run_names": cite(&self.run_names(request, identity, run).to_string())?,
+            "profile": cite(&self.profile_names().to_string())?,
+            "profile_name": self.profile_name,
+            "detected_at": request.detected_at.map(crate::clock::seconds),
+            "deadline_seconds": request.runbook.deadline.map(|deadline| deadline.as_secs()),
+            "tenant": identity.tenant,
+            "cloud": self.client.cloud_name(),
+            "principal": object(json!({"oid": identity.oid, "appid": identity.appid, "credential": self.client.credential_name()})),
+            "host": self.tool.host,
+            "os": self.tool.os,
+            "clock": object(json!({"offset_ms": self.client.clock_offset_ms(), "source": "Date header of the cloud"})),
+            "incident_says": incident_says(said),
+            "seen": seen,
+        }));
+        let start = RunStart {
+            incident: request.incident.clone(),
+            run,
+            mode: request.mode.word().to_owned(),
+            responder: request.responder.upn.clone(),
+            responder_name: request.responder.name.clone(),
+            responder_oid: request.responder.oid.clone(),
+            data,
+        };
+        let writer = Writer::create(
+            &run_dir,
+            start,
+            WriterDeps::real(Arc::clone(&self.clock), Arc::clone(&self.random)),
+        )
+        .map_err(|error| EngineError::record(&error))?;
+        let prefix = format!("{}/{run}", request.incident);
+        Ok(self.recorder(writer, store, prefix))
+    }
+
+    /// Returns the recorder of a session that has just begun, its witnesses beside it.
+    pub(crate) fn recorder(&self, writer: Writer, store: Store, prefix: String) -> Arc<Recorder> {
+        let attendance = Attendance::begin(&writer, &self.witnesses, &self.clock);
+        let random = Arc::clone(&self.random);
+        Arc::new(Recorder::new(writer, store, random, prefix, attendance))
+    }
+
+    pub(super) fn tell_start(
+        &self,
+        teller: &Teller,
+        request: &RunRequest,
+        program: &Program,
+        found: &Found,
+        recorder: &Recorder,
+    ) {
+        let steps: Vec<PlannedStep> = program
+            .nodes
+            .iter()
+            .enumerate()
+            .filter(|(_, node)| node.part == Part::Whole)
+            .map(|(index, node)| {
+                let step = program.step(index);
+                PlannedStep {
+                    id: node.id.clone(),
+                    title: step.title.value.clone(),
+                    phase: phase_word(step),
+                    kind: step::kind_word(step).to_owned(),
+                    undo: step::undo_words(step),
+                }
+            })
+            .collect();
+        teller.tell(What::RunStarted {
+            runbook: request.runbook.name.value.clone(),
+            version: request.runbook.version.clone(),
+            mode: request.mode.word().to_owned(),
+            incident: request.incident.to_string(),
+            deadline_seconds: request.runbook.deadline.map(|deadline| deadline.as_secs()),
+            targets: found.targets.iter().map(|(name, _)| name.clone()).collect(),
+            journal: recorder.run_dir(),
+            steps: steps.len(),
+            plan: steps,
+        });
+    }
+
+    /// Finds the vault; one that cannot be found is a gap of every target that would use it.
+    pub(super) async fn vault(&self, common: &Common) -> Option<VaultPlace> {
+        let vault = self.profile.vault.as_ref()?;
+        let calls = Calls::new(
+            common.power.recorder().cloned(),
+            common.teller.clone(),
+            CallPlace {
+                why: "find the vault".into(),
+                ..CallPlace::default()
+            },
+        );
+        match VaultPlace::find(vault, &self.client, &calls).await {
+            Ok(place) => Some(place),
+            Err(failure) => {
+                let text = format!(
+                    "the evidence vault cannot be found ({}); evidence stays on this machine",
+                    failure.message
+                );
+                if let Some(recorder) = common.power.recorder() {
+                    // A poisoned writer refuses the first intent.
+                    let _ = recorder.note("gap", json!({"text": text})).await;
+                }
+                common.teller.tell(What::Gap { text });
+                None
+            }
+        }
+    }
+}
+
+/// Returns what people said of the incident before the run, so that what it does differently can be seen.
+pub(crate) fn incident_says(said: &Incident) -> Value {
+    let says = object(json!({
+        "detected_at": said.detected_at,
+        "authority": said.authority,
+        "ticket": said.ticket,
+        "lead": said.lead,
+    }));
+    if says.is_empty() {
+        Value::Null
+    } else {
+        Value::Object(says)
+    }
+}
+
+fn record(error: &dyn std::error::Error, run_dir: &Path) -> EngineError {
+    EngineError::Record {
+        message: format!("{}: {}", run_dir.display(), chain(error)),
+        hint: "free the disk, or name another folder with AZIR_HOME".to_owned(),
+    }
+}
