@@ -20,6 +20,7 @@ use super::resume::Past;
 use super::sign::SessionKey;
 use super::tree::Tree;
 use super::writer::{Head, JournalError, Shared, WriterDeps, disk};
+use crate::clock::Clock;
 use crate::digest::Digest;
 
 /// What the thread is asked.
@@ -59,6 +60,8 @@ pub(crate) struct Log {
     entries: u64,
     chain: String,
     began_us: u64,
+    /// By how much the wall clock is ahead of the monotonic one, as of the last line.
+    ahead_us: i64,
     last_mono: u64,
     last_checkpoint_us: u64,
     halted: bool,
@@ -78,6 +81,8 @@ const AHEAD: u64 = 256 * 1024;
 const CHECKPOINT_AFTER: Duration = Duration::from_secs(10 * 60);
 /// Entries after which a checkpoint is made if the log is synced anyway: it saves a flush of its own later.
 const CHECKPOINT_EARLY: u64 = CHECKPOINT_EVERY - 20;
+/// What the wall clock may drift between two lines before it is said to have been set.
+const JUMP_US: i64 = 2_000_000;
 /// Jobs that share one flush.
 const GROUP: usize = 64;
 
@@ -123,6 +128,7 @@ impl Log {
             entries: past.entries,
             chain: past.chain,
             began_us,
+            ahead_us: ahead_us(&*deps.clock),
             last_mono: 0,
             last_checkpoint_us: began_us,
             halted: false,
@@ -258,6 +264,7 @@ impl Log {
             self.halt(shared, &error);
             return Err(JournalError::NoSpace(error.to_string()));
         }
+        self.note_jump()?;
         self.form(entry)?;
         let seq = self.entries - 1;
         let due = matches!(entry.kind, "decision" | "transfer" | "seal")
@@ -266,6 +273,21 @@ impl Log {
             self.settle(shared, Self::checkpoint_if_grown);
         }
         Ok(seq)
+    }
+
+    /// Says of a wall clock that was set between two lines that it was: their times alone would mislead.
+    fn note_jump(&mut self) -> Result<(), JournalError> {
+        let ahead = ahead_us(&*self.deps.clock);
+        let moved = ahead - std::mem::replace(&mut self.ahead_us, ahead);
+        if moved.abs() < JUMP_US {
+            return Ok(());
+        }
+        let data = Map::from_iter([("moved_us".to_owned(), json!(moved))]);
+        self.form(&Entry {
+            kind: "clock.jump",
+            actor: Actor::Azir,
+            data,
+        })
     }
 
     fn seal(&mut self, mut data: Map<String, Value>, shared: &Shared) -> Result<(), JournalError> {
@@ -465,6 +487,11 @@ impl Log {
         self.last_checkpoint_us = self.deps.clock.mono_us();
         Ok(())
     }
+}
+
+fn ahead_us(clock: &dyn Clock) -> i64 {
+    let mono = i64::try_from(clock.mono_us()).unwrap_or(i64::MAX);
+    clock.now().timestamp_micros().saturating_sub(mono)
 }
 
 impl std::fmt::Debug for Log {

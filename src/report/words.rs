@@ -71,6 +71,11 @@ pub fn what(line: &Line) -> String {
             let number = number.map(|number| number.to_string()).unwrap_or_default();
             format!("{} of checkpoint {number}", at("kind"))
         }
+        "clock.jump" => {
+            let moved = line.data.get("moved_us").and_then(Value::as_i64);
+            let seconds = moved.unwrap_or_default() / 1_000_000;
+            format!("this machine's clock was set by {seconds} s")
+        }
         "redact" => format!("{} taken out: {}", at("sha256"), at("why")),
         "run.halt" => at("why"),
         "seal" => format!("sealed {}", at("undo_state")),

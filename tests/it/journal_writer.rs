@@ -193,6 +193,32 @@ fn a_sequential_write_costs_one_flush_and_a_run_two_more() {
 }
 
 #[test]
+fn a_wall_clock_that_was_set_between_two_lines_is_said() {
+    let folder = tempfile::tempdir().unwrap();
+    let noon = chrono::DateTime::from_timestamp(1_790_000_000, 0).unwrap();
+    let clock = azir::clock::ManualClock::at(noon);
+    let mut surroundings = deps(real(), 1);
+    surroundings.clock = Arc::new(clock.clone());
+    let run_dir = folder.path().join("run");
+    let writer = Writer::create(&run_dir, start(), surroundings).unwrap();
+    wait(async {
+        let note = || entry("note", json!({"text": "x"}));
+        clock.advance(std::time::Duration::from_secs(3_600));
+        writer.append(note()).await.unwrap();
+        clock.jump_to(noon);
+        writer.append(note()).await.unwrap();
+        writer.append(note()).await.unwrap();
+        writer.close().await.unwrap();
+    });
+    let log = read(&run_dir).unwrap();
+    let kinds: Vec<&str> = log.lines.iter().map(|line| line.kind.as_str()).collect();
+    assert_eq!(kinds, ["run.start", "note", "clock.jump", "note", "note"]);
+    assert_eq!(log.lines[2].data["moved_us"], json!(-3_600_000_000_i64));
+    let report = inside(&run_dir);
+    assert_eq!(report.exit_code, 2, "{report:?}");
+}
+
+#[test]
 fn parallel_writes_share_flushes_and_every_checkpoint_comes_in_time() {
     let folder = tempfile::tempdir().unwrap();
     let run_dir = folder.path().join("run");
