@@ -40,6 +40,7 @@ mod timeline;
 mod usage;
 mod verify;
 mod view;
+mod vouched;
 mod witnesses;
 
 use std::process::ExitCode;

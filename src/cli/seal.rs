@@ -11,7 +11,7 @@ use super::connect::{Connection, Place, connect};
 use super::exit::Exit;
 use super::home::Home;
 use super::refusal::Refusal;
-use super::summary::person_words;
+use super::vouched::person_words;
 use super::{Output, key, meaning, out, outside, shown, witnesses};
 use crate::clock::{Clock, SystemClock};
 use crate::engine::profile::Profile;
@@ -89,7 +89,7 @@ pub(super) fn seal_run(own: &ArgMatches, home: &Home) -> Result<u8, Refusal> {
     }
     text.push_str(&format!(
         "Record: {}\n",
-        super::summary::record_words(&report.journal)
+        super::vouched::record_words(&report.journal)
     ));
     out::result(&shown::block(&text));
     if !sealed.missing.is_empty() {
@@ -276,7 +276,7 @@ fn last_line_is_seal(run_dir: &Path) -> bool {
 
 /// Says who does not vouch, since when and why.
 pub(super) fn missing_words(gap: &Missing) -> String {
-    super::summary::gap_words(gap.kind.word(), &crate::clock::seconds(gap.since), &gap.why)
+    super::vouched::gap_words(gap.kind.word(), &crate::clock::seconds(gap.since), &gap.why)
 }
 
 fn missing_json(gap: &Missing) -> Value {

@@ -4,61 +4,76 @@ use std::fmt::Write as _;
 
 use super::config::{LAB, NO_PROFILE};
 use super::prose::{Reader, brief, count};
+use super::vouched;
 use crate::ids::ArmId;
-use crate::report::model::{JournalRef, RunReport, RunStatus, SignedBy, StepStatus, TargetReport};
+use crate::report::model::{RunReport, RunStatus, StepStatus, TargetReport};
 
 /// Returns the summary of a run: where the record is first, how it stands and what to type last, where the eye rests.
 pub(super) fn text(report: &RunReport, reader: &Reader) -> String {
     let mut out = String::from("\n");
-    let mut list = |head: &str, lines: Vec<String>| {
-        if lines.is_empty() {
-            return;
-        }
-        out.push_str(head);
-        out.push('\n');
-        for line in lines {
-            out.push_str(&reader.wrapped("  - ", &brief(&line)));
-        }
-    };
-    list("Made, and stays:", made(report));
-    list("Evidence on this machine only:", evidence(report, None));
+    list(&mut out, reader, "Made, and stays:", made(report));
+    list(
+        &mut out,
+        reader,
+        "Evidence on this machine only:",
+        evidence(report, None),
+    );
     for place in places(report) {
         list(
+            &mut out,
+            reader,
             &format!("Evidence, stored in {place}:"),
             evidence(report, Some(&place)),
         );
     }
-    record(&mut out, report);
+    vouched::record(&mut out, report);
     out.push_str(&reader.wrapped("", &headline(report)));
     for target in &report.targets {
         out.push_str(&verdict(report, target, reader));
     }
-    let mut list = |head: &str, lines: Vec<String>| {
-        if lines.is_empty() {
-            return;
-        }
-        out.push_str(head);
-        out.push('\n');
-        for line in lines {
-            out.push_str(&reader.wrapped("  - ", &brief(&line)));
-        }
-    };
     let gaps = report.gaps.iter().map(|gap| gap.what.clone());
-    list("Gaps in evidence or checks:", unique(gaps));
-    list("Checks that do not hold:", false_checks(report));
-    list("Touches also:", unique(report.collateral.iter().cloned()));
+    list(
+        &mut out,
+        reader,
+        "Gaps in evidence or checks:",
+        unique(gaps),
+    );
+    list(
+        &mut out,
+        reader,
+        "Checks that do not hold:",
+        false_checks(report),
+    );
+    list(
+        &mut out,
+        reader,
+        "Touches also:",
+        unique(report.collateral.iter().cloned()),
+    );
     let open = report.residual.iter().map(|residual| {
         let whose = whose(report, &residual.targets);
         let until = residual.until.as_ref();
         let until = until.map(|until| format!(" ({})", reader.until(until)));
         format!("{whose}{}{}", residual.what, until.unwrap_or_default())
     });
-    list("Stays open:", open.collect());
-    list("Worth knowing:", said(report, false));
+    list(&mut out, reader, "Stays open:", open.collect());
+    list(&mut out, reader, "Worth knowing:", said(report, false));
     later(&mut out, report);
     left(&mut out, report, reader);
     next(&mut out, report);
     out
+}
+
+/// Tells a list under its head; nothing where it is empty.
+fn list(out: &mut String, reader: &Reader, head: &str, lines: Vec<String>) {
+    if lines.is_empty() {
+        return;
+    }
+    out.push_str(head);
+    out.push('\n');
+    for line in lines {
+        out.push_str(&reader.wrapped("  - ", &brief(&line)));
+    }
 }
 
 /// Says how one of several targets stands, or why the only one does not stand as it should.
@@ -331,32 +346,6 @@ fn seconds(report: &RunReport) -> Option<f64> {
     Some((end - time(&report.started_at)?).num_milliseconds() as f64 / 1_000.0)
 }
 
-fn record(out: &mut String, report: &RunReport) {
-    let journal = &report.journal;
-    let _ = writeln!(out, "Record: {}", record_words(journal));
-    let receipts: Vec<String> = journal
-        .receipts
-        .iter()
-        .map(|(witness, count)| match witness.as_str() {
-            "tsa" => format!("{count} of time stamps"),
-            "worm" => format!("{count} of the vault"),
-            other => format!("{count} of {other}"),
-        })
-        .collect();
-    if !receipts.is_empty() {
-        // A receipt inside the record proves nothing; what it cites does.
-        let _ = writeln!(
-            out,
-            "  receipts {}; proved by azir journal verify with --tsa-ca or --earlier-checkpoint",
-            receipts.join(", ")
-        );
-    }
-    for gap in &journal.missing {
-        let _ = writeln!(out, "  {}", gap_words(&gap.witness, &gap.since, &gap.why));
-    }
-    let _ = writeln!(out, "  {}\n", journal.path);
-}
-
 /// Says what can be typed next.
 fn next(out: &mut String, report: &RunReport) {
     let journal = &report.journal;
@@ -392,84 +381,6 @@ fn next(out: &mut String, report: &RunReport) {
     }
     if let Some(undo) = &report.undo {
         let _ = writeln!(out, "Undo:   {}", undo.replace(&report.run, short));
-    }
-}
-
-/// Says what the verifier said: entries, who signed, what anchors it, whether it is closed.
-pub(super) fn record_words(journal: &JournalRef) -> String {
-    let entries = match journal.entries {
-        1 => "1 entry".to_owned(),
-        many => format!("{many} entries"),
-    };
-    if !journal.verified {
-        return format!("{entries}, DOES NOT VERIFY");
-    }
-    let anchored = match journal.anchored_to {
-        Some(_) if journal.anchored => "anchored".to_owned(),
-        Some(size) => format!("anchored up to entry {size}"),
-        None => "not anchored outside this machine".to_owned(),
-    };
-    let mut words = vec!["verifies".to_owned(), signed_words(journal), anchored];
-    if journal.transfer_pending {
-        words.push("a transfer is PENDING".to_owned());
-    }
-    words.push(
-        if journal.sealed {
-            "sealed"
-        } else {
-            "not sealed"
-        }
-        .to_owned(),
-    );
-    format!("{entries}, {}", words.join("; "))
-}
-
-/// Says who signed: `signed by alice@contoso.example (touch: yes, PIN: no)`.
-pub(super) fn signed_words(journal: &JournalRef) -> String {
-    if journal.signed.is_empty() {
-        return "unsigned by a person".to_owned();
-    }
-    let told = |signed: &SignedBy| {
-        let presence = signed.touch.zip(signed.pin);
-        let mut words = person_words(&signed.principal, presence);
-        if signed.second {
-            words.push_str(" as second person");
-        }
-        if signed.entries < journal.entries {
-            words.push_str(&format!(" up to entry {}", signed.entries));
-        }
-        words
-    };
-    let told: Vec<String> = journal.signed.iter().map(told).collect();
-    let by_responder = journal.signed.iter().any(|signed| !signed.second);
-    let unsigned = if by_responder {
-        ""
-    } else {
-        ", unsigned by the responder"
-    };
-    let by = if journal.signers_outside {
-        ""
-    } else {
-        " (by the run's own signers file)"
-    };
-    format!("signed by {}{by}{unsigned}", told.join(" and "))
-}
-
-/// Names a person, and what a security key says of them: touch and PIN.
-pub(super) fn person_words(principal: &str, presence: Option<(bool, bool)>) -> String {
-    let word = |yes| if yes { "yes" } else { "no" };
-    match presence {
-        Some((touch, pin)) => format!("{principal} (touch: {}, PIN: {})", word(touch), word(pin)),
-        None => principal.to_owned(),
-    }
-}
-
-/// Says who does not vouch, since when and why.
-pub(super) fn gap_words(witness: &str, since: &str, why: &str) -> String {
-    match witness {
-        "person" => format!("unsigned by a person since {since}: {why}"),
-        "tsa" => format!("UNANCHORED since {since}, no time stamp: {why}"),
-        _ => format!("UNANCHORED since {since}, no immutable copy: {why}"),
     }
 }
 

@@ -251,7 +251,7 @@ impl View {
 }
 
 fn unvouched(witness: &str, since: DateTime<Utc>, why: &str) -> String {
-    super::summary::gap_words(witness, &crate::clock::seconds(since), why)
+    super::vouched::gap_words(witness, &crate::clock::seconds(since), why)
 }
 
 impl Row {
