@@ -323,6 +323,7 @@ fn sign(
         Some(key) => Some(signature(
             key,
             home,
+            role,
             &by,
             at,
             &file.statement(role, &by, at),
@@ -336,11 +337,23 @@ fn sign(
 fn signature(
     key: &PersonKey,
     home: &Home,
+    role: Role,
     by: &str,
     at: DateTime<Utc>,
     statement: &str,
 ) -> Result<String, Refusal> {
     let public = key.public().map_err(|error| key::refusal(&error))?;
+    let known = std::fs::read_to_string(home.signers()).unwrap_or_default();
+    if role == Role::Approved && signers::owner(&known, public) != Some(by) {
+        // Else one person could approve under any name, with a key made a moment ago.
+        return Err(Refusal::usage(
+            format!(
+                "{} does not know this key as {by}'s, and an approval counts by a key that was known before",
+                home.signers().display()
+            ),
+            format!("azir key set FILE --responder {by}, once {by} has said that it is theirs"),
+        ));
+    }
     signers::add(&home.signers(), by, public, at)
         .map_err(|error| Refusal::usage(error.to_string(), "azir key"))?;
     if public.in_security_key() {

@@ -218,6 +218,6 @@ pub(super) fn say(
         "{}\nrecord: line {} of run {}{signed}",
         shown::block(what),
         written.seq,
-        &written.run[..written.run.len().min(8)]
+        crate::report::run::short(&written.run)
     ));
 }

@@ -50,8 +50,7 @@ pub(super) fn run(
         let connection = connect(&place, home, &case).await?;
         let responder = responder(own, &connection).await;
         let (engine, halt, live) = engine(own, &connection, catalogue, home, &responder)?;
-        let said =
-            crate::report::incident::incident(&case).map_err(|error| Refusal::integrity(&error))?;
+        let (said, _) = crate::report::incident::so_far(&case);
         live.detected(asked.detected_at.or_else(|| said.detected()));
         if own.get_one::<String>("incident").is_none() {
             live.unnamed(&asked.incident);
@@ -211,7 +210,14 @@ pub(super) fn engine(
     let witnesses = if own.get_flag("plan") {
         Vec::new()
     } else {
-        witnesses(own, connection, home, &responder.upn, &clock, &random)?
+        witnesses(
+            own,
+            connection,
+            home,
+            &responder.upn,
+            (&clock, &random),
+            true,
+        )?
     };
     Ok(engine_with(own, connection, catalogue, home, witnesses))
 }
@@ -352,7 +358,10 @@ pub(super) fn finish(ended: &Ended, output: Output, home: &Home) -> Result<u8, R
     // The session knows better than its last lines, which could not speak of what came after them.
     report.journal.missing = ended.missing.iter().map(missing).collect();
     match output {
-        Output::Human => out::result(&summary::text(&report, &out::reader())),
+        Output::Human => out::result(&super::shown::block(&summary::text(
+            &report,
+            &out::reader(),
+        ))),
         Output::Json => out::result(&serde_json::to_string(&report).unwrap_or_default()),
         // The last event has said it.
         Output::Ndjson => {}

@@ -46,7 +46,7 @@ pub(super) fn hand_over(own: &ArgMatches, home: &Home) -> Result<u8, Refusal> {
     let items = own.get_one::<String>("items").unwrap_or(&whole);
     let purpose = own.get_one::<String>("purpose").map(String::as_str);
     let written = execute::runtime()?.block_on(desk.hand_over(&id, &by, to, items, purpose))?;
-    let short = &written.run[..written.run.len().min(8)];
+    let short = crate::report::run::short(&written.run);
     let countersign = format!("azir journal countersign {short}");
     case::say(
         own,

@@ -372,5 +372,5 @@ fn list(out: &mut String, head: &str, lines: impl Iterator<Item = String>) {
 }
 
 fn short(run: &str) -> &str {
-    &run[..run.len().min(8)]
+    crate::report::run::short(run)
 }

@@ -66,6 +66,17 @@ pub(super) fn responder_key(
         .map_err(|error| refusal(&error))
 }
 
+/// Returns the responder's own key without asking anybody: who confirmed beforehand is not kept waiting.
+///
+/// # Errors
+/// As [`responder_key`], for an encrypted key file too: `azir journal seal` asks for its passphrase later.
+pub(super) fn responder_key_at_once(profile: &Profile) -> Result<Option<PersonKey>, Refusal> {
+    named(profile)
+        .map(|named| open(&named.text, false, PATIENCE))
+        .transpose()
+        .map_err(|error| refusal(&error))
+}
+
 /// Opens the key that `text` names.
 fn open(text: &str, may_ask: bool, patience: Duration) -> Result<PersonKey, KeyError> {
     match parse(text)? {

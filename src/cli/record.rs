@@ -58,7 +58,7 @@ pub(super) fn list(own: &ArgMatches, home: &Home) -> Result<u8, Refusal> {
         let _ = writeln!(
             text,
             "{}  {:<20}  {:<18}  {:<20}  {:<18}  {:<14}  {}",
-            &line.run[..line.run.len().min(8)],
+            run::short(&line.run),
             line.started_at
                 .as_deref()
                 .unwrap_or_default()

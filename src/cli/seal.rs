@@ -14,23 +14,29 @@ use super::refusal::Refusal;
 use super::vouched::person_words;
 use super::{Output, key, meaning, out, outside, shown, witnesses};
 use crate::clock::{Clock, SystemClock};
+use crate::engine::production::keep_out;
 use crate::engine::profile::Profile;
 use crate::engine::witness::{Witness, WitnessKind, absent};
 use crate::engine::{Missing, SealDeps, SealRequest, Sealed, last_responder, seal};
+use crate::journal::format::checkpoint_name;
 use crate::journal::person::{NotCountersigned, countersign, signers};
+use crate::journal::reader::unsigned;
 use crate::journal::verify::verify;
 use crate::random::{Random, SystemRandom};
+use crate::report::run::started;
 
 /// Seals a run that did not seal itself, and asks those who did not vouch for it.
 pub(super) fn seal_run(own: &ArgMatches, home: &Home) -> Result<u8, Refusal> {
     let (run_dir, profile) = chosen(own, home)?;
     let sealed_before = last_line_is_seal(&run_dir);
+    let mine = whose(own, &profile, home);
     let responder = if sealed_before {
         // Nobody opens a session: the signature that is missing is that of the last one's responder.
         last_responder(&run_dir)?
     } else {
-        whose(own, &profile, home)
+        mine.clone()
     };
+    let by = (mine == responder).then(|| responder.clone());
     let (clock, random): (Arc<dyn Clock>, Arc<dyn Random>) =
         (Arc::new(SystemClock), Arc::new(SystemRandom));
     let request = SealRequest {
@@ -42,8 +48,15 @@ pub(super) fn seal_run(own: &ArgMatches, home: &Home) -> Result<u8, Refusal> {
     let sealed = runtime()?.block_on(async {
         let place = (own, &profile, home, &*run_dir);
         // The connection lives as long as those who vouch through it.
-        let (witnesses, _connection) =
-            everybody(place, &request.responder, &clock, &random).await?;
+        let (mut witnesses, _connection) =
+            everybody(place, by.as_deref(), &clock, &random).await?;
+        if by.is_none() && key::public_in_force(&profile).is_some() && is_unsigned(&run_dir) {
+            let why = format!(
+                "the key in force is {mine}'s, and {} answers for this session (next: {} types azir journal countersign RUN)",
+                request.responder, request.responder
+            );
+            witnesses.push(absent(WitnessKind::Person, why));
+        }
         let deps = SealDeps {
             clock: Arc::clone(&clock),
             random: Arc::clone(&random),
@@ -106,24 +119,38 @@ pub(super) fn seal_run(own: &ArgMatches, home: &Home) -> Result<u8, Refusal> {
 /// Without a cloud the record is sealed all the same, and who could not be asked is missing.
 async fn everybody(
     (own, profile, home, run_dir): (&ArgMatches, &Profile, &Home, &Path),
-    responder: &str,
+    by: Option<&str>,
     clock: &Arc<dyn Clock>,
     random: &Arc<dyn Random>,
 ) -> Result<(Vec<Arc<dyn Witness>>, Option<Connection>), Refusal> {
+    // A signature is asked of nobody but the person whose it is.
+    let own_alone =
+        |witness: &Arc<dyn Witness>| by.is_some() || witness.kind() != WitnessKind::Person;
+    let name = by.unwrap_or_default();
     if profile.vault.is_none() && profile.time_stamps.is_empty() {
-        let key = witnesses::key_of(own, profile, home, responder);
+        let key = by.and_then(|by| witnesses::key_of(own, profile, home, by));
         return Ok((key.into_iter().collect(), None));
     }
     let case = run_dir
         .parent()
         .map_or_else(|| home.cases(), Path::to_path_buf);
-    match connect(&Place::of(own)?, home, &case).await {
+    let start = started(run_dir).map_err(|error| Refusal::integrity(&error))?;
+    match connect(&Place::of_run(own, &start)?, home, &case).await {
         Ok(connection) => {
-            let all = witnesses::witnesses(own, &connection, home, responder, clock, random)?;
+            keep_out(
+                start.drill,
+                (&connection.profile_name, &connection.profile),
+                connection.client.cloud(),
+                &connection.production,
+            )?;
+            let deps = (clock, random);
+            let mut all = witnesses::witnesses(own, &connection, home, name, deps, false)?;
+            all.retain(own_alone);
             Ok((all, Some(connection)))
         }
         Err(refusal) => {
-            let mut all = witnesses::at_the_desk(own, profile, home, responder, clock, random)?;
+            let mut all = witnesses::at_the_desk(own, profile, home, name, clock, random)?;
+            all.retain(own_alone);
             if profile.vault.is_some() {
                 all.push(absent(WitnessKind::Worm, refusal.message));
             }
@@ -238,11 +265,19 @@ fn refusal(error: &NotCountersigned) -> Refusal {
 /// Returns the run that was named and the profile that is in force.
 fn chosen(own: &ArgMatches, home: &Home) -> Result<(PathBuf, Profile), Refusal> {
     let run_dir = home.run(own.get_one::<String>("run").map_or("last", String::as_str))?;
-    let named = own.get_one::<String>("profile").map(String::as_str);
-    let profile = if own.get_flag("lab") {
-        config::lab()
-    } else {
-        Config::load(home)?.choose(named)?.1
+    let typed = own.value_source("profile") == Some(clap::parser::ValueSource::CommandLine);
+    let named = own.get_one::<String>("profile").cloned();
+    // What vouches for a run is what its own profile names, not whatever profile is in force now.
+    let recorded = started(&run_dir)
+        .map(|start| start.profile)
+        .unwrap_or_default();
+    let profile = match recorded.as_str() {
+        _ if own.get_flag("lab") => config::lab(),
+        config::LAB if !typed => config::lab(),
+        config::NO_PROFILE if !typed => Profile::default(),
+        "" => Config::load(home)?.choose(named.as_deref())?.1,
+        _ if typed => Config::load(home)?.choose(named.as_deref())?.1,
+        recorded => Config::load(home)?.choose(Some(recorded))?.1,
     };
     Ok((run_dir, profile))
 }
@@ -266,6 +301,15 @@ pub(super) fn whose(own: &ArgMatches, profile: &Profile, home: &Home) -> String 
     let public = key::public_in_force(profile);
     owner(own, profile, home, public.as_ref())
         .unwrap_or_else(|| meaning::responder(own, profile, None).upn)
+}
+
+/// Returns whether the last checkpoint lacks the signature of the responder.
+fn is_unsigned(run_dir: &Path) -> bool {
+    let lacking = unsigned(run_dir, "human.sig").unwrap_or_default();
+    lacking.last().is_some_and(|last| {
+        let next = checkpoint_name(last.number + 1, "cp");
+        !run_dir.join("cp").join(next).exists()
+    })
 }
 
 fn last_line_is_seal(run_dir: &Path) -> bool {

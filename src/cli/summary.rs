@@ -212,7 +212,7 @@ fn evidence(report: &RunReport, place: Option<&str>) -> Vec<String> {
     let there = report.evidence.iter();
     let there = there.filter(|exhibit| exhibit.stored.as_deref().map(folder) == place);
     unique(there.map(|exhibit| {
-        let digest = &exhibit.sha256[..exhibit.sha256.len().min(16)];
+        let digest = exhibit.sha256.get(..16).unwrap_or(&exhibit.sha256);
         let size = match exhibit.size {
             0 => "empty".to_owned(),
             bytes => count(bytes, "byte"),
@@ -349,7 +349,7 @@ fn seconds(report: &RunReport) -> Option<f64> {
 /// Says what can be typed next.
 fn next(out: &mut String, report: &RunReport) {
     let journal = &report.journal;
-    let short = &report.run[..report.run.len().min(8)];
+    let short = crate::report::run::short(&report.run);
     if report.status == RunStatus::Halted && report.not_done.is_empty() && report.mode != "undo" {
         let targets: Vec<&str> = report
             .targets

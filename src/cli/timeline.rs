@@ -96,7 +96,7 @@ pub(super) fn timeline(own: &ArgMatches, home: Result<Home, Refusal>) -> Result<
 }
 
 fn about(clock: &SessionClock) -> String {
-    let run = &clock.run[..clock.run.len().min(8)];
+    let run = crate::report::run::short(&clock.run);
     let offset = match clock.offset_ms {
         Some(offset) => format!(
             "clock {offset:+} ms against the cloud's (measured by this {})",
@@ -113,7 +113,7 @@ fn about(clock: &SessionClock) -> String {
 }
 
 fn told(event: &Event) -> Vec<String> {
-    let run = &event.run[..event.run.len().min(8)];
+    let run = crate::report::run::short(&event.run);
     let time = event.time.get(..23).unwrap_or(&event.time);
     let who = if event.who == "azir" {
         format!("azir@{}", event.host)

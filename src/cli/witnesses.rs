@@ -12,11 +12,13 @@ use crate::clock::Clock;
 use crate::engine::profile::Profile;
 use crate::engine::witness::{Witness, WitnessKind, absent, person};
 use crate::engine::{authorities, outside};
+use crate::journal::person::PersonKey;
 use crate::random::Random;
 
 /// Returns the witnesses of a session that `responder` answers for.
 ///
-/// A key that was configured and cannot be had is said and named in the record: containment does not wait for it.
+/// A key that was configured and cannot be had is said and named in the record: containment does not wait for it, nor,
+/// where it was confirmed beforehand, for a passphrase.
 ///
 /// # Errors
 /// An address of an authority that is none.
@@ -25,13 +27,18 @@ pub(super) fn witnesses(
     connection: &Connection,
     home: &Home,
     responder: &str,
-    clock: &Arc<dyn Clock>,
-    random: &Arc<dyn Random>,
+    (clock, random): (&Arc<dyn Clock>, &Arc<dyn Random>),
+    containing: bool,
 ) -> Result<Vec<Arc<dyn Witness>>, Refusal> {
     let profile = &connection.profile;
     let outside = outside(profile, &connection.client, clock, random)
         .map_err(|message| Refusal::usage(message, "edit time_stamps in config.toml"))?;
-    let person = key_of(own, profile, home, responder);
+    let key = if containing && own.get_flag("yes") {
+        key::responder_key_at_once(profile)
+    } else {
+        key::responder_key(own, profile)
+    };
+    let person = key_as_witness(key, home, responder);
     Ok(person.into_iter().chain(outside).collect())
 }
 
@@ -65,7 +72,15 @@ pub(super) fn key_of(
     home: &Home,
     responder: &str,
 ) -> Option<Arc<dyn Witness>> {
-    match key::responder_key(own, profile) {
+    key_as_witness(key::responder_key(own, profile), home, responder)
+}
+
+fn key_as_witness(
+    key: Result<Option<PersonKey>, Refusal>,
+    home: &Home,
+    responder: &str,
+) -> Option<Arc<dyn Witness>> {
+    match key {
         Ok(Some(key)) => Some(person(key, responder, Some(home.signers()))),
         Ok(None) => None,
         Err(refusal) => {

@@ -22,6 +22,7 @@ use super::witness::{Attendance, Witness};
 use crate::clock::{Clock, seconds};
 use crate::evidence::Store;
 use crate::ids::IncidentId;
+use crate::journal::disk::{Disk as _, RealDisk};
 use crate::journal::reader::{holder, is_held};
 use crate::journal::{JournalError, RunStart, SessionOpen, Writer, WriterDeps};
 use crate::random::Random;
@@ -294,11 +295,16 @@ impl Desk {
         by: &Responder,
         reason: &'static str,
     ) -> Result<Session, Trying> {
-        std::fs::create_dir_all(case).map_err(|error| failed(&error, case))?;
+        RealDisk
+            .create_folders(case)
+            .map_err(|error| failed(&error, case))?;
         // Two first commands at once make one log, not two; held only until the log is there.
-        let lock =
-            std::fs::File::create(case.join("lock")).map_err(|error| failed(&error, case))?;
+        let lock = case_lock(case).map_err(|error| failed(&error, case))?;
         lock.lock().map_err(|error| failed(&error, case))?;
+        if !matches!(reason, "open" | "join" | "reopen" | "close") {
+            // Somebody may have closed it while this waited for the log.
+            refuse_closed(id, &self.said(id)?)?;
+        }
         let mine = |path: &PathBuf| started(path).is_ok_and(|start| start.host == self.tool.host);
         for run_dir in logs(case).into_iter().filter(mine) {
             match self.resume(&run_dir, id, by, reason) {
@@ -319,7 +325,6 @@ impl Desk {
         reason: &'static str,
     ) -> Result<Session, Trying> {
         let store = Store::open(run_dir).map_err(|error| failed(&error, run_dir))?;
-        let exhibits = exhibits(run_dir);
         let data = object(json!({
             "reason": reason,
             "host": self.tool.host,
@@ -341,6 +346,8 @@ impl Desk {
             Err(error) => return Err(EngineError::record(&error).into()),
         };
         let run = started(run_dir).map(|start| start.run).unwrap_or_default();
+        // Counted now that nobody else can add one.
+        let exhibits = exhibits(run_dir);
         Ok(self.at(writer, store, id, run, by, exhibits))
     }
 
@@ -393,6 +400,15 @@ impl Desk {
             tell: self.tell,
         }
     }
+}
+
+/// Opens the file that guards the making of a case's log; like all that lies in a case, for its owner alone.
+fn case_lock(case: &Path) -> std::io::Result<std::fs::File> {
+    let mut options = std::fs::OpenOptions::new();
+    options.create(true).truncate(false).write(true);
+    #[cfg(unix)]
+    std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
+    options.open(case.join("lock"))
 }
 
 /// Reads what was said of the incident of a case.

@@ -2,6 +2,7 @@
 
 use std::path::Path;
 use std::sync::Arc;
+use std::time::Duration;
 
 use serde_json::{Value, json};
 use uuid::Uuid;
@@ -9,6 +10,7 @@ use uuid::Uuid;
 use super::calls::{CallPlace, Calls};
 use super::error::{EngineError, chain};
 use super::event::{PlannedStep, What};
+use super::failure::Failure;
 use super::power::Teller;
 use super::recorder::{Recorder, object};
 use super::request::RunRequest;
@@ -20,8 +22,11 @@ use super::vault::VaultPlace;
 use super::witness::Attendance;
 use crate::azure::Identity;
 use crate::evidence::Store;
-use crate::journal::{RunStart, Writer, WriterDeps};
+use crate::journal::{RunStart, Writer, WriterDeps, redact};
 use crate::report::incident::Incident;
+
+/// How long containment waits to learn where the vault is.
+const VAULT_PATIENCE: Duration = Duration::from_secs(5);
 
 impl Engine {
     /// Opens the journal of a run: who, what and by whose authority stand in its first line.
@@ -46,6 +51,13 @@ impl Engine {
                 .map_err(|error| record(&error, &run_dir))?;
             Ok(json!({"sha256": kept.sha256.to_string(), "size": kept.size}))
         };
+        let mut salt = [0; 32];
+        self.random.fill(&mut salt);
+        // What a person typed may hold a secret, as what a service answers may.
+        let clean = |mut value: Value| {
+            redact::redact(&mut value, &salt);
+            value
+        };
         let mut runbook = object(
             json!({"name": request.runbook.name.value, "version": request.runbook.version, "origin": request.origin}),
         );
@@ -64,7 +76,7 @@ impl Engine {
                 .map(|(name, arguments)| json!({"target": name, "arguments": arguments}))
                 .collect::<Vec<_>>()
         );
-        let targets = cite(&targets.to_string())?;
+        let targets = cite(&clean(targets).to_string())?;
         let names: Vec<&String> = found.targets.iter().map(|(name, _)| name).collect();
         let names = if names.len() <= 20 {
             json!(names)
@@ -74,8 +86,8 @@ impl Engine {
         let data = object(json!({
             "purpose": request.runbook.purpose,
             "authority": object(json!({
-                "basis": request.authority,
-                "ticket": request.ticket,
+                "basis": clean(json!(request.authority)),
+                "ticket": clean(json!(request.ticket)),
                 "granted_by": request.approved.as_ref().map(|approved| &approved.granted_by),
             })),
             "approved_plan": match &request.approved {
@@ -85,7 +97,7 @@ impl Engine {
             "tool": object(json!({"name": "azir", "version": self.tool.version, "binary_sha256": self.tool.binary_sha256})),
             "runbook": runbook,
             "called": called,
-            "parameters": cite(&json!(request.arguments).to_string())?,
+            "parameters": cite(&clean(json!(request.arguments)).to_string())?,
             "targets": names,
             "found": targets,
             "run_names": cite(&self.run_names(request, identity, run).to_string())?,
@@ -176,7 +188,17 @@ impl Engine {
                 ..CallPlace::default()
             },
         );
-        match VaultPlace::find(vault, &self.client, &calls).await {
+        let found = VaultPlace::find(vault, &self.client, &calls);
+        let late = self.clock.sleep(VAULT_PATIENCE);
+        let found = match futures_util::future::select(Box::pin(found), late).await {
+            futures_util::future::Either::Left((found, _)) => found,
+            futures_util::future::Either::Right(_) => Err(Failure::failed(
+                "vault",
+                format!("it was not found within {} s", VAULT_PATIENCE.as_secs()),
+                "azir doctor",
+            )),
+        };
+        match found {
             Ok(place) => Some(place),
             Err(failure) => {
                 let text = format!(

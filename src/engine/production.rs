@@ -32,7 +32,11 @@ impl Engine {
     }
 }
 
-fn keep_out(
+/// Refuses what is no real incident the container of a profile that keeps real evidence.
+///
+/// # Errors
+/// The guard's refusal, with the profile whose container it is.
+pub(crate) fn keep_out(
     drill: bool,
     (name, profile): (&str, &Profile),
     cloud: &Cloud,

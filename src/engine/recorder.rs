@@ -18,6 +18,7 @@ use crate::digest::Digest;
 use crate::evidence::Store;
 use crate::journal::{Actor, Entry, Writer, redact};
 use crate::random::Random;
+use crate::secret::redact_text;
 
 /// Values above this many bytes are cited from evidence instead of written into the line.
 const INLINE_BYTES: usize = 8 * 1024;
@@ -240,7 +241,7 @@ impl Recorder {
         let missing = attendance.missing();
         for gap in &missing {
             let since = crate::clock::seconds(gap.since);
-            let why = super::calls::cut(&gap.why, 1_000);
+            let why = redact_text(&super::calls::cut(&gap.why, 1_000));
             let said = json!({"witness": gap.kind.word(), "since": since, "why": why});
             // A writer that is poisoned says so below.
             let _ = self.note("unvouched", said).await;

@@ -12,7 +12,7 @@ use super::ask::Ask;
 use super::desk;
 use super::ending::{End, finish, short};
 use super::error::EngineError;
-use super::event::Listener;
+use super::event::{Listener, What};
 use super::plan::{Plan, Preflight, Verdict};
 use super::planning::refuse_failed;
 use super::power::{Power, Teller};
@@ -94,7 +94,7 @@ impl Engine {
         self.keep_out_of_production(request.mode == Mode::Drill)?;
         let found = self.find(request, run).await?;
         let mut plan = self.plan_found(request, &found, run).await?;
-        let said = self.said(&request.incident)?;
+        let (said, _) = self.said(&request.incident);
         if let Err(closed) = desk::refuse_closed(&request.incident, &said) {
             plan.preflight.push(Preflight {
                 what: "incident".to_owned(),
@@ -114,7 +114,7 @@ impl Engine {
         let run = approved
             .as_ref()
             .map_or_else(|| self.random.uuid(), |approved| approved.run);
-        let said = self.said(&request.incident)?;
+        let (said, unread) = self.said(&request.incident);
         desk::refuse_closed(&request.incident, &said)?;
         let request = request.with_defaults(&said);
         let identity = self.identity().await?;
@@ -151,6 +151,12 @@ impl Engine {
         let teller = self.teller(run);
         self.tell_start(&teller, &request, &program, &found, &recorder);
         let mut common = self.common(&request, program, power, teller, run);
+        if let Some(unread) = unread {
+            let text = format!("the incident log cannot be read to its end: {unread}");
+            // A poisoned writer refuses the first intent.
+            let _ = recorder.note("gap", json!({"text": text})).await;
+            common.teller.tell(What::Gap { text });
+        }
         common.vault = self.vault(&common).await;
         let ended = self
             .execute(&common, &request, &found, &identity, run)
@@ -176,9 +182,9 @@ impl Engine {
             .collect())
     }
 
-    /// Reads what people have said of an incident.
-    pub(crate) fn said(&self, id: &crate::ids::IncidentId) -> Result<Incident, EngineError> {
-        desk::said(&self.cases.join(id.as_str()))
+    /// Reads what people have said of an incident, and what of it cannot be read: that holds up nobody who contains.
+    pub(crate) fn said(&self, id: &crate::ids::IncidentId) -> (Incident, Option<String>) {
+        crate::report::incident::so_far(&self.cases.join(id.as_str()))
     }
 
     /// Returns who acts, after proving that the cloud lets azir in.

@@ -59,7 +59,7 @@ impl Engine {
     pub async fn undo(&self, request: UndoRequest) -> Result<Ended, EngineError> {
         let old = read(&request.run_dir)?;
         self.keep_out_of_production(old.is_drill())?;
-        let said = self.said(&old.incident)?;
+        let (said, _) = self.said(&old.incident);
         super::desk::refuse_closed(&old.incident, &said)?;
         self.same_tenant(&old).await?;
         let program = old.program()?;

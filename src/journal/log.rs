@@ -291,6 +291,8 @@ impl Log {
     }
 
     fn seal(&mut self, mut data: Map<String, Value>, shared: &Shared) -> Result<(), JournalError> {
+        // A line about the clock must not come between the count and the seal.
+        self.note_jump()?;
         data.insert("open_intents".to_owned(), self.intents.open());
         data.insert("entries".to_owned(), self.intents.with_seal());
         self.append(

@@ -139,6 +139,7 @@ impl Covering {
 /// Finds the checkpoint over an entry that most stands beside; of equal ones the earliest, which dates it best.
 fn best(run_dir: &Path, seq: u64) -> Result<Covering, ProveError> {
     let folder = run_dir.join("cp");
+    let entries = super::head(run_dir)?.entries;
     let mut found: Option<(usize, Covering)> = None;
     for number in 1.. {
         let Some(bytes) = read(&folder.join(checkpoint_name(number, "cp")))? else {
@@ -149,7 +150,8 @@ fn best(run_dir: &Path, seq: u64) -> Result<Covering, ProveError> {
             .lines()
             .nth(1)
             .and_then(|size| size.parse::<u64>().ok());
-        let Some(size) = size.filter(|size| *size > seq) else {
+        // One that covers more than there is was not made over this log.
+        let Some(size) = size.filter(|size| (seq + 1..=entries).contains(size)) else {
             continue;
         };
         let beside = ["human.sig", "second.sig", "tsr", "tsr2"]
@@ -163,7 +165,6 @@ fn best(run_dir: &Path, seq: u64) -> Result<Covering, ProveError> {
     if let Some((_, checkpoint)) = found {
         return Ok(checkpoint);
     }
-    let entries = super::head(run_dir)?.entries;
     Err(if seq < entries {
         ProveError::NotCovered(seq)
     } else {

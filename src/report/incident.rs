@@ -104,6 +104,21 @@ impl Incident {
     }
 }
 
+/// Reads what can be read of what was said of the incident of a case; returns with it what could not.
+///
+/// For who is about to contain: a damaged log of notes is no reason to wait.
+pub fn so_far(case: &Path) -> (Incident, Option<String>) {
+    let mut merge = Merge::open(&logs(case));
+    let mut incident = Incident::default();
+    loop {
+        match merge.next_line() {
+            Ok(Some(placed)) => incident.take(&placed.line),
+            Ok(None) => return (incident, merge.problems().first().cloned()),
+            Err(error) => return (incident, Some(error.to_string())),
+        }
+    }
+}
+
 /// Reads what was said of the incident of a case; a case that is not there yet has nothing.
 ///
 /// # Errors

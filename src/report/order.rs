@@ -385,7 +385,8 @@ impl Chain {
         let base = self.sessions.get(&line.session);
         let began = base.and_then(|base| {
             let since = line.mono_us.saturating_sub(base.mono_us);
-            Some(base.began? + TimeDelta::microseconds(i64::try_from(since).ok()?))
+            base.began?
+                .checked_add_signed(TimeDelta::microseconds(i64::try_from(since).ok()?))
         });
         let wall = began.or_else(|| time(&line.time)).unwrap_or_default();
         let offset_ms = base.and_then(|base| base.offset_ms);

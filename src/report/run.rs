@@ -113,6 +113,11 @@ impl Started {
     }
 }
 
+/// Returns the beginning of a run's id, as people type it; an id that is none is shown as it is.
+pub fn short(run: &str) -> &str {
+    run.get(..8).unwrap_or(run)
+}
+
 /// Where and as what a run began, from its first line.
 #[derive(Clone, Debug, Default, Eq, PartialEq)]
 pub struct Started {
@@ -132,6 +137,8 @@ pub struct Started {
     pub host: String,
     /// The run that this one undoes.
     pub of: Option<String>,
+    /// Whether it is an exercise.
+    pub drill: bool,
 }
 
 /// Reads the first line of a run and no other.
@@ -171,6 +178,7 @@ pub fn started(run_dir: &Path) -> Result<Started, JournalError> {
         purpose: word("/data/purpose"),
         host: word("/data/host"),
         of: Some(word("/data/of/run")).filter(|of| !of.is_empty()),
+        drill: word("/data/mode") == "drill",
     })
 }
 
@@ -198,5 +206,17 @@ pub(super) fn cited(run_dir: &Path, value: Option<&Value>) -> Value {
     match digest.and_then(|digest| Store::open_existing(run_dir).ok()?.get(digest).ok()) {
         Some(bytes) => serde_json::from_slice(&bytes).unwrap_or(Value::Null),
         None => value.clone(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_id_that_is_none_is_shown_as_it_is() {
+        assert_eq!(short("926f996b-8a9f"), "926f996b");
+        assert_eq!(short("läufe-äö"), "läufe-äö");
+        assert_eq!(short(""), "");
     }
 }

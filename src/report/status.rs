@@ -478,7 +478,7 @@ impl Marks {
 }
 
 fn short(run: &str) -> &str {
-    &run[..run.len().min(8)]
+    super::run::short(run)
 }
 
 /// Returns whether a run is one of a runbook: what people wrote around the runs is none.

@@ -641,3 +641,30 @@ fn a_task_that_was_left_is_done_once_somebody_wrote_down_that_it_was() {
             .contains("she knows")
     );
 }
+
+#[test]
+fn a_damaged_incident_log_does_not_hold_up_the_cut_and_is_said() {
+    let azir = Azir::new();
+    let home = azir.home.path();
+    assert_eq!(alice(home, &["incident", "open", "IR-1"]).code, 0);
+    assert_eq!(
+        alice(home, &["note", "first", "--incident", "IR-1"]).code,
+        0
+    );
+    let log = runs(home, "IR-1").remove(0);
+    let segment = log.join("seg-000002.jsonl");
+    let mut bytes = std::fs::read(&segment).unwrap();
+    bytes[200] ^= 1;
+    std::fs::write(&segment, bytes).unwrap();
+    let done = azir.run(&["isolate-vm", "vm-app-01", "--incident", "IR-1", "--yes"]);
+    assert_eq!(done.code, 0, "{}{}", done.stdout, done.stderr);
+    assert!(
+        done.stderr
+            .contains("the incident log cannot be read to its end"),
+        "{}",
+        done.stderr
+    );
+    // Who writes at the desk is told, because the log may say that the incident is closed.
+    let refused = alice(home, &["note", "second", "--incident", "IR-1"]);
+    assert_eq!(refused.code, 6, "{}", refused.stderr);
+}

@@ -382,6 +382,10 @@ fn what_cannot_be_proved_is_said() {
     let outside = Outside::default();
     assert_eq!(check(folder.path(), "{}", &outside).exit_code, 1);
     assert_eq!(check(folder.path(), "not json", &outside).exit_code, 1);
+    // Nor is a file that is no text.
+    let odd = folder.path().join("odd");
+    std::fs::write(&odd, [0xff, 0xfe, b'{']).unwrap();
+    assert_eq!(check_proof(&odd, &outside).exit_code, 1);
     assert_eq!(
         check_proof(Path::new("no such file"), &outside).exit_code,
         4

@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 use serde_json::{Value, json};
 use ssh_key::private::{Ed25519Keypair, KeypairData};
 
+use crate::journal_kit::{person, signers_line};
 use crate::support::{Azir, Done, SUB, done};
 
 const ALICE: &str = "alice@contoso.com";
@@ -276,6 +277,21 @@ fn where_keys_are_in_use_both_must_sign_with_their_own() {
         key(&folder, "e", 3),
     );
     two.plan(Some(&alice), &[]);
+    // A key that nobody knew before says nothing of whose it is.
+    let unknown = two.approve(BOB, Some(&bob));
+    assert_eq!(unknown.code, 2, "{}", unknown.stderr);
+    assert!(
+        unknown
+            .stderr
+            .contains("does not know this key as bob@contoso.com's"),
+        "{}",
+        unknown.stderr
+    );
+    let file = folder.join("signers");
+    let known = std::fs::read_to_string(&file).unwrap()
+        + &signers_line(BOB, "", &person(2))
+        + &signers_line("eve@contoso.com", "", &person(3));
+    std::fs::write(&file, known).unwrap();
     let good = two.approve(BOB, Some(&bob));
     assert_eq!(good.code, 0, "{}", good.stderr);
     assert!(

@@ -36,10 +36,9 @@ struct Attendant {
     task: JoinHandle<()>,
 }
 
-/// How far one witness has come.
+/// What one witness lacks.
 #[derive(Clone, Debug, Default)]
 struct State {
-    vouched: u64,
     missing: Option<(DateTime<Utc>, String)>,
 }
 
@@ -114,7 +113,7 @@ impl Attendance {
     pub(crate) async fn last(&self, number: u64, patience: Duration) -> Vec<Missing> {
         let asked = self.attendants.iter().map(|attendant| async {
             let answer = show_last(&*attendant.witness, &self.run_dir, number, patience).await;
-            attendant.settle(number, answer, self.clock.now());
+            attendant.settle(answer, self.clock.now());
         });
         futures_util::future::join_all(asked).await;
         self.missing()
@@ -141,8 +140,8 @@ impl Attendant {
         })
     }
 
-    fn settle(&self, number: u64, answer: Result<(), String>, now: DateTime<Utc>) {
-        settle(&self.state, number, answer, now);
+    fn settle(&self, answer: Result<(), String>, now: DateTime<Utc>) {
+        settle(&self.state, answer, now);
     }
 }
 
@@ -188,7 +187,7 @@ async fn attend(
             // As above. Said once: what is asked for again every few seconds must not fill the record.
             let _ = writer.append(missing(number, witness.kind(), why)).await;
         }
-        settle(&state, number, answer.map(|_| ()), clock.now());
+        settle(&state, answer.map(|_| ()), clock.now());
         let again = async {
             if failed {
                 clock.sleep(AGAIN).await;
@@ -255,11 +254,10 @@ async fn show(
         .await
 }
 
-fn settle(state: &Mutex<State>, number: u64, answer: Result<(), String>, now: DateTime<Utc>) {
+fn settle(state: &Mutex<State>, answer: Result<(), String>, now: DateTime<Utc>) {
     let mut state = state.lock().unwrap_or_else(PoisonError::into_inner);
     match answer {
         Ok(()) => {
-            state.vouched = state.vouched.max(number);
             state.missing = None;
         }
         Err(why) => {

@@ -23,7 +23,8 @@ use crate::engine::power::Teller;
 use crate::engine::profile::Vault;
 use crate::engine::vault::VaultPlace;
 use crate::evidence::vault as protocol;
-use crate::journal::format::checkpoint_name;
+use crate::ids::IncidentId;
+use crate::journal::format::{checkpoint_name, segment_name};
 
 /// No attempt begins later than this after the first; the witness is asked again.
 const PATIENCE: Duration = Duration::from_secs(60);
@@ -120,7 +121,9 @@ impl Worm {
         let appended = appended.map_err(|why| but(&why, &single))?;
         Ok(appended.map(|mut receipt| {
             receipt["file"] = json!(single);
-            receipt["segments"] = json!(segments);
+            // A record of many sessions has as many segments; a line holds the newest, which alone are still written.
+            let newest = segments.len().saturating_sub(16);
+            receipt["segments"] = json!(segments[newest..]);
             receipt
         }))
     }
@@ -172,10 +175,17 @@ impl Covered {
         let mut lines = text.lines();
         let mut origin = lines.next().ok_or_else(odd)?.split('/').skip(1);
         let (incident, run) = origin.next().zip(origin.next()).ok_or_else(odd)?;
+        if incident.parse::<IncidentId>().is_err() || uuid::Uuid::parse_str(run).is_err() {
+            return Err(odd());
+        }
         let mut files = Vec::new();
         for line in lines.filter_map(|line| line.strip_prefix("file ")) {
             let mut words = line.split(' ');
             let (name, bytes) = words.next().zip(words.next()).ok_or_else(odd)?;
+            // A checkpoint that came from elsewhere must not name a file outside the run.
+            if name != segment_name(files.len() as u64 + 1) {
+                return Err(odd());
+            }
             files.push((name.to_owned(), bytes.parse().map_err(|_| odd())?));
         }
         Ok(Self {
@@ -205,4 +215,34 @@ fn checkpoints(run_dir: &Path, number: u64, text: &[u8]) -> Result<(Vec<u8>, u64
         }
     }
     Ok((all, length))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_checkpoint_names_nothing_outside_its_run() {
+        const RUN: &str = "azir/IR-1/00000000-0000-4000-8000-00000000aaaa";
+        let text = |origin: &str, file: &str| {
+            format!("{origin}\n3\nroot\nchain 00\nfile {file} 400 00\ntime 2026-01-02T03:04:05Z\n")
+        };
+        let read = |origin: &str, file: &str| Covered::read(text(origin, file).as_bytes());
+        assert_eq!(
+            read(RUN, "seg-000001.jsonl").unwrap().files,
+            [("seg-000001.jsonl".to_owned(), 400)]
+        );
+        for (origin, file) in [
+            (RUN, "/etc/passwd"),
+            (RUN, "../../config.toml"),
+            (RUN, "seg-000002.jsonl"),
+            (
+                "azir/../00000000-0000-4000-8000-00000000aaaa",
+                "seg-000001.jsonl",
+            ),
+            ("azir/IR-1/elsewhere", "seg-000001.jsonl"),
+        ] {
+            assert!(read(origin, file).is_err(), "{origin} {file}");
+        }
+    }
 }

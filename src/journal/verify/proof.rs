@@ -184,13 +184,13 @@ const NOT_PROVED: [&str; 3] = [
 
 fn read(file: &Path, findings: &mut Findings) -> Result<Option<Proof>, CannotRead> {
     let name = file.display();
-    let mut text = String::new();
+    let mut text = Vec::new();
     let open = File::open(file).map_err(CannotRead::file(&name))?;
-    let read = open.take(PROOF_LIMIT + 1).read_to_string(&mut text);
+    let read = open.take(PROOF_LIMIT + 1).read_to_end(&mut text);
     if read.map_err(CannotRead::file(&name))? as u64 > PROOF_LIMIT {
         return Err(CannotRead(format!("{name} is too long for a proof")));
     }
-    match serde_json::from_str::<Proof>(&text) {
+    match serde_json::from_slice::<Proof>(&text) {
         Ok(proof) if proof.format == format::PROOF_FORMAT => Ok(Some(proof)),
         Ok(proof) => Err(CannotRead(format!(
             "its format is {:?}, and this verifier reads {}",

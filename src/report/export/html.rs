@@ -190,6 +190,9 @@ impl Page<'_> {
             _ => ("bad", "The record cannot be read."),
         };
         let since = match &verdict.unchanged_since {
+            _ if matches!(verdict.exit_code, 1 | 4) => {
+                "Nothing can be said of what was unchanged since when.".to_owned()
+            }
             Some(since) => format!(
                 "The first {} of {} entries are unchanged since {}, when a time-stamp authority under the roots given stamped them.",
                 since.size, verdict.entries, since.time
@@ -236,6 +239,13 @@ impl Page<'_> {
             let error = target.error.as_ref().map_or(String::new(), |error| {
                 format!("<br><span class=bad>{}</span>", escaped(&error.message))
             });
+            if target.steps.is_empty() {
+                let name = escaped(ArmId::name_of(&target.target));
+                let _ = writeln!(
+                    rows,
+                    "<tr><td>{name}{error}</td><td colspan=4>no step was taken</td></tr>"
+                );
+            }
             for (at, step) in target.steps.iter().enumerate() {
                 let name = if at == 0 {
                     format!(
