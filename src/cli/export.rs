@@ -12,7 +12,7 @@ use super::refusal::Refusal;
 use super::{Output, out, record, verify};
 use crate::clock::{Clock as _, SystemClock};
 use crate::digest::Digest;
-use crate::journal::verify::Outside;
+use crate::journal::verify::{Outside, verify as judge};
 use crate::report::export::{ExportError, bag, case, header::Header, html, timesketch};
 
 /// Exports a run.
@@ -37,18 +37,29 @@ pub(super) fn journal(own: &ArgMatches, home: &Home) -> Result<u8, Refusal> {
     if crate::journal::reader::is_held(&run_dir) {
         out::line("azir: the run is still being written; the export has what is there now");
     }
+    // What is exported is what is there; that it was changed is said, and no script takes it for the record.
+    let changed = matches!(judge(&run_dir, &Outside::default()).exit_code, 1 | 4);
+    let end = if changed {
+        out::line(&format!(
+            "azir: the record does not verify, and the export tells only what can be read of it; next: azir journal verify {}",
+            run_dir.display()
+        ));
+        Exit::Integrity.code()
+    } else {
+        Exit::Done.code()
+    };
     let Some(path) = own.get_one::<String>("to").filter(|path| *path != "-") else {
         if format == "jsonl" {
-            return record::written(&run_dir);
+            return record::written(&run_dir).map(|code| code.max(end));
         }
         let stdout = BufWriter::new(std::io::stdout().lock());
         return match write(format, &run_dir, &outside, stdout) {
             // Whoever closed the pipe has read enough.
             Err(ExportError::Write(error)) if error.kind() == std::io::ErrorKind::BrokenPipe => {
-                Ok(Exit::Done.code())
+                Ok(end)
             }
             other => other
-                .map(|()| Exit::Done.code())
+                .map(|()| end)
                 .map_err(|error| failed(&error, &run_dir)),
         };
     };
@@ -65,7 +76,7 @@ pub(super) fn journal(own: &ArgMatches, home: &Home) -> Result<u8, Refusal> {
         .and_then(Digest::of_reader)
         .map_err(|error| not_written(path, &error))?;
     say(own, header.mark(), format, path, sha256, size);
-    Ok(Exit::Done.code())
+    Ok(end)
 }
 
 fn given(outside: &Outside) -> bool {

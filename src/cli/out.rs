@@ -51,7 +51,8 @@ pub(super) fn line(text: &str) {
 /// Many lines to stdout, without a system call for each.
 pub(super) struct Stream {
     out: std::io::BufWriter<Box<dyn Write>>,
-    open: bool,
+    /// Why nothing more is written; whoever closed a pipe has read enough.
+    broken: Option<std::io::Error>,
 }
 
 impl Stream {
@@ -59,18 +60,25 @@ impl Stream {
     pub(super) fn new() -> Self {
         Self {
             out: std::io::BufWriter::new(Box::new(anstream::stdout())),
-            open: true,
+            broken: None,
         }
     }
 
     /// Writes a line, as long as somebody reads.
     pub(super) fn line(&mut self, text: &str) {
-        self.open = self.open && writeln!(self.out, "{text}").is_ok();
+        if self.broken.is_none() {
+            self.broken = writeln!(self.out, "{text}").err();
+        }
     }
 
     /// Ends.
-    pub(super) fn end(mut self) {
-        // Whoever closed the pipe has read enough.
-        let _ = self.out.flush();
+    ///
+    /// # Errors
+    /// What kept a part of it from being written, unless its reader left.
+    pub(super) fn end(mut self) -> std::io::Result<()> {
+        match self.broken.take().or_else(|| self.out.flush().err()) {
+            Some(error) if error.kind() != std::io::ErrorKind::BrokenPipe => Err(error),
+            _ => Ok(()),
+        }
     }
 }

@@ -11,6 +11,7 @@ use super::refusal::Refusal;
 use super::{Output, case, out, outside, shown, summary};
 use crate::ids::ArmId;
 use crate::journal::Line;
+use crate::report::model::RunStatus;
 use crate::report::{cases, run, words};
 
 fn chosen(own: &ArgMatches, home: &Home) -> Result<PathBuf, Refusal> {
@@ -76,8 +77,10 @@ pub(super) fn list(own: &ArgMatches, home: &Home) -> Result<u8, Refusal> {
                 "DOES NOT VERIFY"
             } else if line.signed.is_empty() {
                 "unsigned"
-            } else {
+            } else if line.signed_whole {
                 "signed"
+            } else {
+                "signed in part"
             },
             targets.join(", ")
         );
@@ -93,14 +96,25 @@ pub(super) fn show(own: &ArgMatches, home: &Home) -> Result<u8, Refusal> {
         hint: format!("azir journal verify {}", run_dir.display()),
         ..Refusal::integrity(&error)
     })?;
+    // How a run stands is told all the same; that its record was changed is what counts.
+    let code = if report.journal.verified {
+        0
+    } else {
+        out::line(&format!(
+            "azir: the record does not verify, so this may not be what happened; next: azir journal verify {}",
+            run_dir.display()
+        ));
+        Exit::Integrity.code()
+    };
     if Output::of(own) != Output::Human {
         out::result(&serde_json::to_string(&report).unwrap_or_default());
-        return Ok(0);
+        return Ok(code);
     }
     let reader = out::reader();
     let mut text = summary::steps(&report, &reader);
     let unknown = run::unknown(&run_dir).map_err(|error| Refusal::integrity(&error))?;
-    if !unknown.is_empty() {
+    // What was put back was read first: the cloud has been asked.
+    if !unknown.is_empty() && report.status != RunStatus::Undone {
         text.push_str(
             "\nUnknown: sent, or about to be, and no answer is on record. Only the cloud knows:\n",
         );
@@ -120,7 +134,7 @@ pub(super) fn show(own: &ArgMatches, home: &Home) -> Result<u8, Refusal> {
     }
     text.push_str(&summary::text(&report, &reader));
     out::result(&shown::block(&text));
-    Ok(0)
+    Ok(code)
 }
 
 /// Shows the lines of a journal.
@@ -146,7 +160,7 @@ fn each(run_dir: &Path, say: impl Fn(&Line, &str) -> String) -> Result<u8, Refus
         out.line(&say(&line, bytes));
     })
     .map_err(|error| Refusal::integrity(&error))?;
-    out.end();
+    out.end().map_err(|error| Refusal::cut_off(&error))?;
     let rest = size(run_dir).saturating_sub(shown);
     let hint = format!("azir journal verify {}", run_dir.display());
     if shown == 0 {

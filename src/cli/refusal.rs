@@ -50,6 +50,15 @@ impl Refusal {
         }
     }
 
+    /// Returns the refusal of a result that stdout did not take whole.
+    pub(super) fn cut_off(error: &std::io::Error) -> Self {
+        Self::failed(
+            "output",
+            format!("stdout did not take all of it: {error}"),
+            "write it elsewhere, and do not use what is there",
+        )
+    }
+
     /// Something failed before anything was sent.
     pub(super) fn failed(code: &str, message: impl Into<String>, hint: impl Into<String>) -> Self {
         Self {

@@ -21,13 +21,14 @@ use crate::engine::{Missing, SealDeps, SealRequest, Sealed, last_responder, seal
 use crate::journal::format::checkpoint_name;
 use crate::journal::person::{NotCountersigned, countersign, signers};
 use crate::journal::reader::unsigned;
-use crate::journal::verify::verify;
+use crate::journal::verify::{Level, verify};
 use crate::random::{Random, SystemRandom};
 use crate::report::run::started;
 
 /// Seals a run that did not seal itself, and asks those who did not vouch for it.
 pub(super) fn seal_run(own: &ArgMatches, home: &Home) -> Result<u8, Refusal> {
     let (run_dir, profile) = chosen(own, home)?;
+    unchanged(home, &run_dir)?;
     let sealed_before = last_line_is_seal(&run_dir);
     let mine = whose(own, &profile, home);
     let responder = if sealed_before {
@@ -187,6 +188,7 @@ pub(super) fn countersign_run(own: &ArgMatches, home: &Home) -> Result<u8, Refus
     if public.in_security_key() {
         out::line("azir: touch your security key to sign the record");
     }
+    unchanged(home, &run_dir)?;
     let second = own.get_flag("second");
     let done = countersign(&run_dir, &key, &owner, second, &home.signers())
         .map_err(|error| refusal(&error))?;
@@ -301,6 +303,23 @@ pub(super) fn whose(own: &ArgMatches, profile: &Profile, home: &Home) -> String 
     let public = key::public_in_force(profile);
     owner(own, profile, home, public.as_ref())
         .unwrap_or_else(|| meaning::responder(own, profile, None).upn)
+}
+
+/// Refuses a record that does not verify: nobody is to put a name under it, and a seal would close it as it is.
+fn unchanged(home: &Home, run_dir: &Path) -> Result<(), Refusal> {
+    let report = verify(run_dir, &outside::of(home, run_dir));
+    if !matches!(report.exit_code, 1 | 4) {
+        return Ok(());
+    }
+    let first = report
+        .findings
+        .iter()
+        .find(|finding| finding.level == Level::Error);
+    let why = first.map_or("it cannot be read", |finding| finding.text.as_str());
+    Err(Refusal {
+        hint: format!("azir journal verify {}", run_dir.display()),
+        ..Refusal::integrity(&format!("the record does not verify: {why}"))
+    })
 }
 
 /// Returns whether the last checkpoint lacks the signature of the responder.

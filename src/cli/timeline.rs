@@ -84,7 +84,7 @@ pub(super) fn timeline(own: &ArgMatches, home: Result<Home, Refusal>) -> Result<
         let problems = serde_json::to_string(timeline.problems()).unwrap_or_default();
         stream.line(&format!("],\"problems\":{problems}}}"));
     }
-    stream.end();
+    stream.end().map_err(|error| Refusal::cut_off(&error))?;
     for problem in timeline.problems() {
         out::line(&format!("azir: {}", shown::line(problem)));
     }

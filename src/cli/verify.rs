@@ -212,7 +212,9 @@ pub(super) fn prove_entry(own: &ArgMatches, home: &Home) -> Result<u8, Refusal> 
     let proof = prove(&run_dir, number, !own.get_flag("only-entry"))
         .map_err(|error| refused(&error, &run_dir))?;
     let Some(path) = own.get_one::<String>("to").filter(|path| *path != "-") else {
-        out::result(&proof);
+        let mut stream = out::Stream::new();
+        stream.line(proof.trim_end_matches('\n'));
+        stream.end().map_err(|error| Refusal::cut_off(&error))?;
         return Ok(Exit::Done.code());
     };
     if let Some(warning) = Header::read(&run_dir)

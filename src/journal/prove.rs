@@ -173,7 +173,7 @@ fn best(run_dir: &Path, seq: u64) -> Result<Covering, ProveError> {
 }
 
 fn read(path: &Path) -> Result<Option<Vec<u8>>, ProveError> {
-    match std::fs::read(path) {
+    match super::reader::read_regular(path) {
         Ok(bytes) => Ok(Some(bytes)),
         Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(None),
         Err(source) => Err(ProveError::Read {

@@ -105,7 +105,7 @@ impl Lines {
     /// # Errors
     /// No segment, or one that cannot be read.
     pub fn open(run_dir: &Path) -> Result<Self, JournalError> {
-        let file = File::open(run_dir.join(format::segment_name(1)))
+        let file = open_regular(&run_dir.join(format::segment_name(1)))
             .map_err(|error| unreadable(run_dir, error.to_string()))?;
         let head = Head {
             entries: 0,
@@ -144,7 +144,7 @@ impl Lines {
                 break;
             }
             self.segment += 1;
-            match File::open(self.run_dir.join(format::segment_name(self.segment))) {
+            match open_regular(&self.run_dir.join(format::segment_name(self.segment))) {
                 Ok(file) => self.file = BufReader::new(file),
                 Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(None),
                 Err(error) => return Err(unreadable(&self.run_dir, error.to_string())),
@@ -177,6 +177,32 @@ impl Lines {
             ),
         )
     }
+}
+
+/// Opens a file of a record; what is no regular file, as a pipe that would be waited for, is none of a record.
+///
+/// # Errors
+/// What the system says, or that it is no regular file.
+pub fn open_regular(path: &Path) -> std::io::Result<File> {
+    if std::fs::symlink_metadata(path)?.is_file() {
+        File::open(path)
+    } else {
+        Err(std::io::Error::other("it is no regular file"))
+    }
+}
+
+/// Reads a file of a record whole, as [`open_regular`] opens it.
+///
+/// # Errors
+/// As [`open_regular`].
+pub fn read_regular(path: &Path) -> std::io::Result<Vec<u8>> {
+    let mut bytes = Vec::new();
+    open_regular(path)?.read_to_end(&mut bytes)?;
+    Ok(bytes)
+}
+
+fn text_of(bytes: Vec<u8>) -> std::io::Result<String> {
+    String::from_utf8(bytes).map_err(std::io::Error::other)
 }
 
 fn unreadable(run_dir: &Path, message: String) -> JournalError {
@@ -216,7 +242,7 @@ fn parse(text: &str) -> Option<Line> {
 pub fn openings(run_dir: &Path) -> Result<Vec<Line>, JournalError> {
     let mut openings = Vec::new();
     for number in 1.. {
-        let file = match File::open(run_dir.join(format::segment_name(number))) {
+        let file = match open_regular(&run_dir.join(format::segment_name(number))) {
             Ok(file) => file,
             Err(error) if error.kind() == std::io::ErrorKind::NotFound && number > 1 => break,
             Err(error) => return Err(unreadable(run_dir, error.to_string())),
@@ -243,7 +269,7 @@ pub fn checkpoints(run_dir: &Path) -> Result<Vec<(u64, u64)>, JournalError> {
         let path = run_dir
             .join("cp")
             .join(format::checkpoint_name(number, "cp"));
-        let text = match std::fs::read_to_string(path) {
+        let text = match read_regular(&path).and_then(text_of) {
             Ok(text) => text,
             Err(error) if error.kind() == std::io::ErrorKind::NotFound => break,
             Err(error) => return Err(unreadable(run_dir, error.to_string())),
@@ -273,7 +299,7 @@ pub fn unsigned(run_dir: &Path, ending: &str) -> Result<Vec<Unsigned>, JournalEr
     let folder = run_dir.join("cp");
     let mut unsigned = Vec::new();
     for number in 1.. {
-        let text = match std::fs::read(folder.join(format::checkpoint_name(number, "cp"))) {
+        let text = match read_regular(&folder.join(format::checkpoint_name(number, "cp"))) {
             Ok(text) => text,
             Err(error) if error.kind() == std::io::ErrorKind::NotFound => break,
             Err(error) => return Err(unreadable(run_dir, error.to_string())),
@@ -326,7 +352,7 @@ pub fn last_checkpoint(run_dir: &Path) -> Result<Option<LastCheckpoint>, Journal
     let Some((number, path)) = last else {
         return Ok(None);
     };
-    let text = std::fs::read(&path).map_err(|error| unreadable(run_dir, error.to_string()))?;
+    let text = read_regular(&path).map_err(|error| unreadable(run_dir, error.to_string()))?;
     let size = std::str::from_utf8(&text)
         .ok()
         .and_then(|text| text.split('\n').nth(1)?.parse().ok());

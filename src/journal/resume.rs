@@ -2,7 +2,6 @@
 //!
 //! A log that was only cut off is continued; one that holds what neither a crash nor a writer leaves is not.
 
-use std::fs::File;
 use std::io::{BufRead, BufReader};
 use std::path::Path;
 
@@ -12,6 +11,7 @@ use sha2::{Digest as _, Sha256};
 use super::entry::chain_of;
 use super::format::{self, FRAME_START, ZERO_CHAIN};
 use super::intents::Intents;
+use super::reader::open_regular;
 use super::tree::Tree;
 use super::writer::{JournalError, disk};
 use crate::digest::Digest;
@@ -46,7 +46,7 @@ impl Past {
         let mut past = Self::none(String::new());
         for number in 1.. {
             let path = run_dir.join(format::segment_name(number));
-            match File::open(&path) {
+            match open_regular(&path) {
                 Ok(file) => past.segment(number, BufReader::new(file), run_dir)?,
                 Err(error) if error.kind() == std::io::ErrorKind::NotFound && number > 1 => break,
                 Err(error) => return Err(disk("open", &path)(error)),

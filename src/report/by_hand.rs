@@ -10,6 +10,7 @@ use serde::Serialize;
 use serde_json::Value;
 
 use crate::journal::format::{NAMESPACE, checkpoint_name};
+use crate::journal::reader::{open_regular, read_regular};
 use crate::journal::verify::{Outside, Report};
 
 /// One line to paste.
@@ -89,7 +90,10 @@ impl Lines<'_> {
     }
 
     fn text(&self, number: u64) -> String {
-        std::fs::read_to_string(self.beside(number, "cp")).unwrap_or_default()
+        read_regular(&self.beside(number, "cp"))
+            .ok()
+            .and_then(|bytes| String::from_utf8(bytes).ok())
+            .unwrap_or_default()
     }
 
     /// The words of the checkpoint's `file` lines: name, bytes, hash.
@@ -125,7 +129,7 @@ impl Lines<'_> {
     fn opening(&self, number: u64) -> Option<Value> {
         use std::io::{BufRead as _, Read as _};
         let [name, ..] = self.cited(number).pop()?;
-        let file = std::fs::File::open(self.run_dir.join(name)).ok()?;
+        let file = open_regular(&self.run_dir.join(name)).ok()?;
         let mut line = String::new();
         let limit = crate::journal::format::MAX_LINE as u64;
         std::io::BufReader::new(file.take(limit))

@@ -32,6 +32,8 @@ pub struct RunLine {
     pub verified: bool,
     /// The persons whose signatures were verified; empty: unsigned by a person.
     pub signed: Vec<SignedBy>,
+    /// Whether the responder's signature covers all of it.
+    pub signed_whole: bool,
     /// Whether anything outside this machine vouches for all of its record.
     pub anchored: bool,
     /// Whether it is closed for good.
@@ -147,6 +149,7 @@ fn line(report: RunReport, path: &Path) -> RunLine {
             .collect(),
         path: path.display().to_string(),
         verified: report.journal.verified,
+        signed_whole: report.journal.signed_whole(),
         signed: report.journal.signed,
         anchored: report.journal.anchored,
         sealed: report.journal.sealed,

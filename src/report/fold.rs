@@ -424,7 +424,7 @@ impl Fold {
         let report = &mut self.report;
         if self.incident_log {
             report.status = RunStatus::Done;
-        } else if !self.ended {
+        } else if !self.ended && report.status != RunStatus::Undone {
             report.status = RunStatus::Halted;
         }
         let all_contained = report

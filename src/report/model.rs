@@ -299,6 +299,14 @@ pub struct JournalRef {
     pub missing: Vec<MissingWitness>,
 }
 
+impl JournalRef {
+    /// Returns whether the responder's signature covers every entry.
+    pub fn signed_whole(&self) -> bool {
+        let covers = |signed: &SignedBy| !signed.second && signed.entries == self.entries;
+        self.signed.iter().any(covers)
+    }
+}
+
 /// A person who signed.
 #[derive(Clone, Debug, Deserialize, Eq, JsonSchema, PartialEq, Serialize)]
 pub struct SignedBy {

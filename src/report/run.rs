@@ -8,6 +8,7 @@ use serde_json::Value;
 use super::fold::Fold;
 use super::model::{JournalRef, MissingWitness, RunReport, SignedBy};
 use crate::evidence::Store;
+use crate::journal::reader::open_regular;
 use crate::journal::status::{OpenIntent, open_intents};
 use crate::journal::verify::{Outside, Signed, verify};
 use crate::journal::{JournalError, Line, read};
@@ -150,7 +151,7 @@ pub fn started(run_dir: &Path) -> Result<Started, JournalError> {
         path: run_dir.to_path_buf(),
         message,
     };
-    let file = std::fs::File::open(run_dir.join("seg-000001.jsonl"))
+    let file = open_regular(&run_dir.join("seg-000001.jsonl"))
         .map_err(|error| unreadable(error.to_string()))?;
     let mut text = String::new();
     // No line is longer (JOURNAL.md, "Line").

@@ -80,7 +80,7 @@ pub struct Run {
     pub sealed: bool,
     /// Whether its record verifies; absent while it is being written.
     pub verified: Option<bool>,
-    /// Whether a person has signed it.
+    /// Whether its responder has signed all of it.
     pub signed: bool,
     /// Whether something outside this machine vouches for it.
     pub anchored: bool,
@@ -255,7 +255,9 @@ impl Status {
         self.incident.clone_from(&run.incident);
         self.exhibits += run.evidence.len();
         self.open(&run, now);
-        for intent in unknown(path)? {
+        // What was put back was read first: the cloud has been asked.
+        let asked = run.status == RunStatus::Undone;
+        for intent in unknown(path)?.into_iter().filter(|_| !asked) {
             self.open_intents.push(OpenIntent {
                 run: run.run.clone(),
                 seq: intent.seq,
@@ -297,7 +299,7 @@ impl Status {
             signed: if being_written {
                 marks.signed()
             } else {
-                !run.journal.signed.is_empty()
+                run.journal.signed_whole()
             },
             anchored: run.journal.anchored,
             being_written,

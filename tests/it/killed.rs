@@ -56,14 +56,21 @@ fn killed_and_undone(method: &str, path: &str, nth: usize) {
         "{place}: {}",
         verified.stdout
     );
-    assert_eq!(
-        azir.json(&["show", "last"]).1["status"],
-        "halted",
-        "{place}"
-    );
+    let killed = azir.json(&["show", "last"]).1;
+    assert_eq!(killed["status"], "halted", "{place}");
     let done = azir.run(&["undo", "last", "--yes"]);
     assert_eq!(done.code, 0, "{place}: {}{}", done.stdout, done.stderr);
     assert_eq!(answered_for(&azir.lab.state()), before, "{place}");
+    // What was put back is told so, and nothing of it is still said to be unknown.
+    let run = killed["run"].as_str().unwrap();
+    assert_eq!(azir.json(&["show", run]).1["status"], "undone", "{place}");
+    assert!(
+        !azir
+            .run(&["show", run])
+            .stdout
+            .contains("Only the cloud knows"),
+        "{place}"
+    );
 }
 
 /// Runs a command and kills it while it waits for the answer to the `nth` request from now on that fits.

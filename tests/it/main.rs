@@ -18,6 +18,7 @@ mod canary;
 mod command_line;
 mod consent;
 mod console;
+mod damaged;
 mod every_runbook;
 mod exports;
 mod full_disk;

@@ -203,7 +203,11 @@ impl PlanFile {
                 "let another person type azir approve FILE".to_owned(),
             ));
         }
-        if self.of(Role::Approved).any(|one| same(&one.by, by)) {
+        // One that was given by name alone may be given again, with a key.
+        if self
+            .of(Role::Approved)
+            .any(|one| same(&one.by, by) && one.signature.is_some())
+        {
             return Err(refused(
                 "approved_before",
                 format!("{by} has approved it already"),
@@ -215,6 +219,8 @@ impl PlanFile {
 
     /// Adds a person who stands for the plan.
     pub fn sign(&mut self, role: Role, by: &str, at: DateTime<Utc>, signature: Option<String>) {
+        self.signatures
+            .retain(|one| !(one.role == role && same(&one.by, by) && one.signature.is_none()));
         self.signatures.push(Signature {
             role,
             by: by.to_owned(),
