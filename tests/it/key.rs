@@ -391,9 +391,9 @@ fn a_passphrase_is_asked_for_on_the_terminal_and_never_shown() {
     let azir = Azir::new();
     let key = azir.home.path().join("id");
     encrypted_key_file(&key, 1, "correct horse");
-    let typed = |words: &[&str]| {
-        let own = azir.command(RUN);
-        let line = format!("{} {}", env!("CARGO_BIN_EXE_azir"), RUN.join(" "));
+    let typed = |command: &[&str], words: &[&str]| {
+        let own = azir.command(command);
+        let line = format!("{} {}", env!("CARGO_BIN_EXE_azir"), command.join(" "));
         // A terminal of its own, typed into by this pipe.
         let mut script = Command::new("script");
         script.args(["-qec", &line, "/dev/null"]);
@@ -425,13 +425,18 @@ fn a_passphrase_is_asked_for_on_the_terminal_and_never_shown() {
         child.wait().unwrap();
         String::from_utf8_lossy(&shown).into_owned()
     };
-    let shown = typed(&["wrong\n", "correct horse\n"]);
+    // Whoever confirmed beforehand is not kept waiting for a passphrase before the first request.
+    let shown = typed(RUN, &[]);
+    assert!(shown.contains("unsigned by a person"), "{shown}");
+    assert!(!shown.contains("id: "), "{shown}");
+    let seal = ["journal", "seal", "last", "--responder", ALICE];
+    let shown = typed(&seal, &["wrong\n", "wrong\n", "wrong\n"]);
+    assert!(shown.contains("does not open"), "{shown}");
+    assert!(shown.contains("unsigned by a person"), "{shown}");
+    let shown = typed(&seal, &["wrong\n", "correct horse\n"]);
     assert!(shown.contains("that is not its passphrase"), "{shown}");
     assert!(shown.contains(&format!("signed by {ALICE}")), "{shown}");
     assert!(!shown.contains("horse"), "{shown}");
-    let shown = typed(&["wrong\n", "wrong\n", "wrong\n"]);
-    assert!(shown.contains("does not open"), "{shown}");
-    assert!(shown.contains("unsigned by a person"), "{shown}");
 }
 
 #[test]
