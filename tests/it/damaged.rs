@@ -7,8 +7,8 @@ use serde_json::Value;
 use crate::journal_kit::{ALICE, person};
 use crate::support::{Azir, Done, SUB, done};
 
-/// A lab with one short run, whose record is then changed in its middle.
-fn changed() -> (Azir, PathBuf) {
+/// A lab with one short run.
+fn collected() -> Azir {
     let azir = Azir::new();
     let group = format!("{SUB}/resourceGroups/rg-workload-prod");
     let run = azir.run(&[
@@ -19,6 +19,12 @@ fn changed() -> (Azir, PathBuf) {
         "--yes",
     ]);
     assert_eq!(run.code, 0, "{}", run.stderr);
+    azir
+}
+
+/// A lab with one short run, whose record is then changed in its middle.
+fn changed() -> (Azir, PathBuf) {
+    let azir = collected();
     let run_dir = azir.run_dir("IR-1");
     let segment = run_dir.join("seg-000001.jsonl");
     let mut bytes = std::fs::read(&segment).unwrap();
@@ -94,16 +100,7 @@ fn a_pipe_in_a_run_folder_is_foreign_and_nobody_waits_for_it() {
 
 #[test]
 fn an_output_that_did_not_take_everything_is_said() {
-    let azir = Azir::new();
-    let group = format!("{SUB}/resourceGroups/rg-workload-prod");
-    let run = azir.run(&[
-        "collect-activity-log",
-        &group,
-        "--incident",
-        "IR-1",
-        "--yes",
-    ]);
-    assert_eq!(run.code, 0, "{}", run.stderr);
+    let azir = collected();
     for words in [
         &["journal", "export", "last"][..],
         &["journal", "prove", "last", "3"],
