@@ -87,14 +87,11 @@ impl Attendance {
 
     /// Ends the attendance before the last lines are written, so that no `anchor` line follows them.
     ///
-    /// A witness in the middle of an answer is given `patience` to finish it, if its receipt belongs into the log. A
-    /// person's signature does not, and the one over the last checkpoint covers what an earlier one would have.
+    /// A witness in the middle of an answer is given `patience` to finish it: its receipt belongs into the log, and
+    /// whether a run seals itself must not depend on how soon a refusal came.
     pub(crate) async fn pause(&mut self, patience: Duration) {
-        for attendant in &mut self.attendants {
+        for attendant in &self.attendants {
             attendant.stop.send_replace(true);
-            if attendant.witness.kind() == WitnessKind::Person {
-                attendant.task.abort();
-            }
         }
         let deadline = tokio::time::Instant::now() + patience;
         for attendant in &mut self.attendants {
@@ -163,7 +160,7 @@ fn attendant(writer: &Writer, witness: Arc<dyn Witness>, clock: Arc<dyn Clock>) 
     }
 }
 
-/// Shows a witness each new checkpoint until it is stopped.
+/// Shows a witness each new checkpoint until it is stopped; the first one also in a session that ends at once.
 async fn attend(
     writer: Writer,
     witness: Arc<dyn Witness>,
@@ -173,7 +170,7 @@ async fn attend(
 ) {
     let mut made = writer.checkpoints();
     let run_dir = writer.run_dir().to_path_buf();
-    while !*stopped.borrow() {
+    loop {
         let number = *made.borrow_and_update();
         let answer = show(&*witness, &run_dir, number, false).await;
         let failed = answer.is_err();
@@ -199,6 +196,9 @@ async fn attend(
             changed = made.changed() => if changed.is_err() { return },
             () = again => {}
             _ = stopped.wait_for(|stopped| *stopped) => return,
+        }
+        if *stopped.borrow() {
+            return;
         }
     }
 }
@@ -483,14 +483,24 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_person_in_the_middle_of_an_answer_is_not_waited_for_before_the_last_lines() {
+    async fn a_person_in_the_middle_of_an_answer_is_waited_for_as_long_as_allowed() {
         let session = session();
         let person = Fake::new(WitnessKind::Person, &[Does::Hangs, Does::Vouches]);
         let mut attendance = session.begin(&[&person]);
         until(|| !person.asked().is_empty()).await;
-        attendance.pause(LONG).await;
+        attendance.pause(SOON).await;
         session.writer.close().await.unwrap();
         assert_eq!(attendance.last(1, LONG).await, []);
+    }
+
+    #[tokio::test]
+    async fn a_refusal_is_known_before_the_last_lines_however_short_the_session() {
+        let session = session();
+        let person = Fake::new(WitnessKind::Person, &[Does::Refuses("no")]);
+        // Nothing has been polled yet, as when the run is over before its witnesses had their turn.
+        let mut attendance = session.begin(&[&person]);
+        attendance.pause(LONG).await;
+        assert_eq!(attendance.missing()[0].why, "no");
     }
 
     #[tokio::test]
