@@ -15,6 +15,7 @@ mod doctor;
 mod execute;
 mod exit;
 mod export;
+mod found;
 mod globals;
 mod handover;
 mod help;

@@ -3,6 +3,7 @@
 use std::fmt::Write as _;
 
 use super::config::{LAB, NO_PROFILE};
+use super::found;
 use super::prose::{Reader, brief, count};
 use super::vouched;
 use crate::ids::ArmId;
@@ -31,6 +32,8 @@ pub(super) fn text(report: &RunReport, reader: &Reader) -> String {
     for target in &report.targets {
         out.push_str(&verdict(report, target, reader));
     }
+    let (head, found) = found::told(report);
+    list(&mut out, reader, &head, found);
     let gaps = report.gaps.iter().map(|gap| gap.what.clone());
     list(
         &mut out,
@@ -253,7 +256,7 @@ fn made(report: &RunReport) -> Vec<String> {
 }
 
 /// Names the targets that something concerns, unless it is every one of them.
-fn whose(report: &RunReport, targets: &[String]) -> String {
+pub(super) fn whose(report: &RunReport, targets: &[String]) -> String {
     if targets.is_empty() || targets.len() == report.targets.len() {
         return String::new();
     }

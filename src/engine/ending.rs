@@ -12,6 +12,7 @@ use super::request::Ended;
 use super::step;
 use super::target::{Common, Target};
 use crate::report::model::RunStatus;
+use crate::runbook::expr::Scope;
 
 /// How one target ended.
 pub(crate) struct End {
@@ -87,13 +88,8 @@ impl Target<'_> {
     /// Evaluates what stays open and whom else the target touches, and records it.
     pub(crate) async fn say_what_stays(&self) {
         let runbook = &self.common.program.frames[0].runbook;
-        let mut scope = self.names[0].scope();
-        // A step that was never reached has no results; what stays open is said all the same.
-        for step in &runbook.steps {
-            if scope.get(&step.id.value).is_none() {
-                scope.set(&step.id.value, &step::nothing_of(self, step));
-            }
-        }
+        let scope = self.last_names();
+        self.say_findings(&scope).await;
         let expressions = &self.common.expressions;
         for residual in &runbook.residual {
             let items = match &residual.for_each {
@@ -129,6 +125,19 @@ impl Target<'_> {
             });
             self.tally().collateral.extend(texts);
         }
+    }
+
+    /// Returns the names as they are when the steps have ended.
+    ///
+    /// A step that was never reached has no results; what can be said is said all the same.
+    fn last_names(&self) -> Scope {
+        let mut scope = self.names[0].scope();
+        for step in &self.common.program.frames[0].runbook.steps {
+            if scope.get(&step.id.value).is_none() {
+                scope.set(&step.id.value, &step::nothing_of(self, step));
+            }
+        }
+        scope
     }
 
     /// Writes a target's last lines and returns how it ended.

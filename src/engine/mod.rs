@@ -15,6 +15,7 @@ mod ending;
 pub mod error;
 pub mod event;
 mod failure;
+mod findings;
 mod incident_log;
 mod opening;
 mod outcome;

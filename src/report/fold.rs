@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 
 use serde_json::{Map, Value};
 
+use super::findings;
 use super::model::{
     CheckReport, Deadline, ErrorReport, EvidenceRef, Gap, Made, NotDone, Residual, RunReport,
     RunStatus, RunbookRef, SCHEMA_VERSION, Said, StepReport, StepStatus, TargetReport,
@@ -297,6 +298,11 @@ impl Fold {
                 what: text("text").unwrap_or_default(),
             }),
             Some("say") => self.said(data),
+            Some("finding") => {
+                let target = index(data).and_then(|index| self.report.targets.get(index));
+                let target = target.map(|target| target.target.clone());
+                findings::add(&mut self.report.findings, data, target);
+            }
             Some("residual") => self.residual(data),
             Some("not_done") => self.report.not_done.push(NotDone {
                 step: text("step").unwrap_or_default(),
@@ -460,6 +466,7 @@ impl Fold {
             .iter()
             .filter_map(|residual| residual.until.as_ref())
             .collect();
+        findings::sort(&mut report.findings);
         report.residual_until = times.into_iter().max().cloned();
         report.undo =
             (self.undoable && report.mode != "undo" && report.status != RunStatus::Undone)

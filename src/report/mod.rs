@@ -8,6 +8,7 @@
 pub mod by_hand;
 pub mod cases;
 pub mod export;
+mod findings;
 mod fold;
 pub mod incident;
 pub mod model;

@@ -35,6 +35,9 @@ pub struct RunReport {
     pub deadline: Option<Deadline>,
     /// Each target.
     pub targets: Vec<TargetReport>,
+    /// What was found, the worst first.
+    #[serde(default)]
+    pub findings: Vec<Finding>,
     /// What stays open.
     pub residual: Vec<Residual>,
     /// The latest time until which something stays open, where every such time is known.
@@ -203,6 +206,20 @@ pub struct Residual {
     pub what: String,
     /// Until when: a time, or words; null: until somebody closes it.
     pub until: Option<String>,
+    /// For which of the run's targets.
+    #[serde(default)]
+    pub targets: Vec<String>,
+}
+
+/// Something that a run found out.
+#[derive(Clone, Debug, Deserialize, Eq, JsonSchema, PartialEq, Serialize)]
+pub struct Finding {
+    /// How bad it is: `high`, `medium`, `low` or `info`.
+    pub severity: String,
+    /// What, in one sentence.
+    pub what: String,
+    /// In what it was found: an id, where there is one.
+    pub item: Option<String>,
     /// For which of the run's targets.
     #[serde(default)]
     pub targets: Vec<String>,

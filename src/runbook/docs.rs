@@ -4,7 +4,7 @@ use std::fmt::Write as _;
 
 use super::catalogue::{Catalogue, title};
 use super::expr::documented;
-use super::model::{Action, On, Otherwise, Param, Residual, Runbook, Step, Undo};
+use super::model::{Action, Finding, On, Otherwise, Param, Residual, Runbook, Step, Undo};
 
 // Writing to a String cannot fail, so the results of `write!` say nothing here.
 
@@ -83,6 +83,7 @@ pub fn show(runbook: &Runbook) -> String {
         "What stays open",
         runbook.residual.iter().map(residual),
     );
+    section(&mut out, "Findings", runbook.findings.iter().map(finding));
     section(
         &mut out,
         "Permissions on ARM",
@@ -152,6 +153,23 @@ fn residual(residual: &Residual) -> String {
         .map(|when| format!(", if {}", when.value))
         .unwrap_or_default();
     format!("{each}{}{until}{when}", residual.what.value)
+}
+
+fn finding(finding: &Finding) -> String {
+    let each = finding
+        .for_each
+        .as_ref()
+        .map(|list| format!("for each of {}: ", list.value))
+        .unwrap_or_default();
+    let when = finding
+        .when
+        .as_ref()
+        .map(|when| format!(", if {}", when.value))
+        .unwrap_or_default();
+    format!(
+        "[{}] {each}{}{when}",
+        finding.severity.value, finding.what.value
+    )
 }
 
 fn one_step(number: usize, step: &Step) -> String {

@@ -169,6 +169,11 @@ pub(crate) const TOP: &[KeyInfo] = &[
         Shape::Tables(RESIDUAL),
         "What stays open after a complete run",
     ),
+    key(
+        "findings",
+        Shape::Tables(FINDING),
+        "What the run found out, judged when its steps have ended",
+    ),
     key("collateral", Shape::Text, "Whom else it touches: a list"),
 ];
 
@@ -448,4 +453,22 @@ pub(crate) const RESIDUAL: &[KeyInfo] = &[
     must("what", Shape::Text, "What stays open"),
     key("until", Shape::Text, "Until when"),
     key("for_each", Shape::Text, "A list; said once for each item"),
+];
+/// How bad a finding can be, the worst first.
+pub(crate) const SEVERITIES: &[&str] = &["high", "medium", "low", "info"];
+/// Keys of a finding.
+pub(crate) const FINDING: &[KeyInfo] = &[
+    key("when", Shape::Text, "Found only if true"),
+    must("what", Shape::Text, "What was found, in one sentence"),
+    must(
+        "severity",
+        Shape::Text,
+        "high, medium, low or info: the word, or a template that gives it",
+    ),
+    key(
+        "item",
+        Shape::Text,
+        "What it was found in: the id to type next",
+    ),
+    key("for_each", Shape::Text, "A list; found once for each item"),
 ];

@@ -40,6 +40,8 @@ pub struct Runbook {
     pub result: IndexMap<String, Spanned<Value>>,
     /// What stays open after a complete run, to be said with a clock.
     pub residual: Vec<Residual>,
+    /// What the run found out, judged when its steps have ended.
+    pub findings: Vec<Finding>,
     /// Whom else the plan touches: a template giving a list of sentences.
     pub collateral: Option<Template>,
 }
@@ -175,7 +177,8 @@ pub struct Step {
     /// What it does.
     pub action: Action,
     /// Named results, evaluated in order when the action has ended; each sees those before it, and
-    /// for calls `body`, `status`, `headers`, for pages `items` (all of them).
+    /// for calls `body`, `status`, `headers`, for pages `items` (all of them; of a `collect` those that it
+    /// keeps in memory, and only where a `let` asks for them).
     /// Reached as `<step>.<name>`; with `for_each` as `<step>.each`, a list of objects with
     /// these names and `item`.
     pub lets: IndexMap<String, Spanned<Value>>,
@@ -287,7 +290,7 @@ pub struct Call {
     /// The `api-version`; ARM requires it.
     pub api_version: Option<String>,
     /// Query parameters; in `$filter` and its like interpolated text becomes an `OData` literal, so it is not
-    /// quoted by hand; in `$search` it stands inside double quotes, as `"displayName:{{ name }}"`.
+    /// quoted by hand (a moment as `2026-05-23T10:00:00Z` becomes a moment); in `$search` it stands inside double quotes, as `"displayName:{{ name }}"`.
     pub query: IndexMap<String, Template>,
     /// Request headers; never credentials.
     pub headers: IndexMap<String, Template>,
@@ -458,5 +461,21 @@ pub struct Residual {
     /// Until when, as a time or words.
     pub until: Option<Template>,
     /// A template giving a list; said once for each item (`item`).
+    pub for_each: Option<Template>,
+}
+
+/// What a run found out: told in its summary, its JSON and an exhibit of its own. A finding is an answer, no
+/// failure: it changes no exit code.
+#[derive(Clone, Debug)]
+pub struct Finding {
+    /// Found only if true.
+    pub when: Option<Template>,
+    /// What was found, in one sentence.
+    pub what: Template,
+    /// How bad it is: `high`, `medium`, `low` or `info`, as a word or a template.
+    pub severity: Template,
+    /// What it was found in, as the id to type next.
+    pub item: Option<Template>,
+    /// A template giving a list; found once for each item (`item`).
     pub for_each: Option<Template>,
 }

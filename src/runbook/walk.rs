@@ -85,6 +85,23 @@ pub fn after_steps(runbook: &Runbook, visit: &mut dyn FnMut(&str, Place, bool)) 
             visit(&template.value, template.place, loops);
         }
     }
+    for finding in &runbook.findings {
+        let loops = finding.for_each.is_some();
+        if let Some(list) = &finding.for_each {
+            visit(&list.value, list.place, false);
+        }
+        for template in [
+            finding.when.as_ref(),
+            Some(&finding.what),
+            Some(&finding.severity),
+            finding.item.as_ref(),
+        ]
+        .into_iter()
+        .flatten()
+        {
+            visit(&template.value, template.place, loops);
+        }
+    }
     if let Some(template) = &runbook.collateral {
         visit(&template.value, template.place, false);
     }

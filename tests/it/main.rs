@@ -21,6 +21,7 @@ mod console;
 mod damaged;
 mod every_runbook;
 mod exports;
+mod findings;
 mod full_disk;
 mod incident;
 mod isolate;

@@ -132,6 +132,8 @@ steps:
 result: {name: "{{ state.name }}"}
 residual:
   - {when: "{{ mode == 'cut' }}", what: "{{ item }} knows", until: "{{ time_add(now, 60) }}", for_each: "{{ users.ids }}"}
+findings:
+  - {when: "{{ mode == 'cut' }}", severity: low, what: "{{ item }} was seen", item: "{{ item }}", for_each: "{{ users.ids }}"}
 collateral: "{{ users.ids }}"
 "#;
 

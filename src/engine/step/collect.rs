@@ -12,6 +12,7 @@ use crate::engine::power::Power;
 use crate::engine::recorder::{Cite, object};
 use crate::engine::vault;
 use crate::runbook::model::Collect;
+use crate::runbook::walk::{self, Part};
 
 /// What was read: the completeness of an exhibit.
 #[derive(Default)]
@@ -46,7 +47,12 @@ pub(super) async fn execute(item: &Item<'_>, collect: &Collect) -> Result<Acted,
         })),
         None => None,
     };
-    let (kept, ledger, broken) = page_through(item, collect).await?;
+    let Paged {
+        kept,
+        ledger,
+        rows,
+        broken,
+    } = page_through(item, collect).await?;
     if let (Some(failure), 0) = (&broken, ledger.pages) {
         return Err(failure.clone());
     }
@@ -89,19 +95,52 @@ pub(super) async fn execute(item: &Item<'_>, collect: &Collect) -> Result<Acted,
             .say(item.node, &format!("the log lags by minutes: {command}"))
             .await?;
     }
+    if let Some(rows) = &rows
+        && ledger.rows > MOST_IN_MEMORY as u64
+    {
+        let text = format!(
+            "only the first {} of the {} rows of {name} are judged; the exhibit has them all",
+            rows.len(),
+            ledger.rows
+        );
+        item.target.gap(item.node, &item.key, &text).await?;
+    }
     Ok(Acted::with(vec![
+        ("items", Value::Array(rows.unwrap_or_default())),
         ("rows", json!(ledger.rows)),
         ("sha256", json!(kept.sha256.to_string())),
     ]))
 }
 
+/// Rows of one exhibit that are kept for the templates, at most: a log of millions stays on the disk.
+const MOST_IN_MEMORY: usize = 200_000;
+
+/// Whether a result of the step is made from the rows themselves.
+fn wants_rows(item: &Item<'_>) -> bool {
+    let mut wants = false;
+    walk::parts(item.step, &mut |part, text, _| {
+        if matches!(part, Part::Let(_)) {
+            let names = item.target.common.expressions.names(text);
+            wants |= names.is_ok_and(|names| names.contains("items"));
+        }
+    });
+    wants
+}
+
+/// A list that was read as far as its source gave it.
+struct Paged {
+    kept: Cite,
+    ledger: Ledger,
+    /// The rows, where somebody asks for them.
+    rows: Option<Vec<Value>>,
+    /// Why it was not read to its end.
+    broken: Option<Failure>,
+}
+
 /// Writes each row as one JSON line; counts pages, rows and rows seen before.
 ///
 /// Where the source breaks off in the middle, that is returned beside what was read until then.
-async fn page_through(
-    item: &Item<'_>,
-    collect: &Collect,
-) -> Result<(Cite, Ledger, Option<Failure>), Failure> {
+async fn page_through(item: &Item<'_>, collect: &Collect) -> Result<Paged, Failure> {
     let common = item.target.common;
     let Power::Act { recorder, client } = &common.power else {
         return Err(super::request::plan_cannot());
@@ -121,6 +160,7 @@ async fn page_through(
     let mut ledger = Ledger::default();
     let mut seen = HashSet::new();
     let mut broken = None;
+    let mut kept_rows = wants_rows(item).then(Vec::new);
     loop {
         let rows = match pages.next(&calls).await {
             Ok(Some(rows)) => rows,
@@ -147,6 +187,12 @@ async fn page_through(
             object
                 .write(&line)
                 .map_err(|error| Failure::record(error.to_string()))?;
+            if let Some(rows) = kept_rows
+                .as_mut()
+                .filter(|rows| rows.len() < MOST_IN_MEMORY)
+            {
+                rows.push(row);
+            }
         }
         let text = format!("{} rows from {} pages", ledger.rows, ledger.pages);
         item.target
@@ -157,14 +203,15 @@ async fn page_through(
     let kept = object
         .finish()
         .map_err(|error| Failure::record(error.to_string()))?;
-    Ok((
-        Cite {
+    Ok(Paged {
+        kept: Cite {
             sha256: kept.sha256,
             size: kept.size,
         },
         ledger,
+        rows: kept_rows,
         broken,
-    ))
+    })
 }
 
 /// Returns what identifies a row: the activity log's `eventDataId`, else `id`.

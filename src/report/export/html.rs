@@ -301,6 +301,12 @@ impl Page<'_> {
             .map(|made| format!("{}: {}", made.resource, made.why));
         let gaps = report.gaps.iter().map(|gap| gap.what.clone());
         let gaps: Vec<String> = gaps.chain(self.tables.gaps.iter().cloned()).collect();
+        let findings = report.findings.iter().map(|finding| {
+            let item = finding.item.as_deref();
+            let item = item.map(|item| format!(" ({item})")).unwrap_or_default();
+            format!("{}: {}{item}", finding.severity, finding.what)
+        });
+        self.list("Findings", findings.collect(), None);
         self.list("Stays open", residual.collect(), None);
         self.list("Left undone", not_done.collect(), None);
         self.list("Touches also", report.collateral.clone(), None);

@@ -83,7 +83,7 @@ fn answers(action: &Action) -> &'static [&'static str] {
         Action::Read(_) => &["body", "items", "status"],
         Action::Request(_) => &["before", "body", "status"],
         Action::Edit(_) => &["before", "body", "changed"],
-        Action::Collect(_) => &["rows", "sha256"],
+        Action::Collect(_) => &["items", "rows", "sha256"],
         Action::Decide(_) => &["chosen"],
         Action::Manual(_) => &["finding"],
         Action::Assert(_) | Action::Run(_) | Action::Wait(_) => &[],
@@ -212,6 +212,16 @@ mod tests {
         assert_eq!(of("residual: [{what: \"{{ item }}\"}]\n"), ["unknown-name"]);
         assert!(
             of("residual: [{what: \"{{ item }}\", for_each: \"{{ [run.id] }}\"}]\n").is_empty()
+        );
+        assert_eq!(
+            of("findings: [{what: \"{{ item }}\", severity: high}]\n"),
+            ["unknown-name"]
+        );
+        assert!(
+            of(
+                "findings: [{what: \"{{ item }}\", severity: high, for_each: \"{{ [run.id] }}\"}]\n"
+            )
+            .is_empty()
         );
     }
 }

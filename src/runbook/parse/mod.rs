@@ -11,7 +11,7 @@ mod undo;
 
 use super::fields::{Fields, Problems};
 use super::keys;
-use super::model::{Permissions, Purpose, Residual, Runbook};
+use super::model::{Finding, Permissions, Purpose, Residual, Runbook};
 use super::place::Place;
 use super::problem::Problem;
 use super::tree::{self, Kind, Node};
@@ -122,6 +122,11 @@ fn runbook(node: &Node, problems: &mut Problems<'_>) -> Option<Runbook> {
         .into_iter()
         .filter_map(|node| residual_of(node, problems))
         .collect();
+    let findings = list(&fields, "findings", problems);
+    let findings = findings
+        .into_iter()
+        .filter_map(|node| finding_of(node, problems))
+        .collect();
     let collateral = fields.text("collateral", problems);
     Some(Runbook {
         name: name?,
@@ -136,6 +141,7 @@ fn runbook(node: &Node, problems: &mut Problems<'_>) -> Option<Runbook> {
         steps,
         result,
         residual,
+        findings,
         collateral,
     })
 }
@@ -223,6 +229,34 @@ fn residual_of(node: &Node, problems: &mut Problems<'_>) -> Option<Residual> {
         when,
         what: what?,
         until,
+        for_each,
+    })
+}
+
+fn finding_of(node: &Node, problems: &mut Problems<'_>) -> Option<Finding> {
+    let fields = Fields::of(node, "a finding", keys::FINDING, problems)?;
+    let severity = fields.text("severity", problems);
+    if let Some(severity) = &severity
+        && !severity.value.contains("{{")
+        && !keys::SEVERITIES.contains(&severity.value.as_str())
+    {
+        problems.add(
+            "unknown-word",
+            severity.place,
+            format!("{:?} says not how bad it is", severity.value),
+            Some(format!("one of {}", keys::SEVERITIES.join(", "))),
+        );
+    }
+    let (when, what) = (fields.text("when", problems), fields.text("what", problems));
+    let (item, for_each) = (
+        fields.text("item", problems),
+        fields.text("for_each", problems),
+    );
+    Some(Finding {
+        when,
+        what: what?,
+        severity: severity?,
+        item,
         for_each,
     })
 }
