@@ -238,9 +238,19 @@ fn data_plane(text: &str) -> Result<String, String> {
 fn odata(value: &Value) -> Result<String, String> {
     let text = plain(value)?;
     Ok(match value {
+        // A moment is a literal of its own in OData: Graph refuses a quoted one, ARM takes both.
+        Value::String(_) if is_moment(&text) => text,
         Value::String(_) => format!("'{}'", text.replace('\'', "''")),
         _ => text,
     })
+}
+
+/// Whether a text is a moment of UTC and nothing else, as `2026-05-23T10:00:00Z`.
+fn is_moment(text: &str) -> bool {
+    let plain = |c: char| c.is_ascii_digit() || matches!(c, '-' | ':' | '.' | 'T' | 'Z');
+    text.ends_with('Z')
+        && text.chars().all(plain)
+        && chrono::DateTime::parse_from_rfc3339(text).is_ok()
 }
 
 fn kql(value: &Value) -> Result<String, String> {
@@ -358,6 +368,20 @@ mod tests {
             "a eq 'it''s' and b eq 'x'"
         );
         assert!(land(Landing::OData, &["a in ", ""], &json!(["x"])).is_err());
+        for (moment, written) in [
+            ("2026-05-23T10:00:00Z", "2026-05-23T10:00:00Z"),
+            ("2026-05-23T10:00:00.5Z", "2026-05-23T10:00:00.5Z"),
+            (
+                "2026-05-23T10:00:00Z or 1 eq 1",
+                "'2026-05-23T10:00:00Z or 1 eq 1'",
+            ),
+            ("2026-05-23", "'2026-05-23'"),
+        ] {
+            assert_eq!(
+                land(Landing::OData, &["t ge ", ""], &json!(moment)).unwrap(),
+                format!("t ge {written}")
+            );
+        }
         let key = land(
             Landing::Path(Plane::Graph),
             &["/v1.0/users(userPrincipalName='", "')"],
