@@ -194,6 +194,7 @@ fn one_machine(scale: f64) -> (f64, f64) {
         throttle: Some(1.0),
         retry_after: None,
         page: None,
+        replication: std::time::Duration::from_secs(2),
         faults: Faults::default(),
         folder: home.path().join("lab"),
         clock: Arc::new(SystemClock),

@@ -230,7 +230,7 @@ fn lab_serve() -> Command {
         .arg(
             number(
                 "replication",
-                "Until reads see a directory write; nothing writes to the lab's directory yet",
+                "Until reads see a directory write",
             )
             .value_name("SECONDS")
             .default_value("2"),

@@ -167,6 +167,7 @@ async fn connect_lab(
         throttle: Some(1.0),
         retry_after: None,
         page: None,
+        replication: std::time::Duration::from_secs(2).mul_f64(place.latency),
         faults: Faults::default(),
         folder,
         clock: Arc::new(SystemClock),

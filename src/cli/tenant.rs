@@ -50,6 +50,10 @@ pub(super) fn serve(own: &ArgMatches) -> Result<u8, Refusal> {
         throttle: own.get_one::<f64>("throttle").copied(),
         retry_after,
         page: own.get_one::<usize>("page").copied(),
+        replication: std::time::Duration::try_from_secs_f64(
+            own.get_one::<f64>("replication").copied().unwrap_or(2.0),
+        )
+        .map_err(|error| usage(format!("--replication: {error}")))?,
         faults,
         folder: std::env::temp_dir().join(format!("azir-lab-{}", std::process::id())),
         clock: Arc::new(ScaledClock::new(

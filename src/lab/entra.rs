@@ -7,7 +7,9 @@ use serde_json::{Value, json};
 use sha2::{Digest as _, Sha256};
 
 use super::reply::{Ask, Reply, arm_error, not_modelled};
-use super::scenario::{Caller, guid};
+use super::graph::{SignInRefusal, SignedIn, sign_in};
+use super::scenario::guid;
+use super::store::Store;
 
 const B64: base64::engine::general_purpose::GeneralPurpose =
     base64::engine::general_purpose::URL_SAFE_NO_PAD;
@@ -18,7 +20,6 @@ const LIFETIME: i64 = 3_600;
 /// Who signs in here.
 pub(super) struct Entra {
     pub(super) tenant: String,
-    pub(super) callers: Vec<Caller>,
     /// Signs the tokens of this start.
     pub(super) key: [u8; 32],
 }
@@ -36,11 +37,11 @@ pub(super) struct Claims {
 
 impl Entra {
     /// Answers what needs no token: the token endpoints and the discovery documents. `None`: not Entra's.
-    pub(super) fn answer(&self, ask: &Ask, now: DateTime<Utc>) -> Option<Reply> {
+    pub(super) fn answer(&self, ask: &Ask, now: DateTime<Utc>, store: &Store) -> Option<Reply> {
         let path = ask.path.to_ascii_lowercase();
         match ask.method.as_str() {
             "POST" if path.ends_with("/oauth2/v2.0/token") || path.ends_with("/oauth2/token") => {
-                Some(self.token(ask, now))
+                Some(self.token(ask, now, store))
             }
             "GET" if path == "/common/discovery/instance" => Some(instance(ask)),
             "GET" if path.ends_with("/.well-known/openid-configuration") => {
@@ -54,7 +55,7 @@ impl Entra {
     }
 
     /// Answers `POST /{tenant}/oauth2/v2.0/token` with client credentials.
-    fn token(&self, ask: &Ask, now: DateTime<Utc>) -> Reply {
+    fn token(&self, ask: &Ask, now: DateTime<Utc>, store: &Store) -> Reply {
         let form: Vec<(String, String)> = url::form_urlencoded::parse(&ask.body)
             .into_owned()
             .collect();
@@ -78,22 +79,11 @@ impl Entra {
             return error(400, "unsupported_grant_type", 70_003, &message, now);
         }
         let client = field("client_id");
-        let Some(caller) = self
-            .callers
-            .iter()
-            .find(|caller| caller.client_id.eq_ignore_ascii_case(client))
-        else {
-            let message = format!(
-                "Application with identifier '{client}' was not found in the directory '{tenant}'."
-            );
-            return error(400, "unauthorized_client", 700_016, &message, now);
+        let at = crate::clock::seconds(now);
+        let caller = match sign_in(store, client, field("client_secret"), &at) {
+            Ok(caller) => caller,
+            Err(refusal) => return turned_away(&refusal, client, tenant, now),
         };
-        if field("client_secret") != caller.client_secret {
-            let message = format!(
-                "Invalid client secret provided. Ensure the secret being sent in the request is the client secret value, not the client secret ID, for a secret added to app '{client}'."
-            );
-            return error(401, "invalid_client", 7_000_215, &message, now);
-        }
         let audience = match field("scope") {
             "" => Some(field("resource")).filter(|resource| !resource.is_empty()),
             scope => scope
@@ -107,14 +97,20 @@ impl Entra {
             );
             return error(400, "invalid_scope", 70_011, &message, now);
         };
-        let token = self.sign(audience, caller, now);
+        let token = self.sign(audience, client, &caller, now);
         Reply::json(
             200,
             &json!({"token_type": "Bearer", "expires_in": LIFETIME - 1, "ext_expires_in": LIFETIME - 1, "access_token": token}),
         )
     }
 
-    fn sign(&self, audience: &str, caller: &Caller, now: DateTime<Utc>) -> String {
+    fn sign(
+        &self,
+        audience: &str,
+        client: &str,
+        caller: &SignedIn,
+        now: DateTime<Utc>,
+    ) -> String {
         let header = B64.encode(json!({"typ": "JWT", "alg": "HS256"}).to_string());
         let claims = json!({
             "aud": audience,
@@ -122,14 +118,14 @@ impl Entra {
             "iat": now.timestamp(),
             "nbf": now.timestamp(),
             "exp": now.timestamp() + LIFETIME,
-            "appid": caller.client_id,
+            "appid": client,
             "appidacr": "1",
             "app_displayname": caller.name,
             "oid": caller.object_id,
             "sub": caller.object_id,
             "tid": self.tenant,
             "idtyp": "app",
-            "roles": caller.graph,
+            "roles": caller.roles,
             "ver": "1.0",
         });
         let claims = B64.encode(claims.to_string());
@@ -240,6 +236,40 @@ impl Entra {
                 "cloud_instance_name": ask.host,
             }),
         )
+    }
+}
+
+/// Says why an application may not sign in (section 5.1).
+fn turned_away(refusal: &SignInRefusal, client: &str, tenant: &str, now: DateTime<Utc>) -> Reply {
+    match refusal {
+        SignInRefusal::Unknown => error(
+            400,
+            "unauthorized_client",
+            700_016,
+            &format!("Application with identifier '{client}' was not found in the directory '{tenant}'."),
+            now,
+        ),
+        SignInRefusal::Disabled => error(
+            400,
+            "unauthorized_client",
+            7_000_112,
+            &format!("Application '{client}' is disabled."),
+            now,
+        ),
+        SignInRefusal::WrongSecret => error(
+            401,
+            "invalid_client",
+            7_000_215,
+            &format!("Invalid client secret provided. Ensure the secret being sent in the request is the client secret value, not the client secret ID, for a secret added to app '{client}'."),
+            now,
+        ),
+        SignInRefusal::Expired => error(
+            401,
+            "invalid_client",
+            7_000_222,
+            &format!("The provided client secret keys for app '{client}' are expired."),
+            now,
+        ),
     }
 }
 

@@ -13,6 +13,7 @@
 //! events: [{group: rg-app, count: 230}]
 //! many: {vms: 1000, group: rg-app, location: westeurope}
 //! roles: [{name: Snapshots only, actions: [Microsoft.Compute/snapshots/*]}]
+//! directory: {users: [{userPrincipalName: alice@contoso.com}], role_assignments: [{principal: alice@contoso.com, role: User Administrator}]}
 //! memberships: {<object id>: [group-name]}
 //! app_roles: {<object id>: [Mail.Read]}
 //! ```
@@ -25,6 +26,7 @@ use std::collections::BTreeMap;
 use serde::Deserialize;
 use serde_json::{Map, Value};
 
+use super::graph::seed::DirectorySeed;
 use super::roles;
 use crate::digest::Digest;
 
@@ -69,6 +71,9 @@ pub struct Scenario {
     /// Roles of the tenant's own, known in every subscription.
     #[serde(default)]
     pub roles: Vec<CustomRole>,
+    /// Users, groups, applications and what is theirs, as Graph shows them.
+    #[serde(default)]
+    pub directory: DirectorySeed,
     /// Groups of service principals in the directory, by object id.
     #[serde(default)]
     pub memberships: BTreeMap<String, Vec<String>>,
@@ -105,6 +110,9 @@ pub struct Caller {
     /// Its application permissions on Graph.
     #[serde(default)]
     pub graph: Vec<String>,
+    /// Its directory roles, by name.
+    #[serde(default)]
+    pub directory_roles: Vec<String>,
 }
 
 /// A role at a scope.

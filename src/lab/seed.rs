@@ -41,6 +41,7 @@ impl Scenario {
                 self.seed_machine(store, &numbered(many, number));
             }
         }
+        super::graph::seed::seed(self, &mut store.directory, made);
         for events in &self.events {
             self.seed_events(store, events, made);
         }

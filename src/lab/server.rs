@@ -37,6 +37,8 @@ pub struct Options {
     pub retry_after: Option<Option<u64>>,
     /// Items on a page.
     pub page: Option<usize>,
+    /// How long until reads of the directory see a write.
+    pub replication: std::time::Duration,
     /// Faults by script.
     pub faults: Faults,
     /// Where the certificate goes.
@@ -197,6 +199,11 @@ impl Lab {
     /// Changes a resource behind everybody's back, as an attacker would.
     pub fn tamper(&self, id: &str, change: impl FnOnce(&mut Value)) {
         self.tenant.tamper(id, change);
+    }
+
+    /// Changes an object of the directory behind everybody's back, as an attacker would; everybody sees it at once.
+    pub fn tamper_directory(&self, kind: &str, id: &str, change: impl FnOnce(&mut Value)) {
+        self.tenant.tamper_directory(kind, id, change);
     }
 
     /// Stops it; no request is answered when this returns.

@@ -13,6 +13,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value, json};
 
 use super::blob_body::Blob;
+use super::graph::directory::Directory;
 
 /// Everything that the tenant knows.
 #[derive(Default)]
@@ -25,6 +26,8 @@ pub(super) struct Store {
     kinds: HashMap<String, BTreeSet<String>>,
     /// Blobs by `account/container/name`.
     pub(super) blobs: BTreeMap<String, Blob>,
+    /// Users, groups, apps and what is theirs.
+    pub(super) directory: Directory,
     /// The activity log, in the order of arrival.
     pub(super) events: Vec<Value>,
     operations: HashMap<String, Operation>,
@@ -136,6 +139,14 @@ impl Store {
             }
             Some("delete") => {
                 self.remove(&key);
+            }
+            Some("object") => {
+                let kind = change["kind"].as_str().unwrap_or_default();
+                self.directory.seed(kind, &key, change["value"].clone());
+            }
+            Some("unobject") => {
+                let kind = change["kind"].as_str().unwrap_or_default();
+                self.directory.unseed(kind, &key);
             }
             Some("event") => self.events.push(change["value"].clone()),
             Some("operation") => self.restore(key, &change["value"]),
@@ -272,6 +283,21 @@ impl Store {
         }
     }
 
+    /// Puts an object of the directory.
+    pub(super) fn put_object(&mut self, kind: &str, id: &str, value: Value, at_us: u64) {
+        self.version += 1;
+        self.log(&json!({"what": "object", "kind": kind, "key": id, "value": value, "version": self.version}));
+        self.directory.put(kind, id, value, at_us);
+    }
+
+    /// Removes an object of the directory, and returns it.
+    pub(super) fn remove_object(&mut self, kind: &str, id: &str, at_us: u64) -> Option<Value> {
+        let old = self.directory.remove(kind, id, at_us)?;
+        self.version += 1;
+        self.log(&json!({"what": "unobject", "kind": kind, "key": id, "version": self.version}));
+        Some(old)
+    }
+
     /// Adds to the activity log.
     pub(super) fn event(&mut self, event: Value) {
         self.log(&json!({"what": "event", "value": event, "version": self.version}));
@@ -402,7 +428,7 @@ impl Store {
             .iter()
             .map(|(key, blob)| (key.clone(), json!(blob.bytes.len())))
             .collect();
-        json!({"resources": resources, "blobs": blobs, "events": self.events.len()})
+        json!({"resources": resources, "blobs": blobs, "events": self.events.len(), "directory": self.directory.snapshot()})
     }
 }
 

@@ -46,6 +46,9 @@ impl Tenant {
             Some(path) => Kept::read(path).map_err(unreadable)?,
             None => Kept::default(),
         };
+        store
+            .directory
+            .replicate_in(options.replication.as_micros() as u64);
         options.scenario.seed(&mut store, kept.made.unwrap_or(now));
         if let Some(path) = &options.state {
             store.keep_in(path, &kept, now).map_err(unreadable)?;
@@ -59,7 +62,6 @@ impl Tenant {
             port,
             entra: Entra {
                 tenant: options.scenario.tenant.clone(),
-                callers: options.scenario.callers.clone(),
                 key,
             },
             store: Mutex::new(store),
@@ -118,6 +120,15 @@ impl Tenant {
         }
     }
 
+    /// Changes an object of the directory outside of any request.
+    pub(super) fn tamper_directory(&self, kind: &str, id: &str, change: impl FnOnce(&mut Value)) {
+        let mut store = lock(&self.store);
+        if let Some(mut value) = store.directory.now(kind, id).cloned() {
+            change(&mut value);
+            store.directory.seed(kind, id, value);
+        }
+    }
+
     /// Answers a request, on the plane that host and path name.
     pub(super) fn answer(&self, ask: &Ask, rule: Option<&Rule>) -> Reply {
         let now = self.clock.now();
@@ -127,7 +138,13 @@ impl Tenant {
                 "00000003-0000-0000-c000-000000000000".to_owned(),
             ];
             return match self.entra.check(ask, &audience, now) {
-                Ok(claims) => graph::answer(self, &lock(&self.store), ask, &claims),
+                Ok(claims) => graph::answer(
+                    self,
+                    &mut lock(&self.store),
+                    ask,
+                    &claims,
+                    self.clock.mono_us(),
+                ),
                 Err((_, message)) => graph_error(401, "InvalidAuthenticationToken", &message)
                     .with("www-authenticate", self.challenge(ask)),
             };
@@ -145,7 +162,7 @@ impl Tenant {
         if ask.path.eq_ignore_ascii_case("/metadata/endpoints") {
             return entra::metadata(ask, self.port);
         }
-        if let Some(reply) = self.entra.answer(ask, now) {
+        if let Some(reply) = self.entra.answer(ask, now, &lock(&self.store)) {
             return reply;
         }
         let audiences = [
@@ -253,7 +270,10 @@ impl Tenant {
 
 /// Returns whether a request cannot change anything: it gets, or it asks by POST.
 fn reads(ask: &Ask) -> bool {
-    const QUESTIONS: [&str; 5] = [
+    const QUESTIONS: [&str; 8] = [
+        "/$batch",
+        "/directoryobjects/getbyids",
+        "/getmemberobjects",
         "/providers/microsoft.resourcegraph/resources",
         "/effectivenetworksecuritygroups",
         "/effectiveroutetable",

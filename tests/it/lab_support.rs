@@ -194,6 +194,7 @@ pub(crate) fn options(folder: &Path) -> Options {
         throttle: None,
         retry_after: None,
         page: None,
+        replication: std::time::Duration::ZERO,
         faults: Faults::default(),
         folder: folder.to_owned(),
         clock: Arc::new(SystemClock),
