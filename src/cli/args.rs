@@ -228,12 +228,9 @@ fn lab_serve() -> Command {
         .arg(number("lro", "Scale how long operations take").default_value("1"))
         .arg(number("clock-scale", "Let the lab's clock run this much faster").default_value("1"))
         .arg(
-            number(
-                "replication",
-                "Until reads see a directory write",
-            )
-            .value_name("SECONDS")
-            .default_value("2"),
+            number("replication", "Until reads see a directory write")
+                .value_name("SECONDS")
+                .default_value("2"),
         )
         .arg(number(
             "throttle",

@@ -6,8 +6,8 @@ use chrono::{DateTime, Utc};
 use serde_json::{Value, json};
 use sha2::{Digest as _, Sha256};
 
-use super::reply::{Ask, Reply, arm_error, not_modelled};
 use super::graph::{SignInRefusal, SignedIn, sign_in};
+use super::reply::{Ask, Reply, arm_error, not_modelled};
 use super::scenario::guid;
 use super::store::Store;
 
@@ -104,13 +104,7 @@ impl Entra {
         )
     }
 
-    fn sign(
-        &self,
-        audience: &str,
-        client: &str,
-        caller: &SignedIn,
-        now: DateTime<Utc>,
-    ) -> String {
+    fn sign(&self, audience: &str, client: &str, caller: &SignedIn, now: DateTime<Utc>) -> String {
         let header = B64.encode(json!({"typ": "JWT", "alg": "HS256"}).to_string());
         let claims = json!({
             "aud": audience,
@@ -246,7 +240,9 @@ fn turned_away(refusal: &SignInRefusal, client: &str, tenant: &str, now: DateTim
             400,
             "unauthorized_client",
             700_016,
-            &format!("Application with identifier '{client}' was not found in the directory '{tenant}'."),
+            &format!(
+                "Application with identifier '{client}' was not found in the directory '{tenant}'."
+            ),
             now,
         ),
         SignInRefusal::Disabled => error(
@@ -260,7 +256,9 @@ fn turned_away(refusal: &SignInRefusal, client: &str, tenant: &str, now: DateTim
             401,
             "invalid_client",
             7_000_215,
-            &format!("Invalid client secret provided. Ensure the secret being sent in the request is the client secret value, not the client secret ID, for a secret added to app '{client}'."),
+            &format!(
+                "Invalid client secret provided. Ensure the secret being sent in the request is the client secret value, not the client secret ID, for a secret added to app '{client}'."
+            ),
             now,
         ),
         SignInRefusal::Expired => error(

@@ -190,6 +190,16 @@ const BUILT_IN: &[Role] = &[
         data_actions: &[],
     },
     Role {
+        id: "4633458b-17de-408a-874b-0445c86b69e6",
+        name: "Key Vault Secrets User",
+        actions: &[],
+        not_actions: &[],
+        data_actions: &[
+            "Microsoft.KeyVault/vaults/secrets/getSecret/action",
+            "Microsoft.KeyVault/vaults/secrets/readMetadata/action",
+        ],
+    },
+    Role {
         id: "f1a07417-d97a-45cb-824c-7a7467783830",
         name: "Managed Identity Operator",
         actions: &[

@@ -114,25 +114,25 @@ impl Bench {
         self.token(&ready.client_id, &ready.client_secret, scope)
     }
 
-    fn token(&self, client: &str, secret: &str, scope: &str) -> String {
+    /// Returns a token of an application.
+    pub(crate) fn token(&self, client: &str, secret: &str, scope: &str) -> String {
+        let answer = self.sign_in_as(client, secret, scope);
+        answer.body["access_token"]
+            .as_str()
+            .unwrap_or_else(|| panic!("{answer:?}"))
+            .to_owned()
+    }
+
+    /// Returns what the token endpoint answers to an application.
+    pub(crate) fn sign_in_as(&self, client: &str, secret: &str, scope: &str) -> Answer {
         let form = [
             ("grant_type", "client_credentials"),
             ("client_id", client),
             ("client_secret", secret),
             ("scope", scope),
         ];
-        let answer = self.send(
-            self.http
-                .post(format!(
-                    "{}/{TENANT}/oauth2/v2.0/token",
-                    self.lab.ready().arm
-                ))
-                .form(&form),
-        );
-        answer.body["access_token"]
-            .as_str()
-            .unwrap_or_else(|| panic!("{answer:?}"))
-            .to_owned()
+        let url = format!("{}/{TENANT}/oauth2/v2.0/token", self.lab.ready().arm);
+        self.send(self.http.post(url).form(&form))
     }
 
     pub(crate) fn run<T>(&self, future: impl Future<Output = T>) -> T {

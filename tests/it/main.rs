@@ -43,6 +43,7 @@ mod killed;
 mod lab;
 mod lab_blob;
 mod lab_compute;
+mod lab_directory;
 mod lab_immutability;
 mod lab_network;
 mod lab_records;

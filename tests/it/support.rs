@@ -45,7 +45,7 @@ impl Azir {
             retry_after: None,
             page: Some(50),
             replication: std::time::Duration::ZERO,
-        faults: Faults::parse(faults).unwrap(),
+            faults: Faults::parse(faults).unwrap(),
             folder: home.path().join("lab"),
             clock: Arc::new(SystemClock),
             random: Arc::new(SeededRandom::new(1)),

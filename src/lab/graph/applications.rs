@@ -11,10 +11,30 @@ use crate::lab::reply::Reply;
 const APPLICATION: Shape = Shape {
     name: "applications",
     properties: &[
-        "id", "appId", "appRoles", "createdByAppId", "createdDateTime", "deletedDateTime", "description", "disabledByMicrosoftStatus",
-        "displayName", "identifierUris", "isDisabled", "isFallbackPublicClient", "keyCredentials", "notes",
-        "passwordCredentials", "publicClient", "publisherDomain", "requiredResourceAccess",
-        "servicePrincipalLockConfiguration", "signInAudience", "spa", "tags", "verifiedPublisher", "web",
+        "id",
+        "appId",
+        "appRoles",
+        "createdByAppId",
+        "createdDateTime",
+        "deletedDateTime",
+        "description",
+        "disabledByMicrosoftStatus",
+        "displayName",
+        "identifierUris",
+        "isDisabled",
+        "isFallbackPublicClient",
+        "keyCredentials",
+        "notes",
+        "passwordCredentials",
+        "publicClient",
+        "publisherDomain",
+        "requiredResourceAccess",
+        "servicePrincipalLockConfiguration",
+        "signInAudience",
+        "spa",
+        "tags",
+        "verifiedPublisher",
+        "web",
     ],
     usual: &[],
     expands: &["owners", "federatedIdentityCredentials"],
@@ -23,7 +43,14 @@ const APPLICATION: Shape = Shape {
 };
 const FEDERATED: Shape = Shape {
     name: "applications/federatedIdentityCredentials",
-    properties: &["id", "name", "issuer", "subject", "audiences", "description"],
+    properties: &[
+        "id",
+        "name",
+        "issuer",
+        "subject",
+        "audiences",
+        "description",
+    ],
     usual: &[],
     expands: &[],
     pages: (999, 100),
@@ -43,13 +70,38 @@ pub(super) const ROUTES: &[Route] = &[
     route("PATCH", "applications/{}", WRITE, patch),
     route("DELETE", "applications/{}", WRITE, delete),
     route("POST", "applications/{}/addPassword", WRITE, add_password),
-    route("POST", "applications/{}/removePassword", WRITE, remove_password),
+    route(
+        "POST",
+        "applications/{}/removePassword",
+        WRITE,
+        remove_password,
+    ),
     route("GET", "applications/{}/owners", READ, owners),
     route("POST", "applications/{}/owners/$ref", WRITE, add_owner),
-    route("DELETE", "applications/{}/owners/{}/$ref", WRITE, remove_owner),
-    route("GET", "applications/{}/federatedIdentityCredentials", READ, federated),
-    route("POST", "applications/{}/federatedIdentityCredentials", WRITE, add_federated),
-    route("DELETE", "applications/{}/federatedIdentityCredentials/{}", WRITE, remove_federated),
+    route(
+        "DELETE",
+        "applications/{}/owners/{}/$ref",
+        WRITE,
+        remove_owner,
+    ),
+    route(
+        "GET",
+        "applications/{}/federatedIdentityCredentials",
+        READ,
+        federated,
+    ),
+    route(
+        "POST",
+        "applications/{}/federatedIdentityCredentials",
+        WRITE,
+        add_federated,
+    ),
+    route(
+        "DELETE",
+        "applications/{}/federatedIdentityCredentials/{}",
+        WRITE,
+        remove_federated,
+    ),
 ];
 
 /// Finds an application by object id, or by `appId='x'`.
@@ -58,7 +110,9 @@ fn find(visit: &Visit<'_>, key: &str) -> Option<Value> {
         return visit.seen("applications", key).cloned();
     };
     let all = visit.listed("applications", |one| {
-        one["appId"].as_str().is_some_and(|id| id.eq_ignore_ascii_case(app))
+        one["appId"]
+            .as_str()
+            .is_some_and(|id| id.eq_ignore_ascii_case(app))
     });
     all.into_iter().next()
 }
@@ -87,7 +141,20 @@ fn patch(visit: &mut Visit<'_>, held: &[&str]) -> Reply {
     let Some(mut application) = primary(visit, held[0]) else {
         return missing(held[0]);
     };
-    let known = ["isDisabled", "keyCredentials", "passwordCredentials", "tags", "notes", "displayName", "signInAudience", "identifierUris", "web", "spa", "publicClient", "requiredResourceAccess"];
+    let known = [
+        "isDisabled",
+        "keyCredentials",
+        "passwordCredentials",
+        "tags",
+        "notes",
+        "displayName",
+        "signInAudience",
+        "identifierUris",
+        "web",
+        "spa",
+        "publicClient",
+        "requiredResourceAccess",
+    ];
     let members = match body::read(visit, &known) {
         Ok(members) => members,
         Err(refusal) => return refusal,
@@ -105,7 +172,8 @@ fn patch(visit: &mut Visit<'_>, held: &[&str]) -> Reply {
             return refusal;
         }
     }
-    let keys = members.contains_key("keyCredentials") || members.contains_key("passwordCredentials");
+    let keys =
+        members.contains_key("keyCredentials") || members.contains_key("passwordCredentials");
     let activity = if keys {
         "Update application - Certificates and secrets management"
     } else {
@@ -119,14 +187,19 @@ fn patch(visit: &mut Visit<'_>, held: &[&str]) -> Reply {
 
 /// Secrets cannot be added by PATCH, only taken away.
 pub(super) fn fewer_passwords(object: &mut Value, wanted: &Value) -> Result<(), Reply> {
-    let old = object["passwordCredentials"].as_array().cloned().unwrap_or_default();
+    let old = object["passwordCredentials"]
+        .as_array()
+        .cloned()
+        .unwrap_or_default();
     let wanted = wanted.as_array().cloned().unwrap_or_default();
     let kept: Vec<Value> = old
         .into_iter()
         .filter(|one| wanted.iter().any(|known| known["keyId"] == one["keyId"]))
         .collect();
     if kept.len() < wanted.len() {
-        return Err(bad("Updates to passwordCredentials can only remove credentials; use addPassword."));
+        return Err(bad(
+            "Updates to passwordCredentials can only remove credentials; use addPassword.",
+        ));
     }
     object["passwordCredentials"] = Value::Array(kept);
     Ok(())
@@ -199,7 +272,12 @@ fn add_owner(visit: &mut Visit<'_>, held: &[&str]) -> Reply {
 }
 
 /// Adds an owner to an application or service principal.
-pub(super) fn link_owner(visit: &mut Visit<'_>, of: Option<Value>, id: &str, activity: &str) -> Reply {
+pub(super) fn link_owner(
+    visit: &mut Visit<'_>,
+    of: Option<Value>,
+    id: &str,
+    activity: &str,
+) -> Reply {
     let Some(of) = of else {
         return missing(id);
     };
@@ -216,9 +294,15 @@ pub(super) fn link_owner(visit: &mut Visit<'_>, of: Option<Value>, id: &str, act
         owner["id"].as_str().unwrap_or_default()
     );
     if visit.current("owners", &place).is_some() {
-        return bad("One or more added object references already exist for the following modified properties: 'owners'.");
+        return bad(
+            "One or more added object references already exist for the following modified properties: 'owners'.",
+        );
     }
-    visit.put("owners", &place, json!({"object": of["id"], "owner": owner["id"]}));
+    visit.put(
+        "owners",
+        &place,
+        json!({"object": of["id"], "owner": owner["id"]}),
+    );
     note(visit, activity, &of);
     Reply::empty(204)
 }
@@ -229,7 +313,12 @@ fn remove_owner(visit: &mut Visit<'_>, held: &[&str]) -> Reply {
 }
 
 /// Removes an owner of an application or service principal.
-pub(super) fn unlink_owner(visit: &mut Visit<'_>, of: Option<Value>, held: &[&str], activity: &str) -> Reply {
+pub(super) fn unlink_owner(
+    visit: &mut Visit<'_>,
+    of: Option<Value>,
+    held: &[&str],
+    activity: &str,
+) -> Reply {
     let Some(of) = of else {
         return missing(held[0]);
     };
@@ -245,7 +334,9 @@ fn federated(visit: &mut Visit<'_>, held: &[&str]) -> Reply {
     let Some(application) = find(visit, held[0]) else {
         return missing(held[0]);
     };
-    let all = visit.listed("federatedIdentityCredentials", |one| one["__application"] == application["id"]);
+    let all = visit.listed("federatedIdentityCredentials", |one| {
+        one["__application"] == application["id"]
+    });
     match query::read(visit, &FEDERATED) {
         Ok(query) => query.page(visit, &FEDERATED, all),
         Err(refusal) => refusal,
@@ -259,7 +350,10 @@ fn add_federated(visit: &mut Visit<'_>, held: &[&str]) -> Reply {
     let Some(application) = primary(visit, held[0]) else {
         return missing(held[0]);
     };
-    let members = match body::read(visit, &["name", "issuer", "subject", "audiences", "description"]) {
+    let members = match body::read(
+        visit,
+        &["name", "issuer", "subject", "audiences", "description"],
+    ) {
         Ok(members) => members,
         Err(refusal) => return refusal,
     };
@@ -277,8 +371,15 @@ fn add_federated(visit: &mut Visit<'_>, held: &[&str]) -> Reply {
         .filter(mine)
         .cloned()
         .collect();
-    if all.iter().any(|one| one["name"] == kept["name"] || (one["issuer"] == kept["issuer"] && one["subject"] == kept["subject"])) {
-        return crate::lab::reply::graph_error(409, "Request_MultipleObjectsWithSameKeyValue", "FederatedIdentityCredential with the same name, or issuer and subject, already exists.");
+    if all.iter().any(|one| {
+        one["name"] == kept["name"]
+            || (one["issuer"] == kept["issuer"] && one["subject"] == kept["subject"])
+    }) {
+        return crate::lab::reply::graph_error(
+            409,
+            "Request_MultipleObjectsWithSameKeyValue",
+            "FederatedIdentityCredential with the same name, or issuer and subject, already exists.",
+        );
     }
     if all.len() >= MOST_FEDERATED {
         return bad("The maximum number of federated identity credentials was reached.");
@@ -300,7 +401,10 @@ fn remove_federated(visit: &mut Visit<'_>, held: &[&str]) -> Reply {
         .store
         .directory
         .all_now("federatedIdentityCredentials")
-        .find(|one| one["__application"] == application["id"] && (one["id"] == held[1] || one["name"] == held[1]))
+        .find(|one| {
+            one["__application"] == application["id"]
+                && (one["id"] == held[1] || one["name"] == held[1])
+        })
         .and_then(|one| one["id"].as_str().map(str::to_owned));
     let Some(id) = found else {
         return missing(held[1]);

@@ -56,7 +56,13 @@ fn failed_before(request: &Value, statuses: &HashMap<String, u16>) -> Option<Rep
             .get(id)
             .is_none_or(|status| !(200..300).contains(status))
     });
-    failed.then(|| graph_error(424, "FailedDependency", "A request that this one depends on has failed."))
+    failed.then(|| {
+        graph_error(
+            424,
+            "FailedDependency",
+            "A request that this one depends on has failed.",
+        )
+    })
 }
 
 fn inner(visit: &mut Visit<'_>, request: &Value) -> Reply {
@@ -97,9 +103,15 @@ fn read(visit: &Visit<'_>, request: &Value) -> Result<Ask, Reply> {
     let typed = headers
         .iter()
         .any(|(name, _)| name.eq_ignore_ascii_case("content-type"));
-    let method = request["method"].as_str().unwrap_or_default().to_uppercase();
-    if matches!(method.as_str(), "POST" | "PATCH" | "PUT") && (request["body"].is_null() || !typed) {
-        return refuse("Write request id must contain a body and the Content-Type header declaration.");
+    let method = request["method"]
+        .as_str()
+        .unwrap_or_default()
+        .to_uppercase();
+    if matches!(method.as_str(), "POST" | "PATCH" | "PUT") && (request["body"].is_null() || !typed)
+    {
+        return refuse(
+            "Write request id must contain a body and the Content-Type header declaration.",
+        );
     }
     let body = match &request["body"] {
         Value::Null => Vec::new(),

@@ -11,10 +11,25 @@ use crate::lab::reply::Reply;
 const DEVICE: Shape = Shape {
     name: "devices",
     properties: &[
-        "id", "accountEnabled", "approximateLastSignInDateTime", "createdDateTime", "deviceId",
-        "deviceOwnership", "displayName", "enrollmentType", "isCompliant", "isManaged", "isRooted",
-        "managementType", "manufacturer", "model", "operatingSystem", "operatingSystemVersion",
-        "profileType", "registrationDateTime", "trustType",
+        "id",
+        "accountEnabled",
+        "approximateLastSignInDateTime",
+        "createdDateTime",
+        "deviceId",
+        "deviceOwnership",
+        "displayName",
+        "enrollmentType",
+        "isCompliant",
+        "isManaged",
+        "isRooted",
+        "managementType",
+        "manufacturer",
+        "model",
+        "operatingSystem",
+        "operatingSystemVersion",
+        "profileType",
+        "registrationDateTime",
+        "trustType",
     ],
     usual: &[],
     expands: &["registeredOwners"],
@@ -22,7 +37,11 @@ const DEVICE: Shape = Shape {
     directory: true,
 };
 
-const READ: &[&str] = &["Device.Read.All", "Device.ReadWrite.All", "Directory.Read.All"];
+const READ: &[&str] = &[
+    "Device.Read.All",
+    "Device.ReadWrite.All",
+    "Directory.Read.All",
+];
 
 pub(super) const ROUTES: &[Route] = &[
     route("GET", "devices", READ, list),
@@ -45,7 +64,9 @@ fn find(visit: &Visit<'_>, key: &str) -> Option<Value> {
         return visit.seen("devices", key).cloned();
     };
     let all = visit.listed("devices", |one| {
-        one["deviceId"].as_str().is_some_and(|id| id.eq_ignore_ascii_case(device))
+        one["deviceId"]
+            .as_str()
+            .is_some_and(|id| id.eq_ignore_ascii_case(device))
     });
     all.into_iter().next()
 }
@@ -73,7 +94,8 @@ fn of_user(visit: &mut Visit<'_>, held: &[&str]) -> Reply {
 }
 
 fn patch(visit: &mut Visit<'_>, held: &[&str]) -> Reply {
-    let found = find(visit, held[0]).and_then(|device| visit.current("devices", device["id"].as_str()?));
+    let found =
+        find(visit, held[0]).and_then(|device| visit.current("devices", device["id"].as_str()?));
     let Some(mut device) = found else {
         return missing(held[0]);
     };

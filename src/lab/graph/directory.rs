@@ -196,6 +196,9 @@ mod tests {
         directory.put("users", "a", json!(2), 5_000);
         directory.put("users", "a", json!(3), 5_600);
         let seen = |at| directory.seen("users", "a", at).unwrap().clone();
-        assert_eq!((seen(5_700), seen(6_100), seen(6_600)), (json!(1), json!(2), json!(3)));
+        assert_eq!(
+            (seen(5_700), seen(6_100), seen(6_600)),
+            (json!(1), json!(2), json!(3))
+        );
     }
 }

@@ -1,4 +1,4 @@
-//! `$filter`: the part of OData's language that Graph's collections are asked in; anything else is refused.
+//! `$filter`: the part of `OData`'s language that Graph's collections are asked in; anything else is refused.
 //!
 //! `and or not ( )`, `eq ne gt ge lt le`, `in (...)`, `startsWith endsWith contains`, `path/any(x:x/y eq ...)`.
 //! Strings are compared without regard to case, as the directory does.
@@ -76,7 +76,8 @@ fn tokens(text: &str) -> Result<Vec<Token>, String> {
                 let mut word = String::from(c);
                 // The colons of a time belong to it; that of a lambda follows a plain name.
                 while let Some(next) = rest.peek() {
-                    let in_time = *next == ':' && word.starts_with(|first: char| first.is_ascii_digit());
+                    let in_time =
+                        *next == ':' && word.starts_with(|first: char| first.is_ascii_digit());
                     if next.is_alphanumeric() || "_-./@#+".contains(*next) || in_time {
                         word.push(*next);
                         rest.next();
@@ -117,7 +118,9 @@ impl Parser {
     fn expect(&mut self, wanted: &Token) -> Result<(), String> {
         match self.next() {
             Some(token) if token == *wanted => Ok(()),
-            other => Err(format!("Syntax error: expected {wanted:?}, found {other:?}.")),
+            other => Err(format!(
+                "Syntax error: expected {wanted:?}, found {other:?}."
+            )),
         }
     }
 
@@ -190,7 +193,9 @@ impl Parser {
 
     fn comparison(&mut self, path: String) -> Result<Filter, String> {
         let Some(Token::Word(operator)) = self.next() else {
-            return Err(format!("Syntax error: there is no operator after '{path}'."));
+            return Err(format!(
+                "Syntax error: there is no operator after '{path}'."
+            ));
         };
         let operator = operator.to_ascii_lowercase();
         if operator == "in" {
@@ -221,7 +226,9 @@ impl Parser {
                     .parse::<i64>()
                     .map_or_else(|_| Value::String(word.clone()), Value::from),
             }),
-            other => Err(format!("Syntax error: expected a literal, found {other:?}.")),
+            other => Err(format!(
+                "Syntax error: expected a literal, found {other:?}."
+            )),
         }
     }
 }
@@ -254,12 +261,14 @@ impl Filter {
                     _ => found.contains(&text),
                 }
             }
-            Self::Lambda(path, item, inner) => {
-                at(object, path).as_array().into_iter().flatten().any(|value| {
+            Self::Lambda(path, item, inner) => at(object, path)
+                .as_array()
+                .into_iter()
+                .flatten()
+                .any(|value| {
                     let scope: Value = [(item.clone(), value.clone())].into_iter().collect();
                     inner.holds(&scope)
-                })
-            }
+                }),
         }
     }
 
@@ -291,8 +300,9 @@ impl Filter {
 }
 
 fn at<'a>(object: &'a Value, path: &str) -> &'a Value {
-    path.split('/')
-        .fold(object, |value, segment| value.get(segment).unwrap_or(&Value::Null))
+    path.split('/').fold(object, |value, segment| {
+        value.get(segment).unwrap_or(&Value::Null)
+    })
 }
 
 fn compare(found: &Value, operator: &str, wanted: &Value) -> bool {
@@ -353,7 +363,13 @@ mod tests {
         ] {
             assert!(holds(good, &object), "{good}");
         }
-        for bad in ["id eq 'b'", "n gt 5", "types/any(t:t eq 'x')", "id in ('b')", "on eq false"] {
+        for bad in [
+            "id eq 'b'",
+            "n gt 5",
+            "types/any(t:t eq 'x')",
+            "id in ('b')",
+            "on eq false",
+        ] {
             assert!(!holds(bad, &object), "{bad}");
         }
     }
@@ -361,8 +377,17 @@ mod tests {
     #[test]
     fn what_is_no_filter_is_refused() {
         for wrong in [
-            "", "id", "id eq", "id eq 'x", "id like 'x'", "(id eq 'x'", "id eq 'x' )", "foo(id,'x')",
-            "t/any(x eq 1)", "startsWith(id)", "and",
+            "",
+            "id",
+            "id eq",
+            "id eq 'x",
+            "id like 'x'",
+            "(id eq 'x'",
+            "id eq 'x' )",
+            "foo(id,'x')",
+            "t/any(x eq 1)",
+            "startsWith(id)",
+            "and",
         ] {
             assert!(parse(wrong).is_err(), "{wrong}");
         }

@@ -9,7 +9,14 @@ use crate::lab::reply::Reply;
 
 const GRANT: Shape = Shape {
     name: "oauth2PermissionGrants",
-    properties: &["id", "clientId", "consentType", "principalId", "resourceId", "scope"],
+    properties: &[
+        "id",
+        "clientId",
+        "consentType",
+        "principalId",
+        "resourceId",
+        "scope",
+    ],
     usual: &[],
     expands: &[],
     pages: (999, 100),
@@ -17,7 +24,17 @@ const GRANT: Shape = Shape {
 };
 const ROLE: Shape = Shape {
     name: "appRoleAssignments",
-    properties: &["id", "appRoleId", "createdDateTime", "deletedDateTime", "principalDisplayName", "principalId", "principalType", "resourceDisplayName", "resourceId"],
+    properties: &[
+        "id",
+        "appRoleId",
+        "createdDateTime",
+        "deletedDateTime",
+        "principalDisplayName",
+        "principalId",
+        "principalType",
+        "resourceDisplayName",
+        "resourceId",
+    ],
     usual: &[],
     expands: &[],
     pages: (999, 100),
@@ -30,7 +47,10 @@ const READ: &[&str] = &[
     "DelegatedPermissionGrant.ReadWrite.All",
     "Directory.ReadWrite.All",
 ];
-const WRITE: &[&str] = &["DelegatedPermissionGrant.ReadWrite.All", "Directory.ReadWrite.All"];
+const WRITE: &[&str] = &[
+    "DelegatedPermissionGrant.ReadWrite.All",
+    "Directory.ReadWrite.All",
+];
 const ROLES_OF_APP: &[&str] = &[
     "Application.Read.All",
     "Application.ReadWrite.All",
@@ -47,15 +67,50 @@ pub(super) const ROUTES: &[Route] = &[
     route("PATCH", "oauth2PermissionGrants/{}", WRITE, patch),
     route("DELETE", "oauth2PermissionGrants/{}", WRITE, delete),
     route("GET", "users/{}/oauth2PermissionGrants", READ, of_user),
-    route("GET", "servicePrincipals/{}/oauth2PermissionGrants", READ, of_client),
-    route("GET", "users/{}/appRoleAssignments", ROLES_OF_USER, roles_of_user),
+    route(
+        "GET",
+        "servicePrincipals/{}/oauth2PermissionGrants",
+        READ,
+        of_client,
+    ),
+    route(
+        "GET",
+        "users/{}/appRoleAssignments",
+        ROLES_OF_USER,
+        roles_of_user,
+    ),
     route("POST", "users/{}/appRoleAssignments", ASSIGN, assign),
     route("DELETE", "users/{}/appRoleAssignments/{}", ASSIGN, unassign),
-    route("GET", "servicePrincipals/{}/appRoleAssignments", ROLES_OF_APP, roles_of_app),
-    route("POST", "servicePrincipals/{}/appRoleAssignments", ASSIGN, assign),
-    route("DELETE", "servicePrincipals/{}/appRoleAssignments/{}", ASSIGN, unassign),
-    route("GET", "servicePrincipals/{}/appRoleAssignedTo", ROLES_OF_APP, assigned_to),
-    route("DELETE", "servicePrincipals/{}/appRoleAssignedTo/{}", ASSIGN, unassign),
+    route(
+        "GET",
+        "servicePrincipals/{}/appRoleAssignments",
+        ROLES_OF_APP,
+        roles_of_app,
+    ),
+    route(
+        "POST",
+        "servicePrincipals/{}/appRoleAssignments",
+        ASSIGN,
+        assign,
+    ),
+    route(
+        "DELETE",
+        "servicePrincipals/{}/appRoleAssignments/{}",
+        ASSIGN,
+        unassign,
+    ),
+    route(
+        "GET",
+        "servicePrincipals/{}/appRoleAssignedTo",
+        ROLES_OF_APP,
+        assigned_to,
+    ),
+    route(
+        "DELETE",
+        "servicePrincipals/{}/appRoleAssignedTo/{}",
+        ASSIGN,
+        unassign,
+    ),
 ];
 
 fn page(visit: &Visit<'_>, shape: &Shape, items: Vec<Value>) -> Reply {
@@ -66,11 +121,18 @@ fn page(visit: &Visit<'_>, shape: &Shape, items: Vec<Value>) -> Reply {
 }
 
 fn list(visit: &mut Visit<'_>, _: &[&str]) -> Reply {
-    page(visit, &GRANT, visit.listed("oauth2PermissionGrants", |_| true))
+    page(
+        visit,
+        &GRANT,
+        visit.listed("oauth2PermissionGrants", |_| true),
+    )
 }
 
 fn get(visit: &mut Visit<'_>, held: &[&str]) -> Reply {
-    match (query::read_one(visit, &GRANT), visit.seen("oauth2PermissionGrants", held[0])) {
+    match (
+        query::read_one(visit, &GRANT),
+        visit.seen("oauth2PermissionGrants", held[0]),
+    ) {
         (Ok(query), Some(grant)) => query::one(visit, &GRANT, &query, grant),
         (Ok(_), None) => missing(held[0]),
         (Err(refusal), _) => refusal,
@@ -91,12 +153,23 @@ fn of_client(visit: &mut Visit<'_>, held: &[&str]) -> Reply {
     let Some(client) = principals::find(visit, held[0]) else {
         return missing(held[0]);
     };
-    let all = visit.listed("oauth2PermissionGrants", |one| one["clientId"] == client["id"]);
+    let all = visit.listed("oauth2PermissionGrants", |one| {
+        one["clientId"] == client["id"]
+    });
     page(visit, &GRANT, all)
 }
 
 fn create(visit: &mut Visit<'_>, _: &[&str]) -> Reply {
-    let members = match body::read(visit, &["clientId", "consentType", "principalId", "resourceId", "scope"]) {
+    let members = match body::read(
+        visit,
+        &[
+            "clientId",
+            "consentType",
+            "principalId",
+            "resourceId",
+            "scope",
+        ],
+    ) {
         Ok(members) => members,
         Err(refusal) => return refusal,
     };
@@ -111,13 +184,27 @@ fn create(visit: &mut Visit<'_>, _: &[&str]) -> Reply {
             .iter()
             .all(|name| one[*name] == grant[*name])
     };
-    if visit.store.directory.all_now("oauth2PermissionGrants").any(same) {
-        return crate::lab::reply::graph_error(409, "Request_MultipleObjectsWithSameKeyValue", "Permission entry already exists.");
+    if visit
+        .store
+        .directory
+        .all_now("oauth2PermissionGrants")
+        .any(same)
+    {
+        return crate::lab::reply::graph_error(
+            409,
+            "Request_MultipleObjectsWithSameKeyValue",
+            "Permission entry already exists.",
+        );
     }
     let id = visit.new_id();
     grant["id"] = json!(id);
     let client = grant["clientId"].as_str().unwrap_or_default().to_owned();
-    note(visit, "Add delegated permission grant", &client, &grant["scope"]);
+    note(
+        visit,
+        "Add delegated permission grant",
+        &client,
+        &grant["scope"],
+    );
     visit.put("oauth2PermissionGrants", &id, grant.clone());
     Reply::json(201, &grant)
 }
@@ -139,7 +226,12 @@ fn delete(visit: &mut Visit<'_>, held: &[&str]) -> Reply {
         return missing(held[0]);
     };
     let client = grant["clientId"].as_str().unwrap_or_default().to_owned();
-    note(visit, "Remove delegated permission grant", &client, &grant["scope"]);
+    note(
+        visit,
+        "Remove delegated permission grant",
+        &client,
+        &grant["scope"],
+    );
     Reply::empty(204)
 }
 
@@ -196,14 +288,22 @@ fn assign(visit: &mut Visit<'_>, _: &[&str]) -> Reply {
     let wanted = text("appRoleId");
     let offered = resource["appRoles"].as_array().into_iter().flatten();
     if wanted != zero && !offered.into_iter().any(|one| one["id"] == wanted.as_str()) {
-        return bad(&format!("Permission being assigned was not found on application '{}'.", text("resourceId")));
+        return bad(&format!(
+            "Permission being assigned was not found on application '{}'.",
+            text("resourceId")
+        ));
     }
     let same = |one: &Value| {
         ["principalId", "resourceId", "appRoleId"]
             .iter()
             .all(|name| one[*name] == role[*name])
     };
-    if visit.store.directory.all_now("appRoleAssignments").any(same) {
+    if visit
+        .store
+        .directory
+        .all_now("appRoleAssignments")
+        .any(same)
+    {
         return bad("Permission being assigned already exists on the object");
     }
     let id = visit.new_id();
@@ -220,7 +320,12 @@ fn assign(visit: &mut Visit<'_>, _: &[&str]) -> Reply {
     role["resourceDisplayName"] = resource["displayName"].clone();
     visit.put("appRoleAssignments", &id, role.clone());
     let of = principal["id"].as_str().unwrap_or_default().to_owned();
-    note(visit, "Add app role assignment to service principal", &of, &role["appRoleId"]);
+    note(
+        visit,
+        "Add app role assignment to service principal",
+        &of,
+        &role["appRoleId"],
+    );
     Reply::json(201, &role)
 }
 
@@ -229,6 +334,11 @@ fn unassign(visit: &mut Visit<'_>, held: &[&str]) -> Reply {
         return missing(held[1]);
     };
     let of = role["principalId"].as_str().unwrap_or_default().to_owned();
-    note(visit, "Remove app role assignment from service principal", &of, &role["appRoleId"]);
+    note(
+        visit,
+        "Remove app role assignment from service principal",
+        &of,
+        &role["appRoleId"],
+    );
     Reply::empty(204)
 }

@@ -11,9 +11,22 @@ use crate::lab::reply::Reply;
 const GROUP: Shape = Shape {
     name: "groups",
     properties: &[
-        "id", "createdDateTime", "deletedDateTime", "description", "displayName", "groupTypes",
-        "isAssignableToRole", "mail", "mailEnabled", "mailNickname", "membershipRule",
-        "onPremisesSyncEnabled", "securityEnabled", "securityIdentifier", "uniqueName", "visibility",
+        "id",
+        "createdDateTime",
+        "deletedDateTime",
+        "description",
+        "displayName",
+        "groupTypes",
+        "isAssignableToRole",
+        "mail",
+        "mailEnabled",
+        "mailNickname",
+        "membershipRule",
+        "onPremisesSyncEnabled",
+        "securityEnabled",
+        "securityIdentifier",
+        "uniqueName",
+        "visibility",
     ],
     usual: &[],
     expands: &["members", "owners"],
@@ -25,10 +38,25 @@ const GROUP: Shape = Shape {
 pub(super) const OBJECTS: Shape = Shape {
     name: "directoryObjects",
     properties: &[
-        "id", "deletedDateTime", "displayName", "userPrincipalName", "mail", "accountEnabled",
-        "userType", "appId", "servicePrincipalType", "securityEnabled", "isAssignableToRole",
-        "roleTemplateId", "description", "groupTypes", "passwordCredentials", "keyCredentials",
-        "deviceId", "createdDateTime", "appOwnerOrganizationId",
+        "id",
+        "deletedDateTime",
+        "displayName",
+        "userPrincipalName",
+        "mail",
+        "accountEnabled",
+        "userType",
+        "appId",
+        "servicePrincipalType",
+        "securityEnabled",
+        "isAssignableToRole",
+        "roleTemplateId",
+        "description",
+        "groupTypes",
+        "passwordCredentials",
+        "keyCredentials",
+        "deviceId",
+        "createdDateTime",
+        "appOwnerOrganizationId",
     ],
     usual: &[],
     expands: &[],
@@ -54,7 +82,12 @@ pub(super) const ROUTES: &[Route] = &[
     route("GET", "groups", READ, list),
     route("GET", "groups/{}", READ, get),
     route("GET", "groups/{}/members", READ, members),
-    route("GET", "groups/{}/transitiveMembers", READ, transitive_members),
+    route(
+        "GET",
+        "groups/{}/transitiveMembers",
+        READ,
+        transitive_members,
+    ),
     route("POST", "groups/{}/members/$ref", MEMBERS, add),
     route("DELETE", "groups/{}/members/{}/$ref", MEMBERS, remove),
     route("DELETE", "groups/{}/members/{}", MEMBERS, remove_object),
@@ -88,7 +121,10 @@ fn list(visit: &mut Visit<'_>, _: &[&str]) -> Reply {
 }
 
 fn get(visit: &mut Visit<'_>, held: &[&str]) -> Reply {
-    match (query::read_one(visit, &GROUP), visit.seen("groups", held[0])) {
+    match (
+        query::read_one(visit, &GROUP),
+        visit.seen("groups", held[0]),
+    ) {
         (Ok(query), Some(group)) => query::one(visit, &GROUP, &query, group),
         (Ok(_), None) => missing(held[0]),
         (Err(refusal), _) => refusal,
@@ -104,7 +140,9 @@ fn page(visit: &Visit<'_>, objects: Vec<Value>) -> Reply {
 
 fn direct(visit: &Visit<'_>, group: &str) -> Vec<Value> {
     let links = visit.listed("members", |link| {
-        link["group"].as_str().is_some_and(|of| of.eq_ignore_ascii_case(group))
+        link["group"]
+            .as_str()
+            .is_some_and(|of| of.eq_ignore_ascii_case(group))
     });
     links
         .iter()
@@ -148,10 +186,14 @@ fn belongs(visit: &Visit<'_>, principal: &str, all: bool) -> Vec<Value> {
                 .is_some()
         });
     }
-    let mut found: Vec<Value> = groups.iter().filter_map(|group| object(visit, group)).collect();
+    let mut found: Vec<Value> = groups
+        .iter()
+        .filter_map(|group| object(visit, group))
+        .collect();
     let holders = |value: &Value| {
         let holder = value["principalId"].as_str().unwrap_or_default();
-        holder.eq_ignore_ascii_case(principal) || (all && groups.iter().any(|group| group == holder))
+        holder.eq_ignore_ascii_case(principal)
+            || (all && groups.iter().any(|group| group == holder))
     };
     for assignment in visit.listed("roleAssignments", holders) {
         let id = assignment["roleDefinitionId"].as_str().unwrap_or_default();
@@ -231,7 +273,9 @@ fn add(visit: &mut Visit<'_>, held: &[&str]) -> Reply {
     };
     let id = format!("{}/{}", held[0], member["id"].as_str().unwrap_or_default());
     if visit.current("members", &id).is_some() {
-        return bad("One or more added object references already exist for the following modified properties: 'members'.");
+        return bad(
+            "One or more added object references already exist for the following modified properties: 'members'.",
+        );
     }
     let link = json!({"group": group["id"], "member": member["id"]});
     visit.put("members", &id, link);

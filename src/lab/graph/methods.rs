@@ -11,10 +11,30 @@ use crate::lab::reply::{Reply, graph_error};
 const METHOD: Shape = Shape {
     name: "users/authentication/methods",
     properties: &[
-        "id", "createdDateTime", "displayName", "phoneNumber", "phoneType", "smsSignInState",
-        "deviceTag", "phoneAppVersion", "aaGuid", "model", "attestationLevel", "attestationCertificates",
-        "keyStrength", "emailAddress", "startDateTime", "lifetimeInMinutes", "isUsableOnce", "isUsable",
-        "methodUsabilityReason", "password", "secretKey", "platform", "passkeyType", "configurationId",
+        "id",
+        "createdDateTime",
+        "displayName",
+        "phoneNumber",
+        "phoneType",
+        "smsSignInState",
+        "deviceTag",
+        "phoneAppVersion",
+        "aaGuid",
+        "model",
+        "attestationLevel",
+        "attestationCertificates",
+        "keyStrength",
+        "emailAddress",
+        "startDateTime",
+        "lifetimeInMinutes",
+        "isUsableOnce",
+        "isUsable",
+        "methodUsabilityReason",
+        "password",
+        "secretKey",
+        "platform",
+        "passkeyType",
+        "configurationId",
     ],
     usual: &[],
     expands: &[],
@@ -31,30 +51,116 @@ const ANY: &str = "UserAuthenticationMethod.ReadWrite.All";
 /// Type, collection, audit activity of a deletion; by the table of section 1.6.
 const KINDS: &[(&str, &str, &str)] = &[
     ("passwordAuthenticationMethod", "passwordMethods", ""),
-    ("phoneAuthenticationMethod", "phoneMethods", "Admin deleted security info"),
-    ("microsoftAuthenticatorAuthenticationMethod", "microsoftAuthenticatorMethods", "Admin deleted security info"),
-    ("fido2AuthenticationMethod", "fido2Methods", "Delete FIDO2 security key(s)"),
-    ("softwareOathAuthenticationMethod", "softwareOathMethods", "Admin deleted security info"),
-    ("temporaryAccessPassAuthenticationMethod", "temporaryAccessPassMethods", "Admin deleted security info"),
-    ("windowsHelloForBusinessAuthenticationMethod", "windowsHelloForBusinessMethods", "Delete Windows Hello for Business credential"),
-    ("emailAuthenticationMethod", "emailMethods", "Admin deleted security info"),
-    ("platformCredentialAuthenticationMethod", "platformCredentialMethods", "Admin deleted security info"),
-    ("externalAuthenticationMethod", "externalAuthenticationMethods", "Admin deleted security info"),
+    (
+        "phoneAuthenticationMethod",
+        "phoneMethods",
+        "Admin deleted security info",
+    ),
+    (
+        "microsoftAuthenticatorAuthenticationMethod",
+        "microsoftAuthenticatorMethods",
+        "Admin deleted security info",
+    ),
+    (
+        "fido2AuthenticationMethod",
+        "fido2Methods",
+        "Delete FIDO2 security key(s)",
+    ),
+    (
+        "softwareOathAuthenticationMethod",
+        "softwareOathMethods",
+        "Admin deleted security info",
+    ),
+    (
+        "temporaryAccessPassAuthenticationMethod",
+        "temporaryAccessPassMethods",
+        "Admin deleted security info",
+    ),
+    (
+        "windowsHelloForBusinessAuthenticationMethod",
+        "windowsHelloForBusinessMethods",
+        "Delete Windows Hello for Business credential",
+    ),
+    (
+        "emailAuthenticationMethod",
+        "emailMethods",
+        "Admin deleted security info",
+    ),
+    (
+        "platformCredentialAuthenticationMethod",
+        "platformCredentialMethods",
+        "Admin deleted security info",
+    ),
+    (
+        "externalAuthenticationMethod",
+        "externalAuthenticationMethods",
+        "Admin deleted security info",
+    ),
 ];
 
 pub(super) const ROUTES: &[Route] = &[
     route("GET", "users/{}/authentication/methods", READ, list),
     route("GET", "users/{}/authentication/{}", READ, list_kind),
-    route("DELETE", "users/{}/authentication/phoneMethods/{}", &["UserAuthMethod-Phone.ReadWrite.All", ANY], delete_phone),
-    route("DELETE", "users/{}/authentication/microsoftAuthenticatorMethods/{}", &["UserAuthMethod-MicrosoftAuthApp.ReadWrite.All", ANY], delete),
-    route("DELETE", "users/{}/authentication/fido2Methods/{}", &["UserAuthMethod-Passkey.ReadWrite.All", ANY], delete),
-    route("DELETE", "users/{}/authentication/softwareOathMethods/{}", &["UserAuthMethod-SoftwareOATH.ReadWrite.All", ANY], delete),
-    route("DELETE", "users/{}/authentication/temporaryAccessPassMethods/{}", &["UserAuthMethod-TAP.ReadWrite.All", ANY], delete),
-    route("DELETE", "users/{}/authentication/windowsHelloForBusinessMethods/{}", &["UserAuthMethod-WindowsHello.ReadWrite.All", ANY], delete),
-    route("DELETE", "users/{}/authentication/emailMethods/{}", &["UserAuthMethod-Email.ReadWrite.All", ANY], delete),
-    route("DELETE", "users/{}/authentication/platformCredentialMethods/{}", &["UserAuthMethod-PlatformCred.ReadWrite.All", ANY], delete),
-    route("DELETE", "users/{}/authentication/externalAuthenticationMethods/{}", &["UserAuthMethod-External.ReadWrite.All", ANY], delete),
-    route("POST", "users/{}/authentication/temporaryAccessPassMethods", &["UserAuthMethod-TAP.ReadWrite.All", ANY], issue_pass),
+    route(
+        "DELETE",
+        "users/{}/authentication/phoneMethods/{}",
+        &["UserAuthMethod-Phone.ReadWrite.All", ANY],
+        delete_phone,
+    ),
+    route(
+        "DELETE",
+        "users/{}/authentication/microsoftAuthenticatorMethods/{}",
+        &["UserAuthMethod-MicrosoftAuthApp.ReadWrite.All", ANY],
+        delete,
+    ),
+    route(
+        "DELETE",
+        "users/{}/authentication/fido2Methods/{}",
+        &["UserAuthMethod-Passkey.ReadWrite.All", ANY],
+        delete,
+    ),
+    route(
+        "DELETE",
+        "users/{}/authentication/softwareOathMethods/{}",
+        &["UserAuthMethod-SoftwareOATH.ReadWrite.All", ANY],
+        delete,
+    ),
+    route(
+        "DELETE",
+        "users/{}/authentication/temporaryAccessPassMethods/{}",
+        &["UserAuthMethod-TAP.ReadWrite.All", ANY],
+        delete,
+    ),
+    route(
+        "DELETE",
+        "users/{}/authentication/windowsHelloForBusinessMethods/{}",
+        &["UserAuthMethod-WindowsHello.ReadWrite.All", ANY],
+        delete,
+    ),
+    route(
+        "DELETE",
+        "users/{}/authentication/emailMethods/{}",
+        &["UserAuthMethod-Email.ReadWrite.All", ANY],
+        delete,
+    ),
+    route(
+        "DELETE",
+        "users/{}/authentication/platformCredentialMethods/{}",
+        &["UserAuthMethod-PlatformCred.ReadWrite.All", ANY],
+        delete,
+    ),
+    route(
+        "DELETE",
+        "users/{}/authentication/externalAuthenticationMethods/{}",
+        &["UserAuthMethod-External.ReadWrite.All", ANY],
+        delete,
+    ),
+    route(
+        "POST",
+        "users/{}/authentication/temporaryAccessPassMethods",
+        &["UserAuthMethod-TAP.ReadWrite.All", ANY],
+        issue_pass,
+    ),
 ];
 
 /// Returns the id under which a method is kept.
@@ -81,7 +187,9 @@ fn list_kind(visit: &mut Visit<'_>, held: &[&str]) -> Reply {
         return graph_error(400, "BadRequest", &message);
     };
     let wanted = format!("#microsoft.graph.{kind}");
-    answer(visit, held[0], move |method| method["@odata.type"] == wanted.as_str())
+    answer(visit, held[0], move |method| {
+        method["@odata.type"] == wanted.as_str()
+    })
 }
 
 fn answer(visit: &Visit<'_>, user: &str, pass: impl Fn(&Value) -> bool) -> Reply {
@@ -99,7 +207,10 @@ fn answer(visit: &Visit<'_>, user: &str, pass: impl Fn(&Value) -> bool) -> Reply
 /// An alternate phone goes before the phone that it is an alternate of.
 fn delete_phone(visit: &mut Visit<'_>, held: &[&str]) -> Reply {
     let user = users::primary(visit, held[0]);
-    let id = user.as_ref().and_then(|user| user["id"].as_str()).unwrap_or_default();
+    let id = user
+        .as_ref()
+        .and_then(|user| user["id"].as_str())
+        .unwrap_or_default();
     let is = |method: &Value, kind: &str| of_user(method, id) && method["phoneType"] == kind;
     let mobile = visit
         .current("methods", &key(id, held[1]))
@@ -120,7 +231,13 @@ fn delete_phone(visit: &mut Visit<'_>, held: &[&str]) -> Reply {
 }
 
 fn delete(visit: &mut Visit<'_>, held: &[&str]) -> Reply {
-    let gone = || graph_error(404, "resourceNotFound", "The authentication method was not found.");
+    let gone = || {
+        graph_error(
+            404,
+            "resourceNotFound",
+            "The authentication method was not found.",
+        )
+    };
     let Some(user) = users::primary(visit, held[0]) else {
         return missing(held[0]);
     };
@@ -155,7 +272,11 @@ fn delete(visit: &mut Visit<'_>, held: &[&str]) -> Reply {
         category: "UserManagement",
         kind: "User",
         target: &user,
-        modified: &[("AuthenticationMethod", json!([method["@odata.type"]]), json!([]))],
+        modified: &[(
+            "AuthenticationMethod",
+            json!([method["@odata.type"]]),
+            json!([]),
+        )],
     };
     audit::write(visit, &act);
     Reply::empty(204)
@@ -165,18 +286,26 @@ fn issue_pass(visit: &mut Visit<'_>, held: &[&str]) -> Reply {
     let Some(user) = users::primary(visit, held[0]) else {
         return missing(held[0]);
     };
-    let members = match body::read(visit, &["startDateTime", "lifetimeInMinutes", "isUsableOnce"]) {
+    let members = match body::read(
+        visit,
+        &["startDateTime", "lifetimeInMinutes", "isUsableOnce"],
+    ) {
         Ok(members) => members,
         Err(refusal) => return refusal,
     };
     let id = user["id"].as_str().unwrap_or_default().to_owned();
-    let taken = visit
-        .store
-        .directory
-        .all_now("methods")
-        .any(|method| of_user(method, &id) && method["@odata.type"].as_str().is_some_and(|kind| kind.ends_with("temporaryAccessPassAuthenticationMethod")));
+    let taken = visit.store.directory.all_now("methods").any(|method| {
+        of_user(method, &id)
+            && method["@odata.type"]
+                .as_str()
+                .is_some_and(|kind| kind.ends_with("temporaryAccessPassAuthenticationMethod"))
+    });
     if taken {
-        return graph_error(400, "badRequest", "The user already has a temporary access pass.");
+        return graph_error(
+            400,
+            "badRequest",
+            "The user already has a temporary access pass.",
+        );
     }
     let mut secret = [0_u8; 12];
     visit.tenant.random.fill(&mut secret);

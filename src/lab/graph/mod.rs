@@ -1,4 +1,4 @@
-//! Microsoft Graph: one directory, OData, and a route for each operation that the lab models.
+//! Microsoft Graph: one directory, `OData`, and a route for each operation that the lab models.
 //!
 //! A request finds its [`Route`] by method, version and path; the token must have one of the route's permissions; then
 //! the route's handler answers. What has no route is refused with 501. Start reading at [`answer`]; each file of
@@ -8,6 +8,7 @@ mod applications;
 mod audit;
 mod batch;
 mod body;
+mod builtin;
 mod devices;
 pub(super) mod directory;
 mod filter;
@@ -130,11 +131,7 @@ fn dispatch(visit: &mut Visit<'_>) -> Reply {
         return not_modelled(ask);
     };
     if !matches!(*version, "v1.0" | "beta") {
-        return graph_error(
-            400,
-            "BadRequest",
-            &format!("Invalid version: {version}."),
-        );
+        return graph_error(400, "BadRequest", &format!("Invalid version: {version}."));
     }
     if rest.first() == Some(&"me") {
         return graph_error(

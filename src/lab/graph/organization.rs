@@ -8,7 +8,14 @@ use crate::lab::reply::Reply;
 
 const ORGANIZATION: Shape = Shape {
     name: "organization",
-    properties: &["id", "displayName", "tenantType", "verifiedDomains", "onPremisesSyncEnabled", "technicalNotificationMails"],
+    properties: &[
+        "id",
+        "displayName",
+        "tenantType",
+        "verifiedDomains",
+        "onPremisesSyncEnabled",
+        "technicalNotificationMails",
+    ],
     usual: &[],
     expands: &[],
     pages: (999, 100),
@@ -16,7 +23,15 @@ const ORGANIZATION: Shape = Shape {
 };
 const DOMAIN: Shape = Shape {
     name: "domains",
-    properties: &["id", "authenticationType", "isDefault", "isInitial", "isVerified", "isRoot", "supportedServices"],
+    properties: &[
+        "id",
+        "authenticationType",
+        "isDefault",
+        "isInitial",
+        "isVerified",
+        "isRoot",
+        "supportedServices",
+    ],
     usual: &[],
     expands: &[],
     pages: (999, 100),
@@ -24,7 +39,13 @@ const DOMAIN: Shape = Shape {
 };
 const DELETED: Shape = Shape {
     name: "directoryObjects",
-    properties: &["id", "deletedDateTime", "displayName", "appId", "userPrincipalName"],
+    properties: &[
+        "id",
+        "deletedDateTime",
+        "displayName",
+        "appId",
+        "userPrincipalName",
+    ],
     usual: &[],
     expands: &[],
     pages: (999, 100),
@@ -34,9 +55,32 @@ const DELETED: Shape = Shape {
 pub(super) const ROUTES: &[Route] = &[
     // Any application may read its own tenant's name.
     route("GET", "organization", &[], organization),
-    route("GET", "domains", &["Domain.Read.All", "Directory.Read.All"], domains),
-    route("GET", "directory/deletedItems/{}", &["Application.Read.All", "User.Read.All", "Directory.Read.All"], deleted),
-    route("POST", "directory/deletedItems/{}/restore", &["Application.ReadWrite.All", "User.DeleteRestore.All", "Directory.ReadWrite.All"], restore),
+    route(
+        "GET",
+        "domains",
+        &["Domain.Read.All", "Directory.Read.All"],
+        domains,
+    ),
+    route(
+        "GET",
+        "directory/deletedItems/{}",
+        &[
+            "Application.Read.All",
+            "User.Read.All",
+            "Directory.Read.All",
+        ],
+        deleted,
+    ),
+    route(
+        "POST",
+        "directory/deletedItems/{}/restore",
+        &[
+            "Application.ReadWrite.All",
+            "User.DeleteRestore.All",
+            "Directory.ReadWrite.All",
+        ],
+        restore,
+    ),
 ];
 
 fn organization(visit: &mut Visit<'_>, _: &[&str]) -> Reply {
@@ -65,7 +109,10 @@ const KINDS: &[(&str, &str)] = &[
 ];
 
 fn deleted(visit: &mut Visit<'_>, held: &[&str]) -> Reply {
-    match KINDS.iter().find(|(name, _)| name.eq_ignore_ascii_case(held[0])) {
+    match KINDS
+        .iter()
+        .find(|(name, _)| name.eq_ignore_ascii_case(held[0]))
+    {
         Some((_, kind)) => {
             let all = visit.listed("deletedItems", |item| item["__kind"] == *kind);
             page(visit, &DELETED, all)

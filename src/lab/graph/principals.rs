@@ -14,11 +14,34 @@ pub(super) const GRAPH: &str = "00000003-0000-0000-c000-000000000000";
 const PRINCIPAL: Shape = Shape {
     name: "servicePrincipals",
     properties: &[
-        "id", "accountEnabled", "alternativeNames", "appDescription", "appDisplayName", "appId",
-        "appOwnerOrganizationId", "appRoleAssignmentRequired", "appRoles", "createdByAppId", "deletedDateTime", "description",
-        "disabledByMicrosoftStatus", "displayName", "homepage", "isDisabled", "keyCredentials", "loginUrl",
-        "notes", "oauth2PermissionScopes", "passwordCredentials", "preferredSingleSignOnMode", "replyUrls",
-        "servicePrincipalNames", "servicePrincipalType", "signInAudience", "tags", "verifiedPublisher",
+        "id",
+        "accountEnabled",
+        "alternativeNames",
+        "appDescription",
+        "appDisplayName",
+        "appId",
+        "appOwnerOrganizationId",
+        "appRoleAssignmentRequired",
+        "appRoles",
+        "createdByAppId",
+        "deletedDateTime",
+        "description",
+        "disabledByMicrosoftStatus",
+        "displayName",
+        "homepage",
+        "isDisabled",
+        "keyCredentials",
+        "loginUrl",
+        "notes",
+        "oauth2PermissionScopes",
+        "passwordCredentials",
+        "preferredSingleSignOnMode",
+        "replyUrls",
+        "servicePrincipalNames",
+        "servicePrincipalType",
+        "signInAudience",
+        "tags",
+        "verifiedPublisher",
     ],
     usual: &[],
     expands: &["owners"],
@@ -44,13 +67,38 @@ pub(super) const ROUTES: &[Route] = &[
     route("GET", "servicePrincipals/{}", READ, get),
     route("PATCH", "servicePrincipals/{}", WRITE, patch),
     route("DELETE", "servicePrincipals/{}", WRITE, delete),
-    route("POST", "servicePrincipals/{}/addPassword", WRITE, add_password),
-    route("POST", "servicePrincipals/{}/removePassword", WRITE, remove_password),
+    route(
+        "POST",
+        "servicePrincipals/{}/addPassword",
+        WRITE,
+        add_password,
+    ),
+    route(
+        "POST",
+        "servicePrincipals/{}/removePassword",
+        WRITE,
+        remove_password,
+    ),
     route("GET", "servicePrincipals/{}/owners", READ, owners),
     route("POST", "servicePrincipals/{}/owners/$ref", WRITE, add_owner),
-    route("DELETE", "servicePrincipals/{}/owners/{}/$ref", WRITE, remove_owner),
-    route("GET", "servicePrincipals/{}/memberOf", MEMBERS, groups::member_of),
-    route("GET", "servicePrincipals/{}/transitiveMemberOf", MEMBERS, groups::transitive_member_of),
+    route(
+        "DELETE",
+        "servicePrincipals/{}/owners/{}/$ref",
+        WRITE,
+        remove_owner,
+    ),
+    route(
+        "GET",
+        "servicePrincipals/{}/memberOf",
+        MEMBERS,
+        groups::member_of,
+    ),
+    route(
+        "GET",
+        "servicePrincipals/{}/transitiveMemberOf",
+        MEMBERS,
+        groups::transitive_member_of,
+    ),
 ];
 
 /// Finds a service principal by object id, or by `appId='x'`.
@@ -62,7 +110,9 @@ pub(super) fn find(visit: &Visit<'_>, key: &str) -> Option<Value> {
             .or_else(|| super::seed::managed(visit.store, key));
     };
     let all = visit.listed("servicePrincipals", |one| {
-        one["appId"].as_str().is_some_and(|id| id.eq_ignore_ascii_case(app))
+        one["appId"]
+            .as_str()
+            .is_some_and(|id| id.eq_ignore_ascii_case(app))
     });
     all.into_iter().next()
 }
@@ -75,7 +125,11 @@ fn primary(visit: &Visit<'_>, key: &str) -> Option<Value> {
 
 fn list(visit: &mut Visit<'_>, _: &[&str]) -> Reply {
     match query::read(visit, &PRINCIPAL) {
-        Ok(query) => query.page(visit, &PRINCIPAL, visit.listed("servicePrincipals", |_| true)),
+        Ok(query) => query.page(
+            visit,
+            &PRINCIPAL,
+            visit.listed("servicePrincipals", |_| true),
+        ),
         Err(refusal) => refusal,
     }
 }
@@ -92,7 +146,14 @@ fn patch(visit: &mut Visit<'_>, held: &[&str]) -> Reply {
     let Some(mut principal) = primary(visit, held[0]) else {
         return missing(held[0]);
     };
-    let known = ["accountEnabled", "appRoleAssignmentRequired", "keyCredentials", "notes", "tags", "passwordCredentials"];
+    let known = [
+        "accountEnabled",
+        "appRoleAssignmentRequired",
+        "keyCredentials",
+        "notes",
+        "tags",
+        "passwordCredentials",
+    ];
     let members = match body::read(visit, &known) {
         Ok(members) => members,
         Err(refusal) => return refusal,
@@ -133,7 +194,10 @@ fn delete(visit: &mut Visit<'_>, held: &[&str]) -> Reply {
         return missing(held[0]);
     };
     let of = principal["id"].clone();
-    for (kind, member) in [("oauth2PermissionGrants", "clientId"), ("appRoleAssignments", "principalId")] {
+    for (kind, member) in [
+        ("oauth2PermissionGrants", "clientId"),
+        ("appRoleAssignments", "principalId"),
+    ] {
         let ids: Vec<String> = visit
             .store
             .directory

@@ -85,7 +85,9 @@ pub(super) fn roles_of(visit: &Visit<'_>, principal: &str) -> Vec<String> {
     let holds = |value: &&Value| {
         let holder = value["principalId"].as_str().unwrap_or_default();
         holder.eq_ignore_ascii_case(principal)
-            || groups.iter().any(|group| group.eq_ignore_ascii_case(holder))
+            || groups
+                .iter()
+                .any(|group| group.eq_ignore_ascii_case(holder))
     };
     let mut roles: Vec<String> = directory
         .all_now("roleAssignments")

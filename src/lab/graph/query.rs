@@ -77,7 +77,9 @@ pub(super) fn read(visit: &Visit<'_>, shape: &Shape) -> Result<Query, Reply> {
 pub(super) fn read_one(visit: &Visit<'_>, shape: &Shape) -> Result<Query, Reply> {
     let query = read(visit, shape)?;
     if query.filter.is_some() || query.top.is_some() || query.search.is_some() {
-        return Err(bad("Only $select and $expand are supported for a single entity."));
+        return Err(bad(
+            "Only $select and $expand are supported for a single entity.",
+        ));
     }
     Ok(query)
 }
@@ -102,10 +104,12 @@ fn names(value: &str, known: &[&str], shape: &Shape) -> Result<Vec<String>, Repl
 fn filter_of(value: &str, shape: &Shape) -> Result<Filter, Reply> {
     let filter = filter::parse(value)
         .map_err(|why| graph_error(400, "BadRequest", &format!("Invalid filter clause: {why}")))?;
-    let unknown = filter
-        .properties()
-        .into_iter()
-        .find(|name| !shape.properties.iter().any(|one| one.eq_ignore_ascii_case(name)));
+    let unknown = filter.properties().into_iter().find(|name| {
+        !shape
+            .properties
+            .iter()
+            .any(|one| one.eq_ignore_ascii_case(name))
+    });
     match unknown {
         Some(name) => {
             let message = format!(
@@ -195,9 +199,7 @@ impl Query {
     /// Answers with a page of those objects that pass.
     pub(super) fn page(&self, visit: &Visit<'_>, shape: &Shape, mut items: Vec<Value>) -> Reply {
         items.retain(|item| {
-            self.filter
-                .as_ref()
-                .is_none_or(|filter| filter.holds(item))
+            self.filter.as_ref().is_none_or(|filter| filter.holds(item))
                 && self.search.as_ref().is_none_or(|text| found(item, text))
         });
         if let Some(order) = &self.order {

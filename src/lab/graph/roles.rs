@@ -9,7 +9,15 @@ use crate::lab::reply::{Reply, graph_error};
 
 const ASSIGNMENT: Shape = Shape {
     name: "roleManagement/directory/roleAssignments",
-    properties: &["id", "principalId", "roleDefinitionId", "directoryScopeId", "appScopeId", "condition", "principalOrganizationId"],
+    properties: &[
+        "id",
+        "principalId",
+        "roleDefinitionId",
+        "directoryScopeId",
+        "appScopeId",
+        "condition",
+        "principalOrganizationId",
+    ],
     usual: &[],
     expands: &["roleDefinition", "principal", "directoryScope"],
     pages: (999, 100),
@@ -17,7 +25,18 @@ const ASSIGNMENT: Shape = Shape {
 };
 const DEFINITION: Shape = Shape {
     name: "roleManagement/directory/roleDefinitions",
-    properties: &["id", "description", "displayName", "isBuiltIn", "isEnabled", "isPrivileged", "rolePermissions", "templateId", "version", "resourceScopes"],
+    properties: &[
+        "id",
+        "description",
+        "displayName",
+        "isBuiltIn",
+        "isEnabled",
+        "isPrivileged",
+        "rolePermissions",
+        "templateId",
+        "version",
+        "resourceScopes",
+    ],
     usual: &[],
     expands: &["inheritsPermissionsFrom"],
     pages: (999, 100),
@@ -33,24 +52,66 @@ const READ: &[&str] = &[
 const WRITE: &[&str] = &["RoleManagement.ReadWrite.Directory"];
 
 pub(super) const ROUTES: &[Route] = &[
-    route("GET", "roleManagement/directory/roleDefinitions", READ, definitions),
-    route("GET", "roleManagement/directory/roleDefinitions/{}", READ, definition),
-    route("GET", "roleManagement/directory/roleAssignments", READ, list),
-    route("GET", "roleManagement/directory/roleAssignments/{}", READ, get),
-    route("POST", "roleManagement/directory/roleAssignments", WRITE, create),
-    route("DELETE", "roleManagement/directory/roleAssignments/{}", WRITE, delete),
-    beta("GET", "roleManagement/directory/transitiveRoleAssignments", READ, transitive),
+    route(
+        "GET",
+        "roleManagement/directory/roleDefinitions",
+        READ,
+        definitions,
+    ),
+    route(
+        "GET",
+        "roleManagement/directory/roleDefinitions/{}",
+        READ,
+        definition,
+    ),
+    route(
+        "GET",
+        "roleManagement/directory/roleAssignments",
+        READ,
+        list,
+    ),
+    route(
+        "GET",
+        "roleManagement/directory/roleAssignments/{}",
+        READ,
+        get,
+    ),
+    route(
+        "POST",
+        "roleManagement/directory/roleAssignments",
+        WRITE,
+        create,
+    ),
+    route(
+        "DELETE",
+        "roleManagement/directory/roleAssignments/{}",
+        WRITE,
+        delete,
+    ),
+    beta(
+        "GET",
+        "roleManagement/directory/transitiveRoleAssignments",
+        READ,
+        transitive,
+    ),
 ];
 
 fn definitions(visit: &mut Visit<'_>, _: &[&str]) -> Reply {
     match query::read(visit, &DEFINITION) {
-        Ok(query) => query.page(visit, &DEFINITION, visit.listed("roleDefinitions", |_| true)),
+        Ok(query) => query.page(
+            visit,
+            &DEFINITION,
+            visit.listed("roleDefinitions", |_| true),
+        ),
         Err(refusal) => refusal,
     }
 }
 
 fn definition(visit: &mut Visit<'_>, held: &[&str]) -> Reply {
-    match (query::read_one(visit, &DEFINITION), visit.seen("roleDefinitions", held[0])) {
+    match (
+        query::read_one(visit, &DEFINITION),
+        visit.seen("roleDefinitions", held[0]),
+    ) {
         (Ok(query), Some(role)) => query::one(visit, &DEFINITION, &query, role),
         (Ok(_), None) => graph_error(404, "ResourceNotFound", "Requested resource was not found."),
         (Err(refusal), _) => refusal,
@@ -63,7 +124,10 @@ fn expanded(visit: &Visit<'_>, query: &query::Query, mut assignment: Value) -> V
         assignment[name] = match name.as_str() {
             "roleDefinition" => {
                 let id = assignment["roleDefinitionId"].as_str().unwrap_or_default();
-                visit.seen("roleDefinitions", id).cloned().unwrap_or_default()
+                visit
+                    .seen("roleDefinitions", id)
+                    .cloned()
+                    .unwrap_or_default()
             }
             "principal" => {
                 let id = assignment["principalId"].as_str().unwrap_or_default();
@@ -80,14 +144,19 @@ fn list(visit: &mut Visit<'_>, _: &[&str]) -> Reply {
         Ok(query) => query,
         Err(refusal) => return refusal,
     };
-    // The service lists no whole tenant's assignments without being told whose or of which role.
     let all = visit.listed("roleAssignments", |_| true);
-    let all = all.into_iter().map(|one| expanded(visit, &query, one)).collect();
+    let all = all
+        .into_iter()
+        .map(|one| expanded(visit, &query, one))
+        .collect();
     query.page(visit, &ASSIGNMENT, all)
 }
 
 fn get(visit: &mut Visit<'_>, held: &[&str]) -> Reply {
-    match (query::read_one(visit, &ASSIGNMENT), visit.seen("roleAssignments", held[0])) {
+    match (
+        query::read_one(visit, &ASSIGNMENT),
+        visit.seen("roleAssignments", held[0]),
+    ) {
         (Ok(query), Some(one)) => {
             let one = expanded(visit, &query, one.clone());
             query::one(visit, &ASSIGNMENT, &query, &one)
@@ -123,25 +192,43 @@ fn transitive(visit: &mut Visit<'_>, _: &[&str]) -> Reply {
     let mut holders = privileged::groups_of(visit, &principal);
     holders.push(principal.clone());
     let mut all = visit.listed("roleAssignments", |one| {
-        holders.iter().any(|holder| one["principalId"] == holder.as_str())
+        holders
+            .iter()
+            .any(|holder| one["principalId"] == holder.as_str())
     });
-    let held: Vec<Value> = all.drain(..).map(|one| expanded(visit, &query, one)).collect();
+    let held: Vec<Value> = all
+        .drain(..)
+        .map(|one| expanded(visit, &query, one))
+        .collect();
     // What came through a group is shown as the group's, and passes the filter all the same.
     query.unfiltered().page(visit, &ASSIGNMENT, held)
 }
 
 fn create(visit: &mut Visit<'_>, _: &[&str]) -> Reply {
-    let known = ["principalId", "roleDefinitionId", "directoryScopeId", "appScopeId", "condition"];
+    let known = [
+        "principalId",
+        "roleDefinitionId",
+        "directoryScopeId",
+        "appScopeId",
+        "condition",
+    ];
     let members = match body::read(visit, &known) {
         Ok(members) => members,
         Err(refusal) => return refusal,
     };
-    let (principal, role) = match (body::text(&members, "principalId"), body::text(&members, "roleDefinitionId")) {
+    let (principal, role) = match (
+        body::text(&members, "principalId"),
+        body::text(&members, "roleDefinitionId"),
+    ) {
         (Ok(principal), Ok(role)) => (principal, role),
         (Err(refusal), _) | (_, Err(refusal)) => return refusal,
     };
     if visit.current("roleDefinitions", &role).is_none() {
-        return graph_error(404, "ResourceNotFound", &format!("The role definition {role} is not there."));
+        return graph_error(
+            404,
+            "ResourceNotFound",
+            &format!("The role definition {role} is not there."),
+        );
     }
     let Some(target) = groups::object(visit, &principal) else {
         return missing(&principal);
@@ -159,13 +246,16 @@ fn create(visit: &mut Visit<'_>, _: &[&str]) -> Reply {
             .all(|name| one[*name] == assignment[*name])
     };
     if visit.store.directory.all_now("roleAssignments").any(same) {
-        return bad("A conflicting object with one or more of the specified property values is present in the directory.");
+        return bad(
+            "A conflicting object with one or more of the specified property values is present in the directory.",
+        );
     }
     let id = visit.new_id();
     assignment["id"] = json!(id);
     visit.put("roleAssignments", &id, assignment.clone());
     note(visit, "Add member to role", &target, &role);
-    assignment["@odata.context"] = json!(visit.context("roleManagement/directory/roleAssignments/$entity"));
+    assignment["@odata.context"] =
+        json!(visit.context("roleManagement/directory/roleAssignments/$entity"));
     Reply::json(201, &assignment)
 }
 
@@ -173,10 +263,20 @@ fn delete(visit: &mut Visit<'_>, held: &[&str]) -> Reply {
     let Some(assignment) = visit.current("roleAssignments", held[0]) else {
         return missing(held[0]);
     };
-    let principal = assignment["principalId"].as_str().unwrap_or_default().to_owned();
-    let role = assignment["roleDefinitionId"].as_str().unwrap_or_default().to_owned();
+    let principal = assignment["principalId"]
+        .as_str()
+        .unwrap_or_default()
+        .to_owned();
+    let role = assignment["roleDefinitionId"]
+        .as_str()
+        .unwrap_or_default()
+        .to_owned();
     if role == privileged::GLOBAL && principal == visit.claims.oid {
-        return graph_error(400, "Request_BadRequest", "Removing self from Global Administrator built-in role is not allowed.");
+        return graph_error(
+            400,
+            "Request_BadRequest",
+            "Removing self from Global Administrator built-in role is not allowed.",
+        );
     }
     visit.remove("roleAssignments", held[0]);
     let target = groups::object(visit, &principal).unwrap_or_default();
@@ -193,7 +293,10 @@ fn note(visit: &mut Visit<'_>, activity: &str, target: &Value, role: &str) {
         category: "RoleManagement",
         kind: "User",
         target,
-        modified: &[("Role.DisplayName", Value::Null, name), ("Role.TemplateId", Value::Null, json!(role))],
+        modified: &[
+            ("Role.DisplayName", Value::Null, name),
+            ("Role.TemplateId", Value::Null, json!(role)),
+        ],
     };
     audit::write(visit, &act);
 }

@@ -1,6 +1,7 @@
 //! Secrets and certificates of applications and service principals, and who may sign in with them (sections 1.15 to
 //! 1.17, 5.1).
 
+use base64::Engine as _;
 use serde_json::{Value, json};
 
 use super::audit::{self, Act};
@@ -10,7 +11,12 @@ use crate::lab::reply::Reply;
 use crate::lab::store::Store;
 
 /// Answers `addPassword`: the secret is in this answer and nowhere else.
-pub(super) fn add_password(visit: &mut Visit<'_>, kind: &str, object: Option<Value>, id: &str) -> Reply {
+pub(super) fn add_password(
+    visit: &mut Visit<'_>,
+    kind: &str,
+    object: Option<Value>,
+    id: &str,
+) -> Reply {
     let Some(mut object) = object else {
         return missing(id);
     };
@@ -18,8 +24,16 @@ pub(super) fn add_password(visit: &mut Visit<'_>, kind: &str, object: Option<Val
         Ok(members) => members,
         Err(refusal) => return refusal,
     };
-    let wanted = members.get("passwordCredential").cloned().unwrap_or(json!({}));
-    let known = ["displayName", "startDateTime", "endDateTime", "customKeyIdentifier"];
+    let wanted = members
+        .get("passwordCredential")
+        .cloned()
+        .unwrap_or(json!({}));
+    let known = [
+        "displayName",
+        "startDateTime",
+        "endDateTime",
+        "customKeyIdentifier",
+    ];
     if let Some(wanted) = wanted.as_object()
         && let Err(refusal) = body::check(wanted, &known)
     {
@@ -27,7 +41,6 @@ pub(super) fn add_password(visit: &mut Visit<'_>, kind: &str, object: Option<Val
     }
     let mut bytes = [0_u8; 30];
     visit.tenant.random.fill(&mut bytes);
-    use base64::Engine as _;
     let secret = base64::engine::general_purpose::URL_SAFE_NO_PAD.encode(bytes);
     let two_years = visit.now + chrono::Duration::days(730);
     let kept = json!({
@@ -49,11 +62,17 @@ pub(super) fn add_password(visit: &mut Visit<'_>, kind: &str, object: Option<Val
 }
 
 /// Answers `removePassword`.
-pub(super) fn remove_password(visit: &mut Visit<'_>, kind: &str, object: Option<Value>, id: &str) -> Reply {
+pub(super) fn remove_password(
+    visit: &mut Visit<'_>,
+    kind: &str,
+    object: Option<Value>,
+    id: &str,
+) -> Reply {
     let Some(mut object) = object else {
         return missing(id);
     };
-    let key = match body::read(visit, &["keyId"]).and_then(|members| body::text(&members, "keyId")) {
+    let key = match body::read(visit, &["keyId"]).and_then(|members| body::text(&members, "keyId"))
+    {
         Ok(key) => key,
         Err(refusal) => return refusal,
     };
@@ -61,7 +80,11 @@ pub(super) fn remove_password(visit: &mut Visit<'_>, kind: &str, object: Option<
         return bad("No credentials found to be removed.");
     };
     let before = all.len();
-    all.retain(|one| !one["keyId"].as_str().is_some_and(|known| known.eq_ignore_ascii_case(&key)));
+    all.retain(|one| {
+        !one["keyId"]
+            .as_str()
+            .is_some_and(|known| known.eq_ignore_ascii_case(&key))
+    });
     if all.len() == before {
         return bad(&format!("No password credential found with keyId '{key}'."));
     }
@@ -72,9 +95,14 @@ pub(super) fn remove_password(visit: &mut Visit<'_>, kind: &str, object: Option<
 /// Replaces the whole list of certificates: entries that are sent as they were read keep their keys.
 pub(super) fn replace_keys(object: &mut Value, wanted: &Value) -> Result<(), Reply> {
     let Some(wanted) = wanted.as_array() else {
-        return Err(bad("Invalid value specified for property 'keyCredentials'."));
+        return Err(bad(
+            "Invalid value specified for property 'keyCredentials'.",
+        ));
     };
-    let old = object["keyCredentials"].as_array().cloned().unwrap_or_default();
+    let old = object["keyCredentials"]
+        .as_array()
+        .cloned()
+        .unwrap_or_default();
     let mut kept = Vec::new();
     for one in wanted {
         let known = old.iter().find(|known| known["keyId"] == one["keyId"]);
@@ -102,7 +130,10 @@ fn save(visit: &mut Visit<'_>, kind: &str, object: Value, what: &str) {
             "Application",
         )
     } else {
-        (format!("{what} service principal credentials"), "ServicePrincipal")
+        (
+            format!("{what} service principal credentials"),
+            "ServicePrincipal",
+        )
     };
     let ids: Vec<&Value> = object["passwordCredentials"]
         .as_array()
@@ -143,12 +174,15 @@ pub(in crate::lab) struct SignedIn {
     pub(in crate::lab) name: String,
     /// Its application permissions on Microsoft Graph.
     pub(in crate::lab) roles: Vec<String>,
-    /// The credential's id.
-    pub(in crate::lab) key_id: String,
 }
 
 /// Lets an application sign in with a secret, or says why not.
-pub(in crate::lab) fn sign_in(store: &Store, app: &str, secret: &str, now: &str) -> Result<SignedIn, Refusal> {
+pub(in crate::lab) fn sign_in(
+    store: &Store,
+    app: &str,
+    secret: &str,
+    now: &str,
+) -> Result<SignedIn, Refusal> {
     let directory = &store.directory;
     let of_app = |value: &&Value| {
         value["appId"]
@@ -166,10 +200,18 @@ pub(in crate::lab) fn sign_in(store: &Store, app: &str, secret: &str, now: &str)
     let credential = [Some(principal), application]
         .into_iter()
         .flatten()
-        .flat_map(|object| object["passwordCredentials"].as_array().into_iter().flatten())
+        .flat_map(|object| {
+            object["passwordCredentials"]
+                .as_array()
+                .into_iter()
+                .flatten()
+        })
         .find(|one| one["__sha256"] == digest.as_str())
         .ok_or(Refusal::WrongSecret)?;
-    if credential["endDateTime"].as_str().is_some_and(|end| end < now) {
+    if credential["endDateTime"]
+        .as_str()
+        .is_some_and(|end| end < now)
+    {
         return Err(Refusal::Expired);
     }
     if disabled {
@@ -181,7 +223,6 @@ pub(in crate::lab) fn sign_in(store: &Store, app: &str, secret: &str, now: &str)
         roles: permissions(store, &id),
         object_id: id,
         name: text(&principal["displayName"]),
-        key_id: text(&credential["keyId"]),
     })
 }
 

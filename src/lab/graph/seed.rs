@@ -7,11 +7,12 @@ use chrono::{DateTime, Duration, Utc};
 use serde::Deserialize;
 use serde_json::{Map, Value, json};
 
+use super::builtin::ROLES;
 use super::directory::Directory;
 use super::principals::GRAPH;
 use crate::clock::seconds;
 use crate::digest::Digest;
-use crate::lab::scenario::{Caller, Scenario, guid};
+use crate::lab::scenario::{Caller, Machine, Scenario, guid};
 use crate::lab::store::Store;
 
 /// The directory of a scenario.
@@ -34,7 +35,7 @@ pub struct DirectorySeed {
     /// Service principals without an application here, with at least `displayName`.
     #[serde(default)]
     pub service_principals: Vec<Map<String, Value>>,
-    /// Devices, with at least `displayName`; `owner` is a name.
+    /// Devices, with at least `displayName`; `owner` is a name, `days_ago` when it was registered.
     #[serde(default)]
     pub devices: Vec<Map<String, Value>>,
     /// Authentication methods: `user`, and members as Graph shows them; `default: true` for the default one.
@@ -89,35 +90,6 @@ pub struct Permission {
     pub role: String,
 }
 
-/// Directory roles: template id, name, whether Microsoft calls it privileged (section 0.1).
-const ROLES: &[(&str, &str, bool)] = &[
-    ("62e90394-69f5-4237-9190-012177145e10", "Global Administrator", true),
-    ("7be44c8a-adaf-4e2a-84d6-ab2649e08a13", "Privileged Authentication Administrator", true),
-    ("e8611ab8-c189-46e8-94e1-60213ab1f814", "Privileged Role Administrator", true),
-    ("c4e39bd9-1100-46d3-8c65-fb160da0071f", "Authentication Administrator", true),
-    ("fe930be7-5e62-47db-91af-98c3a49a38b1", "User Administrator", true),
-    ("729827e3-9c14-49f7-bb1b-9608f156bbb8", "Helpdesk Administrator", true),
-    ("9b895d92-2cd3-44c7-9d02-a6ac2d5ea5c3", "Application Administrator", true),
-    ("158c047a-c907-4556-b7ef-446551a6b5f7", "Cloud Application Administrator", true),
-    ("b1be1c3e-b65d-4f19-8427-f6fa0d97feb9", "Conditional Access Administrator", true),
-    ("194ae4cb-b126-40b2-bd5b-6091b380977d", "Security Administrator", true),
-    ("5f2222b1-57c3-48ba-8ad5-d4759f1fde6f", "Security Operator", true),
-    ("5d6b6bb7-de71-4623-b4af-96380a352509", "Security Reader", true),
-    ("f2ef992c-3afb-46b9-b7cf-a126ee74c451", "Global Reader", true),
-    ("4a5d8f65-41da-4de4-8968-e035b65339cf", "Reports Reader", false),
-    ("966707d0-3269-4727-9be2-8c3a10f19b9d", "Password Administrator", true),
-    ("7698a772-787b-4ac8-901f-60d6b08affd2", "Cloud Device Administrator", true),
-    ("3a2c62db-5318-420d-8d74-23affee5d9d5", "Intune Administrator", true),
-    ("0526716b-113d-4c15-b2c8-68e3c22b9f80", "Authentication Policy Administrator", false),
-    ("29232cdf-9323-42fd-ade2-1d097af3e4de", "Exchange Administrator", false),
-    ("8ac3fc64-6eca-42ea-9e69-59f4c7b60eb2", "Hybrid Identity Administrator", true),
-    ("8329153b-31d0-4727-b945-745eb3bc5f31", "Domain Name Administrator", true),
-    ("fdd7a751-b60b-444a-984c-02652fe8fa1c", "Groups Administrator", false),
-    ("88d8e3e3-8f55-4a1e-953a-9b9898b8876b", "Directory Readers", false),
-    ("95e79109-95c0-4d8e-aee3-d01accf2d47b", "Guest Inviter", false),
-    ("d29b2b05-8046-44ba-8758-1e26182fcf32", "Directory Synchronization Accounts", false),
-];
-
 /// Fills the directory of a scenario.
 pub(in crate::lab) fn seed(scenario: &Scenario, directory: &mut Directory, made: DateTime<Utc>) {
     let seeder = Seeder { scenario, made };
@@ -156,7 +128,11 @@ pub(in crate::lab) fn seed(scenario: &Scenario, directory: &mut Directory, made:
         seeder.consent(directory, consent);
     }
     for permission in &seed.app_role_assignments {
-        permit(directory, &find(directory, &permission.principal), &permission.role);
+        permit(
+            directory,
+            &find(directory, &permission.principal),
+            &permission.role,
+        );
     }
     seeder.machines(directory);
 }
@@ -177,7 +153,10 @@ fn over(mut usual: Value, written: &Map<String, Value>, not: &[&str]) -> Value {
 }
 
 fn text<'a>(members: &'a Map<String, Value>, name: &str) -> &'a str {
-    members.get(name).and_then(Value::as_str).unwrap_or_default()
+    members
+        .get(name)
+        .and_then(Value::as_str)
+        .unwrap_or_default()
 }
 
 fn id_of(value: &Value) -> String {
@@ -189,7 +168,11 @@ fn find(directory: &Directory, name: &str) -> String {
     let called = |value: &&Value| {
         ["userPrincipalName", "displayName", "id"]
             .iter()
-            .any(|member| value[*member].as_str().is_some_and(|known| known.eq_ignore_ascii_case(name)))
+            .any(|member| {
+                value[*member]
+                    .as_str()
+                    .is_some_and(|known| known.eq_ignore_ascii_case(name))
+            })
     };
     ["users", "groups", "servicePrincipals", "devices"]
         .iter()
@@ -291,15 +274,34 @@ impl Seeder<'_> {
         let usual = json!({"id": guid(&format!("application {name}")), "appId": app, "displayName": name, "createdDateTime": self.days_ago(300), "signInAudience": "AzureADMyOrg", "isDisabled": null, "passwordCredentials": secrets, "keyCredentials": [], "requiredResourceAccess": [], "tags": []});
         let special = ["secrets", "owners", "federated"];
         let application = over(usual, written, &special);
-        let principal = [("displayName".to_owned(), json!(name)), ("appId".to_owned(), application["appId"].clone()), ("appOwnerOrganizationId".to_owned(), json!(self.scenario.tenant))];
+        let principal = [
+            ("displayName".to_owned(), json!(name)),
+            ("appId".to_owned(), application["appId"].clone()),
+            (
+                "appOwnerOrganizationId".to_owned(),
+                json!(self.scenario.tenant),
+            ),
+        ];
         self.principal(directory, &principal.into_iter().collect());
-        for (number, one) in written.get("federated").and_then(Value::as_array).into_iter().flatten().enumerate() {
+        for (number, one) in written
+            .get("federated")
+            .and_then(Value::as_array)
+            .into_iter()
+            .flatten()
+            .enumerate()
+        {
             let mut one = one.clone();
             one["id"] = json!(guid(&format!("{name} federated {number}")));
             one["__application"] = application["id"].clone();
             directory.seed("federatedIdentityCredentials", &id_of(&one), one);
         }
-        for owner in written.get("owners").and_then(Value::as_array).into_iter().flatten().filter_map(Value::as_str) {
+        for owner in written
+            .get("owners")
+            .and_then(Value::as_array)
+            .into_iter()
+            .flatten()
+            .filter_map(Value::as_str)
+        {
             let owner = find(directory, owner);
             let link = json!({"object": application["id"], "owner": owner});
             directory.seed("owners", &format!("{}/{owner}", id_of(&application)), link);
@@ -318,7 +320,13 @@ impl Seeder<'_> {
         let name = text(written, "displayName");
         let usual = json!({"id": guid(name), "displayName": name, "createdDateTime": self.days_ago(600), "description": null, "groupTypes": [], "isAssignableToRole": null, "mailEnabled": false, "mailNickname": name, "securityEnabled": true});
         let group = over(usual, written, &["members"]);
-        for member in written.get("members").and_then(Value::as_array).into_iter().flatten().filter_map(Value::as_str) {
+        for member in written
+            .get("members")
+            .and_then(Value::as_array)
+            .into_iter()
+            .flatten()
+            .filter_map(Value::as_str)
+        {
             let member = find(directory, member);
             let link = json!({"group": group["id"], "member": member});
             directory.seed("members", &format!("{}/{member}", id_of(&group)), link);
@@ -330,7 +338,10 @@ impl Seeder<'_> {
         let name = text(written, "displayName");
         let owner = find(directory, text(written, "owner"));
         let usual = json!({"id": guid(&format!("device {name}")), "deviceId": guid(&format!("device id {name}")), "displayName": name, "accountEnabled": true, "operatingSystem": "Windows", "operatingSystemVersion": "10.0.26100", "trustType": "AzureAd", "isCompliant": true, "isManaged": true, "registrationDateTime": self.days_ago(90), "approximateLastSignInDateTime": self.days_ago(1), "__owner": owner});
-        let device = over(usual, written, &["owner"]);
+        let mut device = over(usual, written, &["owner", "days_ago"]);
+        if let Some(days) = written.get("days_ago").and_then(Value::as_i64) {
+            device["registrationDateTime"] = json!(self.days_ago(days));
+        }
         directory.seed("devices", &id_of(&device), device);
     }
 
@@ -345,7 +356,11 @@ impl Seeder<'_> {
         if let Some(days) = written.get("days_ago").and_then(Value::as_i64) {
             method["createdDateTime"] = json!(self.days_ago(days));
         }
-        directory.seed("methods", &super::methods::key(&user, &id_of(&method)), method);
+        directory.seed(
+            "methods",
+            &super::methods::key(&user, &id_of(&method)),
+            method,
+        );
     }
 
     fn role(&self, directory: &mut Directory, held: &Held) {
@@ -361,14 +376,18 @@ impl Seeder<'_> {
         let client = find(directory, &consent.client);
         let principal = consent.principal.as_ref().map(|name| find(directory, name));
         let id = guid(&format!("grant {client} {principal:?} {}", consent.scope));
-        let kind = if principal.is_some() { "Principal" } else { "AllPrincipals" };
+        let kind = if principal.is_some() {
+            "Principal"
+        } else {
+            "AllPrincipals"
+        };
         directory.seed("oauth2PermissionGrants", &id, json!({"id": id, "clientId": client, "consentType": kind, "principalId": principal, "resourceId": guid("service principal Microsoft Graph"), "scope": format!(" {}", consent.scope)}));
     }
 
     /// Identities of machines, their groups and permissions, as the scenario's `memberships` and `app_roles` say.
     fn machines(&self, directory: &mut Directory) {
         for (principal, groups) in &self.scenario.memberships {
-            self.deleted_machine(directory, principal);
+            self.machine(directory, principal);
             for name in groups {
                 let group: Map<String, Value> = [
                     ("displayName".to_owned(), json!(name)),
@@ -380,22 +399,30 @@ impl Seeder<'_> {
             }
         }
         for (principal, roles) in &self.scenario.app_roles {
-            self.deleted_machine(directory, principal);
+            self.machine(directory, principal);
             for role in roles {
                 permit(directory, principal, role);
             }
         }
         for machine in &self.scenario.machines {
             if let Some(principal) = &machine.system_identity {
-                self.deleted_machine(directory, principal);
+                self.machine(directory, principal);
             }
         }
     }
 
     /// A principal whose machine may be gone by now is still in the directory.
-    fn deleted_machine(&self, directory: &mut Directory, principal: &str) {
+    fn machine(&self, directory: &mut Directory, principal: &str) {
+        let of_it = |machine: &&Machine| {
+            machine
+                .system_identity
+                .as_deref()
+                .is_some_and(|own| own.eq_ignore_ascii_case(principal))
+        };
+        let machine = self.scenario.machines.iter().find(of_it);
+        let name = machine.map_or("deleted-machine", |machine| machine.name.as_str());
         if directory.now("servicePrincipals", principal).is_none() {
-            directory.seed("servicePrincipals", principal, of_machine(principal, "deleted-machine"));
+            directory.seed("servicePrincipals", principal, of_machine(principal, name));
         }
     }
 }
@@ -408,7 +435,10 @@ fn of_machine(id: &str, name: &str) -> Value {
 pub(super) fn managed(store: &Store, id: &str) -> Option<Value> {
     let places = [
         ("Microsoft.Compute/virtualMachines", "/identity/principalId"),
-        ("Microsoft.ManagedIdentity/userAssignedIdentities", "/properties/principalId"),
+        (
+            "Microsoft.ManagedIdentity/userAssignedIdentities",
+            "/properties/principalId",
+        ),
     ];
     places.iter().find_map(|(kind, place)| {
         let found = store.of_type("", kind).find(|value| {

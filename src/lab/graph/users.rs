@@ -13,21 +13,66 @@ use crate::lab::reply::Reply;
 pub(super) const USER: Shape = Shape {
     name: "users",
     properties: &[
-        "id", "accountEnabled", "assignedLicenses", "assignedPlans", "businessPhones", "city",
-        "companyName", "country", "createdDateTime", "creationType", "deletedDateTime", "department", "displayName",
-        "employeeId", "externalUserState", "externalUserStateChangeDateTime", "givenName",
-        "identities", "isResourceAccount", "jobTitle", "lastPasswordChangeDateTime", "mail",
-        "mailNickname", "mobilePhone", "officeLocation", "onPremisesDistinguishedName",
-        "onPremisesDomainName", "onPremisesImmutableId", "onPremisesLastSyncDateTime",
-        "onPremisesSamAccountName", "onPremisesSecurityIdentifier", "onPremisesSyncEnabled",
-        "onPremisesUserPrincipalName", "otherMails", "passwordPolicies", "passwordProfile",
-        "preferredLanguage", "proxyAddresses", "refreshTokensValidFromDateTime",
-        "securityIdentifier", "signInActivity", "signInSessionsValidFromDateTime", "state",
-        "surname", "usageLocation", "userPrincipalName", "userType",
+        "id",
+        "accountEnabled",
+        "assignedLicenses",
+        "assignedPlans",
+        "businessPhones",
+        "city",
+        "companyName",
+        "country",
+        "createdDateTime",
+        "creationType",
+        "deletedDateTime",
+        "department",
+        "displayName",
+        "employeeId",
+        "externalUserState",
+        "externalUserStateChangeDateTime",
+        "givenName",
+        "identities",
+        "isResourceAccount",
+        "jobTitle",
+        "lastPasswordChangeDateTime",
+        "mail",
+        "mailNickname",
+        "mobilePhone",
+        "officeLocation",
+        "onPremisesDistinguishedName",
+        "onPremisesDomainName",
+        "onPremisesImmutableId",
+        "onPremisesLastSyncDateTime",
+        "onPremisesSamAccountName",
+        "onPremisesSecurityIdentifier",
+        "onPremisesSyncEnabled",
+        "onPremisesUserPrincipalName",
+        "otherMails",
+        "passwordPolicies",
+        "passwordProfile",
+        "preferredLanguage",
+        "proxyAddresses",
+        "refreshTokensValidFromDateTime",
+        "securityIdentifier",
+        "signInActivity",
+        "signInSessionsValidFromDateTime",
+        "state",
+        "surname",
+        "usageLocation",
+        "userPrincipalName",
+        "userType",
     ],
     usual: &[
-        "id", "businessPhones", "displayName", "givenName", "jobTitle", "mail", "mobilePhone",
-        "officeLocation", "preferredLanguage", "surname", "userPrincipalName",
+        "id",
+        "businessPhones",
+        "displayName",
+        "givenName",
+        "jobTitle",
+        "mail",
+        "mobilePhone",
+        "officeLocation",
+        "preferredLanguage",
+        "surname",
+        "userPrincipalName",
     ],
     expands: &["manager", "memberOf"],
     pages: (999, 100),
@@ -56,12 +101,36 @@ pub(super) const ROUTES: &[Route] = &[
     route("GET", "users", READ, list),
     route("GET", "users/{}", READ, get),
     route("PATCH", "users/{}", CHANGE, patch),
-    route("DELETE", "users/{}", &["User.DeleteRestore.All", "User.ReadWrite.All", "Directory.ReadWrite.All"], delete),
+    route(
+        "DELETE",
+        "users/{}",
+        &[
+            "User.DeleteRestore.All",
+            "User.ReadWrite.All",
+            "Directory.ReadWrite.All",
+        ],
+        delete,
+    ),
     route("POST", "users/{}/revokeSignInSessions", REVOKE, revoke),
     route("GET", "users/{}/memberOf", READ, groups::member_of),
-    route("GET", "users/{}/transitiveMemberOf", READ, groups::transitive_member_of),
-    route("GET", "users/{}/transitiveMemberOf/microsoft.graph.group", READ, groups::transitive_groups),
-    route("POST", "users/{}/getMemberObjects", READ, groups::member_objects),
+    route(
+        "GET",
+        "users/{}/transitiveMemberOf",
+        READ,
+        groups::transitive_member_of,
+    ),
+    route(
+        "GET",
+        "users/{}/transitiveMemberOf/microsoft.graph.group",
+        READ,
+        groups::transitive_groups,
+    ),
+    route(
+        "POST",
+        "users/{}/getMemberObjects",
+        READ,
+        groups::member_objects,
+    ),
     route("GET", "users/{}/ownedObjects", READ, owned),
 ];
 
@@ -111,7 +180,15 @@ fn patch(visit: &mut Visit<'_>, held: &[&str]) -> Reply {
     let Some(mut user) = primary(visit, held[0]) else {
         return missing(held[0]);
     };
-    let known = ["accountEnabled", "passwordProfile", "passwordPolicies", "otherMails", "mobilePhone", "businessPhones", "displayName"];
+    let known = [
+        "accountEnabled",
+        "passwordProfile",
+        "passwordPolicies",
+        "otherMails",
+        "mobilePhone",
+        "businessPhones",
+        "displayName",
+    ];
     let members = match body::read(visit, &known) {
         Ok(members) => members,
         Err(refusal) => return refusal,
@@ -143,18 +220,33 @@ fn enable(visit: &mut Visit<'_>, user: &mut Value, value: &Value) -> Result<(), 
     let id = user["id"].as_str().unwrap_or_default().to_owned();
     let permitted = may(
         visit,
-        &["User.EnableDisableAccount.All", "User.ReadWrite.All", "Directory.ReadWrite.All"],
+        &[
+            "User.EnableDisableAccount.All",
+            "User.ReadWrite.All",
+            "Directory.ReadWrite.All",
+        ],
     );
     if !permitted || !privileged::may(visit, &id, Sensitive::Account) {
         return Err(denied());
     }
     let Some(enabled) = value.as_bool() else {
-        return Err(bad("Invalid value specified for property 'accountEnabled' of resource 'User'."));
+        return Err(bad(
+            "Invalid value specified for property 'accountEnabled' of resource 'User'.",
+        ));
     };
     let old = user["accountEnabled"].clone();
     user["accountEnabled"] = json!(enabled);
-    let activity = if enabled { "Enable account" } else { "Disable account" };
-    act(visit, user, activity, &[("AccountEnabled", json!([old]), json!([enabled]))]);
+    let activity = if enabled {
+        "Enable account"
+    } else {
+        "Disable account"
+    };
+    act(
+        visit,
+        user,
+        activity,
+        &[("AccountEnabled", json!([old]), json!([enabled]))],
+    );
     Ok(())
 }
 
@@ -162,7 +254,11 @@ fn password(visit: &mut Visit<'_>, user: &mut Value, value: &Value) -> Result<()
     let id = user["id"].as_str().unwrap_or_default().to_owned();
     let permitted = may(
         visit,
-        &["User-PasswordProfile.ReadWrite.All", "User.ReadWrite.All", "Directory.ReadWrite.All"],
+        &[
+            "User-PasswordProfile.ReadWrite.All",
+            "User.ReadWrite.All",
+            "Directory.ReadWrite.All",
+        ],
     );
     if !permitted || !privileged::may(visit, &id, Sensitive::Password) {
         return Err(denied());
@@ -171,10 +267,16 @@ fn password(visit: &mut Visit<'_>, user: &mut Value, value: &Value) -> Result<()
     let profile = value.as_object().unwrap_or(&empty);
     body::check(
         profile,
-        &["forceChangePasswordNextSignIn", "forceChangePasswordNextSignInWithMfa", "password"],
+        &[
+            "forceChangePasswordNextSignIn",
+            "forceChangePasswordNextSignInWithMfa",
+            "password",
+        ],
     )?;
     if user["userType"] == "Guest" {
-        return Err(bad("The password of an external user is its home tenant's."));
+        return Err(bad(
+            "The password of an external user is its home tenant's.",
+        ));
     }
     if user["onPremisesSyncEnabled"] == true {
         return Err(bad(
@@ -224,7 +326,12 @@ fn other(visit: &mut Visit<'_>, user: &mut Value, name: &str, value: &Value) -> 
     }
     let old = user[name].clone();
     user[name] = value.clone();
-    act(visit, user, "Update user", &[(name, json!([old]), json!([value]))]);
+    act(
+        visit,
+        user,
+        "Update user",
+        &[(name, json!([old]), json!([value]))],
+    );
     Ok(())
 }
 
