@@ -98,7 +98,7 @@ mod tests {
         let at = json!("2026-05-02T00:00:00+00:00");
         let t = json!("t");
         assert_eq!(
-            sort_by(&list, &[t.clone()]).unwrap(),
+            sort_by(&list, std::slice::from_ref(&t)).unwrap(),
             json!([{"x": 1}, {"t": "2026-05-01T00:00:00Z"}, {"t": "2026-05-02T00:00:00Z"}])
         );
         assert_eq!(

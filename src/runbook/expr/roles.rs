@@ -309,7 +309,7 @@ fn directory_role(
         let application = holder.kind.eq_ignore_ascii_case("servicePrincipal");
         match (highest, how == "active") {
             (true, _) if application => {
-                rating.high("an application with one of the highest roles".to_owned())
+                rating.high("an application with one of the highest roles".to_owned());
             }
             (true, true) => rating.medium("one of the highest roles, held all the time".to_owned()),
             (true, false) => rating.low("one of the highest roles".to_owned()),

@@ -369,7 +369,7 @@ fn too_fast(from: &Value, to: &Value) -> Option<String> {
     let km = distance_km(place(from)?, place(to)?);
     let hours = f64::from(i32::try_from(span.abs().max(60)).ok()?) / 3_600.0;
     let speed = (km - SLACK_KM) / hours;
-    (speed > TOO_FAST).then(|| format!("{km:.0} km from the sign-in before, {:.1} h apart", hours))
+    (speed > TOO_FAST).then(|| format!("{km:.0} km from the sign-in before, {hours:.1} h apart"))
 }
 
 /// The way along the surface of the earth (haversine formula).
