@@ -9,7 +9,10 @@ use minijinja::{Environment, Error, ErrorKind, Value as Mini, filters as built_i
 use serde_json::Value;
 
 use super::convert::{to_json, to_mini};
-use super::{arm_filters, filters, network, rbac, subnet};
+use super::{
+    address, arm_filters, consents, credentials, filters, mail, network, order, rbac, roles,
+    signins, subnet, timeline,
+};
 
 /// A filter over JSON: the value, its arguments, and the result or what is wrong.
 pub(super) type Filter = fn(&Value, &[Value]) -> Result<Value, String>;
@@ -49,10 +52,18 @@ const TESTS: &[&str] = &["defined", "none"];
 fn rows() -> impl Iterator<Item = &'static Row> {
     filters::ROWS
         .iter()
+        .chain(address::ROWS)
         .chain(arm_filters::ROWS)
+        .chain(consents::ROWS)
+        .chain(credentials::ROWS)
+        .chain(mail::ROWS)
         .chain(network::ROWS)
+        .chain(order::ROWS)
         .chain(rbac::ROWS)
+        .chain(roles::ROWS)
+        .chain(signins::ROWS)
         .chain(subnet::ROWS)
+        .chain(timeline::ROWS)
 }
 
 /// Returns every filter with a line of documentation, sorted.

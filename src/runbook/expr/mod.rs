@@ -4,16 +4,25 @@
 //! undefined is an error. There are expressions only, no statements. A value from the cloud cannot become
 //! part of a query or path: see `landing`. The filters are in the table that [`documented`] returns.
 
+mod address;
 mod arm_filters;
+mod consents;
 mod convert;
+mod credentials;
 mod filters;
 mod landing;
 mod language;
+mod mail;
 mod network;
+mod order;
 mod pieces;
+mod rating;
 mod rbac;
+mod roles;
 mod rules;
+mod signins;
 mod subnet;
+mod timeline;
 
 use std::collections::{BTreeMap, BTreeSet};
 

@@ -4,6 +4,7 @@ use serde_json::{Value, json};
 
 use super::filters::{list, text_arg};
 use super::language::Row;
+use super::rating::wildcard;
 use crate::ids::ArmId;
 
 pub(super) const ROWS: &[Row] = &[
@@ -160,25 +161,6 @@ fn where_role_in(value: &Value, args: &[Value]) -> Result<Value, String> {
         })
         .cloned()
         .collect())
-}
-
-/// Matches an action against a pattern in which `*` stands for anything, without regard to case.
-fn wildcard(pattern: &str, action: &str) -> bool {
-    let (pattern, action) = (pattern.to_lowercase(), action.to_lowercase());
-    let Some((head, tail)) = pattern.split_once('*') else {
-        return pattern == action;
-    };
-    let Some(mut rest) = action.strip_prefix(head) else {
-        return false;
-    };
-    let (middle, end) = tail.rsplit_once('*').unwrap_or(("", tail));
-    for part in middle.split('*') {
-        match rest.find(part) {
-            Some(at) => rest = &rest[at + part.len()..],
-            None => return false,
-        }
-    }
-    rest.ends_with(end)
 }
 
 #[cfg(test)]
