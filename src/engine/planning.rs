@@ -10,8 +10,9 @@ use super::failure::FailureKind;
 use super::plan::{Plan, PlanTarget, Preflight, Verdict};
 use super::power::{Power, Teller};
 use super::request::RunRequest;
-use super::run::{Engine, Found, TARGETS_AT_ONCE};
+use super::run::{Engine, TARGETS_AT_ONCE};
 use super::target::{Target, may_write};
+use super::targets::Found;
 use super::worth::vault_worth;
 
 impl Engine {

@@ -4,7 +4,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use futures_util::StreamExt;
-use serde_json::{Map, Value, json};
+use serde_json::{Value, json};
 use tokio::sync::watch;
 use uuid::Uuid;
 
@@ -19,9 +19,9 @@ use super::power::{Power, Teller};
 use super::production::Production;
 use super::profile::Profile;
 use super::request::{Ended, Mode, RunRequest};
-use super::resolve::Resolver;
 use super::schedule::Program;
 use super::target::{Common, Target};
+use super::targets::Found;
 use super::witness::Witness;
 use crate::azure::{Client, Identity};
 use crate::clock::Clock;
@@ -29,7 +29,6 @@ use crate::random::Random;
 use crate::report::incident::Incident;
 use crate::runbook::catalogue::Catalogue;
 use crate::runbook::expr::Expressions;
-use crate::runbook::model::ParamKind;
 
 /// Targets of one run that are worked on at once; each has its own order, all share one throttle budget.
 pub(super) const TARGETS_AT_ONCE: usize = 128;
@@ -75,12 +74,6 @@ pub struct Tool {
     pub host: String,
     /// The operating system.
     pub os: String,
-}
-
-/// The targets of a run, found.
-pub(crate) struct Found {
-    /// `(name, arguments)` of each.
-    pub(crate) targets: Vec<(String, Map<String, Value>)>,
 }
 
 impl Engine {
@@ -205,73 +198,6 @@ impl Engine {
         )
     }
 
-    async fn find(&self, request: &RunRequest, run: Uuid) -> Result<Found, EngineError> {
-        let mut arguments = Map::new();
-        for (name, param) in &request.runbook.params {
-            let value = request
-                .arguments
-                .get(name)
-                .cloned()
-                .or_else(|| param.default.clone());
-            arguments.insert(name.clone(), value.unwrap_or(Value::Null));
-        }
-        let teller = Teller::new(None, Arc::clone(&self.clock), run, self.halt.clone());
-        let name = &request.runbook.name.value;
-        let resolver = Resolver::new(
-            &self.client,
-            teller,
-            self.profile.subscriptions.clone(),
-            name,
-        );
-        let many = request
-            .runbook
-            .params
-            .iter()
-            .find(|(_, param)| param.many && param.position.is_some());
-        let Some((key, param)) = many else {
-            let target = request
-                .runbook
-                .params
-                .iter()
-                .find(|(_, param)| param.position == Some(1))
-                .and_then(|(name, _)| arguments.get(name))
-                .and_then(Value::as_str)
-                .unwrap_or(name)
-                .to_owned();
-            return Ok(Found {
-                targets: vec![(target, arguments)],
-            });
-        };
-        if request.targets.is_empty() {
-            return Err(EngineError::Usage {
-                message: format!("{name} needs at least one {}", key.to_uppercase()),
-                hint: format!("azir {name} --help"),
-            });
-        }
-        let values = match &param.kind {
-            ParamKind::Resource(kind) => resolver.resources(kind, &request.targets).await?,
-            _ => request
-                .targets
-                .iter()
-                .map(|text| Value::String(text.clone()))
-                .collect(),
-        };
-        let targets = values
-            .into_iter()
-            .map(|value| {
-                let label = value["id"]
-                    .as_str()
-                    .or(value.as_str())
-                    .unwrap_or(name)
-                    .to_owned();
-                let mut own = arguments.clone();
-                own.insert(key.clone(), value);
-                (label, own)
-            })
-            .collect();
-        Ok(Found { targets })
-    }
-
     pub(super) fn program(&self, request: &RunRequest) -> Result<Program, EngineError> {
         Program::new(
             Arc::clone(&request.runbook),
@@ -320,6 +246,7 @@ impl Engine {
             "started_at": crate::clock::seconds(self.clock.now()),
             "responder": request.responder.upn,
             "principal": identity.oid,
+            "application": identity.appid,
             "captured_by": format!("azir:{}", identity.oid),
             "tenant": identity.tenant,
         })

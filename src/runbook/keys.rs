@@ -115,10 +115,31 @@ pub(crate) const KINDS: &[&str] = &[
 pub(crate) const OTHERWISE: &[&str] = &["stop", "continue", "gap", "say"];
 /// The types of a parameter.
 pub(crate) const TYPES: &[&str] = &[
-    "string", "bool", "int", "enum", "duration", "cidr", "resource", "user", "list",
+    "string",
+    "bool",
+    "int",
+    "enum",
+    "duration",
+    "cidr",
+    "resource",
+    "user",
+    "application",
+    "device",
+    "principal",
+    "list",
 ];
 /// The types of a list's items.
-pub(crate) const LIST_TYPES: &[&str] = &["string", "int", "enum", "duration", "cidr", "user"];
+pub(crate) const LIST_TYPES: &[&str] = &[
+    "string",
+    "int",
+    "enum",
+    "duration",
+    "cidr",
+    "user",
+    "application",
+    "device",
+    "principal",
+];
 /// Words that an expression reads as something else than a name.
 pub(crate) const LANGUAGE: &[&str] = &[
     "and", "else", "false", "if", "in", "is", "none", "not", "or", "true",

@@ -105,10 +105,84 @@ pub enum ParamKind {
     Cidr,
     /// An Azure resource of this type, by name or id; resolved to `{id, name, location, resource_group, subscription}`.
     Resource(String),
-    /// A user, by principal name or object id; a string until the directory resolves it.
-    User,
+    /// An object of the directory; resolved before the run to what [`ObjectKind`] says.
+    Object(ObjectKind),
     /// A list of such values, comma-separated or repeated; an array.
     List(Box<Self>),
+}
+
+/// What kind of object of the directory a parameter means.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum ObjectKind {
+    /// By principal name or object id: `{id, name, upn, display_name, user_type, synced, enabled}`.
+    User,
+    /// By appId, the object id of the application or its service principal, or exact name:
+    /// `{id, name, app_id, application_id, kind, home_tenant}`, `id` being the service principal's.
+    Application,
+    /// By object id, deviceId or exact name: `{id, name, device_id}`.
+    Device,
+    /// A user, service principal or group, by principal name, object id or exact name: `{id, name, kind}`.
+    Principal,
+}
+
+impl ObjectKind {
+    /// Returns the kind that a runbook calls so.
+    pub(crate) fn of(word: &str) -> Option<Self> {
+        Some(match word {
+            "user" => Self::User,
+            "application" => Self::Application,
+            "device" => Self::Device,
+            "principal" => Self::Principal,
+            _ => return None,
+        })
+    }
+
+    /// Returns what a person calls it.
+    pub fn word(self) -> &'static str {
+        match self {
+            Self::User => "user",
+            Self::Application => "application",
+            Self::Device => "device",
+            Self::Principal => "principal",
+        }
+    }
+
+    /// Returns the members that templates see.
+    pub(crate) fn members(self) -> &'static [&'static str] {
+        match self {
+            Self::User => &[
+                "id",
+                "name",
+                "upn",
+                "display_name",
+                "user_type",
+                "synced",
+                "enabled",
+            ],
+            Self::Application => &[
+                "id",
+                "name",
+                "app_id",
+                "application_id",
+                "kind",
+                "home_tenant",
+            ],
+            Self::Device => &["id", "name", "device_id"],
+            Self::Principal => &["id", "name", "kind"],
+        }
+    }
+
+    /// Returns a command that lists such objects.
+    pub(crate) fn list_command(self) -> &'static str {
+        match self {
+            Self::User => "az ad user list --query '[].userPrincipalName'",
+            Self::Application => "az ad sp list --all --query '[].[displayName,appId]'",
+            Self::Device => {
+                "az rest --url 'https://graph.microsoft.com/v1.0/devices?$select=id,displayName'"
+            }
+            Self::Principal => "az ad group list --query '[].[displayName,id]'",
+        }
+    }
 }
 
 /// Permissions, by plane, as the provider names them.

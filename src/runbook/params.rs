@@ -4,7 +4,7 @@ use std::net::IpAddr;
 
 use serde_json::{Value, json};
 
-use super::model::ParamKind;
+use super::model::{ObjectKind, ParamKind};
 
 impl ParamKind {
     /// Returns the value that `text` means.
@@ -13,7 +13,7 @@ impl ParamKind {
     /// One sentence that says what was expected.
     pub fn parse(&self, text: &str) -> Result<Value, String> {
         match self {
-            Self::String | Self::Resource(_) | Self::User => {
+            Self::String | Self::Resource(_) | Self::Object(_) => {
                 if text.is_empty() {
                     return Err("it is empty".to_owned());
                 }
@@ -70,7 +70,17 @@ impl ParamKind {
             Self::Duration => "a span such as 90s, 5m, 24h or 7d".to_owned(),
             Self::Cidr => "an address range such as 10.99.0.0/24".to_owned(),
             Self::Resource(kind) => format!("the name or resource id of a {kind}"),
-            Self::User => "a principal name or object id".to_owned(),
+            Self::Object(ObjectKind::User) => "a principal name or object id".to_owned(),
+            Self::Object(ObjectKind::Application) => {
+                "an appId, object id or exact name of an application".to_owned()
+            }
+            Self::Object(ObjectKind::Device) => {
+                "an object id, deviceId or exact name of a device".to_owned()
+            }
+            Self::Object(ObjectKind::Principal) => {
+                "a principal name, object id or exact name of a user, application or group"
+                    .to_owned()
+            }
             Self::List(of) => format!("a list of {}", of.word()),
         }
     }

@@ -19,6 +19,7 @@ mod command_line;
 mod consent;
 mod console;
 mod damaged;
+mod directory_targets;
 mod every_runbook;
 mod exports;
 mod findings;

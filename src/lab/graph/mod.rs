@@ -167,11 +167,14 @@ fn dispatch(visit: &mut Visit<'_>) -> Reply {
     (route.handler)(visit, &held)
 }
 
+/// Segments that are never a key.
+const OPTIONS: &[&str] = &["$batch", "$count", "$ref", "$value"];
+
 fn fits(pattern: &str, segments: &[&str]) -> bool {
     let wanted: Vec<&str> = pattern.split('/').collect();
     wanted.len() == segments.len()
         && wanted.iter().zip(segments).all(|(wanted, segment)| {
-            *wanted == "{}" && !segment.starts_with('$') || wanted.eq_ignore_ascii_case(segment)
+            *wanted == "{}" && !OPTIONS.contains(segment) || wanted.eq_ignore_ascii_case(segment)
         })
 }
 

@@ -8,6 +8,7 @@ use crate::runbook::walk;
 
 /// What `run` holds.
 const OF_RUN: &[&str] = &[
+    "application",
     "captured_by",
     "id",
     "incident",
@@ -53,8 +54,14 @@ fn all(subject: &Subject<'_>) -> Members {
     };
     let mut members = Members::from([("run".to_owned(), texts(OF_RUN))]);
     for (name, param) in &subject.runbook.params {
-        if matches!(param.kind, ParamKind::Resource(_)) {
-            members.insert(in_templates(name), texts(OF_RESOURCE));
+        match param.kind {
+            ParamKind::Resource(_) => {
+                members.insert(in_templates(name), texts(OF_RESOURCE));
+            }
+            ParamKind::Object(kind) => {
+                members.insert(in_templates(name), texts(kind.members()));
+            }
+            _ => {}
         }
     }
     for step in &subject.runbook.steps {

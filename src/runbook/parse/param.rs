@@ -2,7 +2,7 @@
 
 use super::super::fields::{Fields, Problems};
 use super::super::keys;
-use super::super::model::{Param, ParamKind};
+use super::super::model::{ObjectKind, Param, ParamKind};
 use super::super::tree::{Key, Node};
 use super::{NAME_HELP, is_name};
 
@@ -127,7 +127,6 @@ fn plain(
         "enum" => ParamKind::Enum(values),
         "duration" => ParamKind::Duration,
         "cidr" => ParamKind::Cidr,
-        "user" => ParamKind::User,
-        _ => ParamKind::String,
+        other => ObjectKind::of(other).map_or(ParamKind::String, ParamKind::Object),
     })
 }

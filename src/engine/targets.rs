@@ -1,0 +1,147 @@
+//! From a request to its targets: what was typed, resolved to what is meant, before anything else is done.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use serde_json::{Map, Value};
+use uuid::Uuid;
+
+use super::directory::Directory;
+use super::error::EngineError;
+use super::power::Teller;
+use super::request::RunRequest;
+use super::resolve::Resolver;
+use super::run::Engine;
+use crate::runbook::model::{ParamKind, Runbook};
+
+/// The targets of a run, found.
+pub(crate) struct Found {
+    /// `(name, arguments)` of each.
+    pub(crate) targets: Vec<(String, Map<String, Value>)>,
+}
+
+impl Engine {
+    /// Returns the targets of a request, each with the arguments that its templates see.
+    ///
+    /// # Errors
+    /// A target that is unknown or ambiguous, or a cloud that does not answer.
+    pub(super) async fn find(&self, request: &RunRequest, run: Uuid) -> Result<Found, EngineError> {
+        let name = &request.runbook.name.value;
+        let teller = Teller::new(None, Arc::clone(&self.clock), run, self.halt.clone());
+        let directory = Directory::new(&self.client, teller.clone(), name);
+        let arguments = arguments(request, &directory).await?;
+        let Some((key, kind)) = many(&request.runbook) else {
+            return Ok(Found {
+                targets: vec![(only(&request.runbook, &arguments), arguments)],
+            });
+        };
+        if request.targets.is_empty() {
+            return Err(EngineError::Usage {
+                message: format!("{name} needs at least one {}", key.to_uppercase()),
+                hint: format!("azir {name} --help"),
+            });
+        }
+        let subscriptions = self.profile.subscriptions.clone();
+        let resolver = Resolver::new(&self.client, teller, subscriptions, name);
+        let values = match kind {
+            ParamKind::Resource(kind) => resolver.resources(kind, &request.targets).await?,
+            ParamKind::Object(kind) => directory.objects(*kind, &request.targets).await?,
+            _ => request
+                .targets
+                .iter()
+                .map(|text| Value::String(text.clone()))
+                .collect(),
+        };
+        let labels = labels(kind, &values, name);
+        let targets = labels
+            .into_iter()
+            .zip(values)
+            .map(|(label, value)| {
+                let mut own = arguments.clone();
+                own.insert(key.clone(), value);
+                (label, own)
+            })
+            .collect();
+        Ok(Found { targets })
+    }
+}
+
+/// Returns the parameter each of whose values is a target.
+fn many(runbook: &Runbook) -> Option<(&String, &ParamKind)> {
+    runbook
+        .params
+        .iter()
+        .find(|(_, param)| param.many && param.position.is_some())
+        .map(|(key, param)| (key, &param.kind))
+}
+
+/// Returns what templates see of each parameter that is not the one with many values.
+async fn arguments(
+    request: &RunRequest,
+    directory: &Directory<'_>,
+) -> Result<Map<String, Value>, EngineError> {
+    let mut arguments = Map::new();
+    for (name, param) in &request.runbook.params {
+        let given = request.arguments.get(name).cloned();
+        let value = given
+            .or_else(|| param.default.clone())
+            .unwrap_or(Value::Null);
+        let value = match (&param.kind, value) {
+            (ParamKind::Object(kind), Value::String(typed)) => {
+                directory.object(*kind, &typed).await?
+            }
+            (ParamKind::List(of), Value::Array(items)) => match **of {
+                ParamKind::Object(kind) => {
+                    let typed: Vec<String> = items
+                        .iter()
+                        .filter_map(|item| item.as_str().map(str::to_owned))
+                        .collect();
+                    Value::Array(directory.objects(kind, &typed).await?)
+                }
+                _ => Value::Array(items),
+            },
+            (_, value) => value,
+        };
+        arguments.insert(name.clone(), value);
+    }
+    Ok(arguments)
+}
+
+/// Returns what the only target of a runbook is called: its first argument, else the runbook itself.
+fn only(runbook: &Runbook, arguments: &Map<String, Value>) -> String {
+    let first = runbook
+        .params
+        .iter()
+        .find(|(_, param)| param.position == Some(1))
+        .and_then(|(name, _)| arguments.get(name));
+    first
+        .and_then(|value| value.as_str().or_else(|| value["name"].as_str()))
+        .unwrap_or(&runbook.name.value)
+        .to_owned()
+}
+
+/// Returns what each target is called: a resource by its id, an object of the directory by its name, and by its id
+/// where two have one name.
+fn labels(kind: &ParamKind, values: &[Value], runbook: &str) -> Vec<String> {
+    let called = |value: &Value| {
+        let own = match kind {
+            ParamKind::Object(_) => value["name"].as_str(),
+            _ => value["id"].as_str().or(value.as_str()),
+        };
+        own.unwrap_or(runbook).to_owned()
+    };
+    let mut times: BTreeMap<String, usize> = BTreeMap::new();
+    for value in values {
+        *times.entry(called(value)).or_default() += 1;
+    }
+    values
+        .iter()
+        .map(|value| {
+            let own = called(value);
+            match value["id"].as_str() {
+                Some(id) if times.get(&own).is_some_and(|times| *times > 1) => id.to_owned(),
+                _ => own,
+            }
+        })
+        .collect()
+}
