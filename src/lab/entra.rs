@@ -6,10 +6,11 @@ use chrono::{DateTime, Utc};
 use serde_json::{Value, json};
 use sha2::{Digest as _, Sha256};
 
-use super::graph::{SignInRefusal, SignedIn, sign_in};
+use super::graph::{Attempt, SignInRefusal, SignedIn, note_sign_in, sign_in};
 use super::reply::{Ask, Reply, arm_error, not_modelled};
 use super::scenario::guid;
 use super::store::Store;
+use crate::random::Random;
 
 const B64: base64::engine::general_purpose::GeneralPurpose =
     base64::engine::general_purpose::URL_SAFE_NO_PAD;
@@ -22,6 +23,13 @@ pub(super) struct Entra {
     pub(super) tenant: String,
     /// Signs the tokens of this start.
     pub(super) key: [u8; 32],
+}
+
+/// What signing in sees and leaves behind.
+pub(super) struct Book<'a> {
+    pub(super) store: &'a mut Store,
+    pub(super) random: &'a dyn Random,
+    pub(super) now_us: u64,
 }
 
 /// What a good token says.
@@ -37,11 +45,16 @@ pub(super) struct Claims {
 
 impl Entra {
     /// Answers what needs no token: the token endpoints and the discovery documents. `None`: not Entra's.
-    pub(super) fn answer(&self, ask: &Ask, now: DateTime<Utc>, store: &Store) -> Option<Reply> {
+    pub(super) fn answer(
+        &self,
+        ask: &Ask,
+        now: DateTime<Utc>,
+        book: &mut Book<'_>,
+    ) -> Option<Reply> {
         let path = ask.path.to_ascii_lowercase();
         match ask.method.as_str() {
             "POST" if path.ends_with("/oauth2/v2.0/token") || path.ends_with("/oauth2/token") => {
-                Some(self.token(ask, now, store))
+                Some(self.token(ask, now, book))
             }
             "GET" if path == "/common/discovery/instance" => Some(instance(ask)),
             "GET" if path.ends_with("/.well-known/openid-configuration") => {
@@ -55,7 +68,7 @@ impl Entra {
     }
 
     /// Answers `POST /{tenant}/oauth2/v2.0/token` with client credentials.
-    fn token(&self, ask: &Ask, now: DateTime<Utc>, store: &Store) -> Reply {
+    fn token(&self, ask: &Ask, now: DateTime<Utc>, book: &mut Book<'_>) -> Reply {
         let form: Vec<(String, String)> = url::form_urlencoded::parse(&ask.body)
             .into_owned()
             .collect();
@@ -80,7 +93,21 @@ impl Entra {
         }
         let client = field("client_id");
         let at = crate::clock::seconds(now);
-        let caller = match sign_in(store, client, field("client_secret"), &at) {
+        let tried = sign_in(book.store, client, field("client_secret"), &at);
+        let resource = match field("scope") {
+            "" => field("resource"),
+            scope => scope.trim_end_matches("/.default"),
+        };
+        let attempt = Attempt {
+            id: book.random.uuid().to_string(),
+            app: client,
+            key: tried.as_ref().map_or("", |caller| caller.key_id.as_str()),
+            resource,
+            error: tried.as_ref().err().map_or(0, code),
+            at: &at,
+        };
+        note_sign_in(book.store, &attempt, book.now_us);
+        let caller = match tried {
             Ok(caller) => caller,
             Err(refusal) => return turned_away(&refusal, client, tenant, now),
         };
@@ -234,12 +261,23 @@ impl Entra {
 }
 
 /// Says why an application may not sign in (section 5.1).
+/// Returns Entra's number of a refusal.
+fn code(refusal: &SignInRefusal) -> u64 {
+    match refusal {
+        SignInRefusal::Unknown => 700_016,
+        SignInRefusal::Disabled => 7_000_112,
+        SignInRefusal::WrongSecret => 7_000_215,
+        SignInRefusal::Expired => 7_000_222,
+    }
+}
+
 fn turned_away(refusal: &SignInRefusal, client: &str, tenant: &str, now: DateTime<Utc>) -> Reply {
+    let number = code(refusal);
     match refusal {
         SignInRefusal::Unknown => error(
             400,
             "unauthorized_client",
-            700_016,
+            number,
             &format!(
                 "Application with identifier '{client}' was not found in the directory '{tenant}'."
             ),
@@ -248,14 +286,14 @@ fn turned_away(refusal: &SignInRefusal, client: &str, tenant: &str, now: DateTim
         SignInRefusal::Disabled => error(
             400,
             "unauthorized_client",
-            7_000_112,
+            number,
             &format!("Application '{client}' is disabled."),
             now,
         ),
         SignInRefusal::WrongSecret => error(
             401,
             "invalid_client",
-            7_000_215,
+            number,
             &format!(
                 "Invalid client secret provided. Ensure the secret being sent in the request is the client secret value, not the client secret ID, for a secret added to app '{client}'."
             ),
@@ -264,7 +302,7 @@ fn turned_away(refusal: &SignInRefusal, client: &str, tenant: &str, now: DateTim
         SignInRefusal::Expired => error(
             401,
             "invalid_client",
-            7_000_222,
+            number,
             &format!("The provided client secret keys for app '{client}' are expired."),
             now,
         ),

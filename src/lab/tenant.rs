@@ -7,7 +7,7 @@ use std::time::Duration;
 use serde_json::Value;
 
 use super::arm::{self, Arm, Fate};
-use super::entra::{self, Claims, Entra};
+use super::entra::{self, Book, Claims, Entra};
 use super::faults::{Fault, Faults, Rule};
 use super::gate::Grants;
 use super::reply::{Ask, Reply, arm_error, blob_error, graph_error};
@@ -162,7 +162,7 @@ impl Tenant {
         if ask.path.eq_ignore_ascii_case("/metadata/endpoints") {
             return entra::metadata(ask, self.port);
         }
-        if let Some(reply) = self.entra.answer(ask, now, &lock(&self.store)) {
+        if let Some(reply) = self.sign_in(ask, now) {
             return reply;
         }
         let audiences = [
@@ -176,6 +176,16 @@ impl Tenant {
                 self.challenge(ask) + ", error=\"invalid_token\"",
             ),
         }
+    }
+
+    /// Answers what needs no token, if it is that.
+    fn sign_in(&self, ask: &Ask, now: chrono::DateTime<chrono::Utc>) -> Option<Reply> {
+        let mut book = Book {
+            store: &mut lock(&self.store),
+            random: &*self.random,
+            now_us: self.clock.mono_us(),
+        };
+        self.entra.answer(ask, now, &mut book)
     }
 
     fn challenge(&self, ask: &Ask) -> String {

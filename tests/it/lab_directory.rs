@@ -362,6 +362,7 @@ fn what_was_done_is_in_the_directorys_log_under_its_documented_name() {
         .unwrap()
         .values()
         .filter(|record| record["targetResources"][0]["id"] == ALICE)
+        .filter(|record| !record["initiatedBy"]["app"].is_null())
         .map(|record| {
             (
                 record["activityDisplayName"].as_str().unwrap(),
@@ -379,4 +380,136 @@ fn what_was_done_is_in_the_directorys_log_under_its_documented_name() {
             ("Update StsRefreshTokenValidFrom Timestamp", "responder")
         ]
     );
+}
+
+#[test]
+fn sign_ins_of_all_kinds_are_told_by_beta_and_only_interactive_ones_by_v1() {
+    let bench = Bench::with(Scenario::load("default").unwrap(), |options| {
+        options.page = Some(10);
+    });
+    let graph = Directory::of(&bench);
+    let all = |version: &str, filter: &str| {
+        let mut page = bench.send(graph.request(
+            "GET",
+            &format!("/{version}/auditLogs/signIns?$filter={filter}"),
+        ));
+        let mut found: Vec<Value> = Vec::new();
+        loop {
+            found.extend(
+                page.body["value"]
+                    .as_array()
+                    .unwrap_or_else(|| panic!("{page:?}"))
+                    .clone(),
+            );
+            let Some(next) = page.body["@odata.nextLink"].as_str() else {
+                break found;
+            };
+            page = bench.send(graph.request("GET", next));
+        }
+    };
+    let of_heidi = format!("userId eq '{HEIDI}'");
+    let interactive = all("v1.0", &of_heidi);
+    assert_eq!(interactive.len(), 23);
+    assert!(interactive[0].get("signInEventTypes").is_none());
+    let kinds = "signInEventTypes/any(t: t eq 'nonInteractiveUser')";
+    let others = all("beta", &format!("{of_heidi} and {kinds}"));
+    assert_eq!(others.len(), 22);
+    let refused =
+        bench.send(graph.request("GET", &format!("/v1.0/auditLogs/signIns?$filter={kinds}")));
+    assert_eq!(refused.status, 400);
+    // azir's own sign-in is among those of applications when the log has taken it in, not before.
+    let own = || {
+        all(
+            "beta",
+            "signInEventTypes/any(t: t eq 'servicePrincipal') and appDisplayName eq 'responder'",
+        )
+    };
+    assert_eq!(own(), Vec::<Value>::new());
+    bench.pass(120);
+    assert!(!own().is_empty());
+}
+
+#[test]
+fn eligibility_is_asked_for_with_an_end_and_taken_away_by_request() {
+    let bench = Bench::new();
+    let graph = Directory::of(&bench);
+    let role = "5d6b6bb7-de71-4623-b4af-96380a352509";
+    let ask = |action: &str, expiration: Value| {
+        graph.call(
+            "POST",
+            "roleManagement/directory/roleEligibilityScheduleRequests",
+            &json!({"action": action, "principalId": ALICE, "roleDefinitionId": role, "directoryScopeId": "/",
+                "justification": "IR", "scheduleInfo": {"startDateTime": "2026-11-24T03:00:00Z", "expiration": expiration}}),
+        )
+    };
+    let end = json!({"type": "afterDateTime", "endDateTime": "2026-12-01T00:00:00Z"});
+    assert_eq!(
+        ask("adminAssign", json!({"type": "noExpiration"}))
+            .error()
+            .1,
+        "RoleAssignmentRequestPolicyValidationFailed"
+    );
+    assert_eq!(
+        ask("adminRemove", end.clone()).error().1,
+        "RoleAssignmentDoesNotExist"
+    );
+    assert_eq!(
+        ask("adminAssign", end.clone()).body["status"],
+        "Provisioned"
+    );
+    assert_eq!(
+        ask("adminAssign", end.clone()).error().1,
+        "RoleAssignmentExists"
+    );
+    let list = format!(
+        "roleManagement/directory/roleEligibilityScheduleInstances?$filter=principalId eq '{ALICE}'&$expand=roleDefinition"
+    );
+    let found = graph.get(&list);
+    assert_eq!(
+        found.body["value"][0]["roleDefinition"]["displayName"],
+        "Security Reader"
+    );
+    assert_eq!(ask("adminRemove", end).body["status"], "Revoked");
+    assert_eq!(graph.get(&list).body["value"], json!([]));
+    // A role of Azure is no role of the directory.
+    let azure = graph.call(
+        "POST",
+        "roleManagement/directory/roleEligibilityScheduleRequests",
+        &json!({"action": "adminAssign", "principalId": ALICE, "roleDefinitionId": "4d97b98b-1d4f-4787-a291-c67834d212e7", "directoryScopeId": "/"}),
+    );
+    assert_eq!(azure.status, 404);
+}
+
+#[test]
+fn risk_and_inbox_rules_are_read_judged_and_taken_away() {
+    let bench = Bench::new();
+    let graph = Directory::of(&bench);
+    assert_eq!(
+        graph
+            .get(&format!("identityProtection/riskyUsers/{ALICE}"))
+            .status,
+        404
+    );
+    let confirmed = graph.call(
+        "POST",
+        "identityProtection/riskyUsers/confirmCompromised",
+        &json!({"userIds": [ALICE]}),
+    );
+    assert_eq!(confirmed.status, 204);
+    let risky = graph.get(&format!("identityProtection/riskyUsers/{ALICE}"));
+    assert_eq!(
+        (&risky.body["riskState"], &risky.body["riskLevel"]),
+        (&json!("confirmedCompromised"), &json!("high"))
+    );
+    let rules = format!("users/{HEIDI}/mailFolders/inbox/messageRules");
+    let found = graph.get(&rules);
+    assert_eq!(found.each("displayName"), ["Newsletters", ".."]);
+    let bad = found.body["value"][1]["id"].as_str().unwrap().to_owned();
+    assert_eq!(graph.bare("DELETE", &format!("{rules}/{bad}")).status, 204);
+    assert_eq!(
+        graph.bare("DELETE", &format!("{rules}/{bad}")).error(),
+        (404, "ErrorItemNotFound")
+    );
+    let guest = graph.get(&format!("users/{GARY}/mailFolders/inbox/messageRules"));
+    assert_eq!(guest.error(), (404, "MailboxNotEnabledForRESTAPI"));
 }

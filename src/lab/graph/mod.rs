@@ -14,11 +14,17 @@ pub(super) mod directory;
 mod filter;
 mod grants;
 mod groups;
+mod log_seed;
+pub(super) mod logs;
+mod mailbox;
 mod methods;
 mod organization;
+mod pim;
+mod policies;
 mod principals;
 mod privileged;
 mod query;
+mod risk;
 mod roles;
 mod secrets;
 pub(super) mod seed;
@@ -31,6 +37,7 @@ use super::entra::Claims;
 use super::reply::{Ask, Reply, graph_error};
 use super::store::Store;
 use super::tenant::Tenant;
+pub(super) use logs::{Attempt, note as note_sign_in};
 pub(super) use secrets::{Refusal as SignInRefusal, SignedIn, sign_in};
 
 /// A request on its way through the directory.
@@ -97,9 +104,14 @@ const ROUTES: &[&[Route]] = &[
     devices::ROUTES,
     grants::ROUTES,
     groups::ROUTES,
+    logs::ROUTES,
+    mailbox::ROUTES,
     methods::ROUTES,
     organization::ROUTES,
+    pim::ROUTES,
+    policies::ROUTES,
     principals::ROUTES,
+    risk::ROUTES,
     roles::ROUTES,
     users::ROUTES,
 ];

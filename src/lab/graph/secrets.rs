@@ -174,6 +174,8 @@ pub(in crate::lab) struct SignedIn {
     pub(in crate::lab) name: String,
     /// Its application permissions on Microsoft Graph.
     pub(in crate::lab) roles: Vec<String>,
+    /// The credential's id.
+    pub(in crate::lab) key_id: String,
 }
 
 /// Lets an application sign in with a secret, or says why not.
@@ -223,6 +225,7 @@ pub(in crate::lab) fn sign_in(
         roles: permissions(store, &id),
         object_id: id,
         name: text(&principal["displayName"]),
+        key_id: text(&credential["keyId"]),
     })
 }
 

@@ -50,12 +50,24 @@ pub struct DirectorySeed {
     /// Application permissions on Microsoft Graph.
     #[serde(default)]
     pub app_role_assignments: Vec<Permission>,
-    /// Records of the directory's log, as Graph shows them, with `days_ago`.
+    /// Records of the directory's log, as Graph shows them, with `by`, `target`, `from` and `hours_ago`.
     #[serde(default)]
     pub audits: Vec<Map<String, Value>>,
-    /// Sign-ins, as Graph shows them, with `user` or `application` and `hours_ago`; `count` makes many of one.
+    /// Sign-ins, as Graph shows them, with `user` or `application`, `kind` and `hours_ago`; `count` makes many of one.
     #[serde(default)]
     pub sign_ins: Vec<Map<String, Value>>,
+    /// Users at risk: `user`, and members as Graph shows them.
+    #[serde(default)]
+    pub risky_users: Vec<Map<String, Value>>,
+    /// What was detected: `user`, `hours_ago`, and members as Graph shows them.
+    #[serde(default)]
+    pub risk_detections: Vec<Map<String, Value>>,
+    /// Inbox rules: `user`, and members as Graph shows them.
+    #[serde(default)]
+    pub inbox_rules: Vec<Map<String, Value>>,
+    /// Directory roles that somebody may become.
+    #[serde(default)]
+    pub eligibilities: Vec<Held>,
 }
 
 /// Who holds a directory role.
@@ -135,15 +147,16 @@ pub(in crate::lab) fn seed(scenario: &Scenario, directory: &mut Directory, made:
         );
     }
     seeder.machines(directory);
+    seeder.happened(directory);
 }
 
-struct Seeder<'a> {
-    scenario: &'a Scenario,
-    made: DateTime<Utc>,
+pub(super) struct Seeder<'a> {
+    pub(super) scenario: &'a Scenario,
+    pub(super) made: DateTime<Utc>,
 }
 
 /// Adds what was written over what is usual.
-fn over(mut usual: Value, written: &Map<String, Value>, not: &[&str]) -> Value {
+pub(super) fn over(mut usual: Value, written: &Map<String, Value>, not: &[&str]) -> Value {
     for (name, value) in written {
         if !not.contains(&name.as_str()) {
             usual[name] = value.clone();
@@ -152,19 +165,19 @@ fn over(mut usual: Value, written: &Map<String, Value>, not: &[&str]) -> Value {
     usual
 }
 
-fn text<'a>(members: &'a Map<String, Value>, name: &str) -> &'a str {
+pub(super) fn text<'a>(members: &'a Map<String, Value>, name: &str) -> &'a str {
     members
         .get(name)
         .and_then(Value::as_str)
         .unwrap_or_default()
 }
 
-fn id_of(value: &Value) -> String {
+pub(super) fn id_of(value: &Value) -> String {
     value["id"].as_str().unwrap_or_default().to_owned()
 }
 
 /// Finds an object by name or id; a name that nobody has is an id.
-fn find(directory: &Directory, name: &str) -> String {
+pub(super) fn find(directory: &Directory, name: &str) -> String {
     let called = |value: &&Value| {
         ["userPrincipalName", "displayName", "id"]
             .iter()
