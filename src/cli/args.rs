@@ -77,6 +77,13 @@ fn own() -> Vec<Command> {
                     .long("over-drift")
                     .action(ArgAction::SetTrue)
                     .help("Overwrite what somebody changed since"),
+            )
+            .arg(
+                Arg::new("clearance")
+                    .long("clearance")
+                    .value_name("TEXT")
+                    .value_parser(clap::builder::NonEmptyStringValueParser::new())
+                    .help("Give back what was taken: who cleared it, and on what grounds"),
             ),
         incident::command(),
         note::note_command(),

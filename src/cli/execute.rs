@@ -134,6 +134,7 @@ pub(super) fn undo(
             accept: meaning::accepted(own),
             yes: own.get_flag("yes"),
             over_drift: own.get_flag("over-drift"),
+            clearance: own.get_one::<String>("clearance").cloned(),
             responder,
             authority: own.get_one::<String>("authority").cloned(),
             ticket: own.get_one::<String>("ticket").cloned(),
@@ -181,6 +182,7 @@ pub(super) fn request(
         detected_at: asked.detected_at,
         over_guards: std::collections::BTreeSet::new(),
         approved: None,
+        clearances: Vec::new(),
     }
 }
 

@@ -13,6 +13,7 @@ use super::{case, execute, meaning, out};
 use crate::clock::micros;
 use crate::ids::IncidentId;
 use crate::report::cases;
+use crate::report::incident::CLEARANCE;
 use crate::runbook::problem::nearest;
 
 /// The longest text that is taken as a note.
@@ -30,6 +31,15 @@ pub(super) fn note_command() -> Command {
     Command::new("note")
         .about("Write a note into the record of an incident")
         .arg(words())
+        .arg(
+            Arg::new("clears")
+                .long("clears")
+                .value_name("TARGET")
+                .value_parser(NonEmptyStringValueParser::new())
+                .help(
+                    "Record that TARGET may have back what a run took; TEXT says on what grounds",
+                ),
+        )
 }
 
 /// Returns the command line of `azir attach`.
@@ -72,9 +82,23 @@ pub(super) fn note(own: &ArgMatches, home: &Home) -> Result<u8, Refusal> {
     let id = case::meant(own, home)?;
     let text = text(own)?;
     let (desk, by) = case::desk(own, home)?;
-    let data = json!({"kind": "said", "text": text, "by": by.upn});
-    let written = execute::runtime()?.block_on(desk.say(&id, &by, "note", "note", data))?;
-    case::say(own, &id, &format!("noted in {id}"), &written, json!({}));
+    let Some(target) = own.get_one::<String>("clears") else {
+        let data = json!({"kind": "said", "text": text, "by": by.upn});
+        let written = execute::runtime()?.block_on(desk.say(&id, &by, "note", "note", data))?;
+        case::say(own, &id, &format!("noted in {id}"), &written, json!({}));
+        return Ok(0);
+    };
+    let data = json!({
+        "about": CLEARANCE,
+        "question": "may it have back what was taken?",
+        "subject": target,
+        "choice": "cleared",
+        "why": text,
+        "by": by.upn,
+    });
+    let written = execute::runtime()?.block_on(desk.say(&id, &by, "decision", "note", data))?;
+    let said = format!("{target} is cleared in {id}; azir undo RUN gives back what was taken");
+    case::say(own, &id, &said, &written, json!({"clears": target}));
     Ok(0)
 }
 

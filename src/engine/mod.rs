@@ -8,8 +8,10 @@
 
 pub mod approval;
 pub mod ask;
+mod burst;
 mod calls;
 mod check;
+mod clearance;
 pub mod desk;
 mod directory;
 mod ending;
@@ -18,6 +20,7 @@ pub mod event;
 mod failure;
 mod findings;
 mod incident_log;
+mod last_change;
 mod opening;
 mod outcome;
 pub mod plan;
@@ -40,6 +43,7 @@ mod target;
 mod targets;
 mod undo;
 mod undo_item;
+mod undo_record;
 mod undo_standing;
 mod undo_write;
 mod vault;

@@ -11,7 +11,7 @@ use serde_json::Value;
 use super::approval::Approved;
 use super::witness::Missing;
 use crate::ids::IncidentId;
-use crate::report::incident::Incident;
+use crate::report::incident::{Clearance, Incident};
 use crate::runbook::model::Runbook;
 
 /// One execution of one runbook.
@@ -49,6 +49,8 @@ pub struct RunRequest {
     pub over_guards: BTreeSet<String>,
     /// The plan that two persons stand for, if it is that which is carried out.
     pub approved: Option<Arc<Approved>>,
+    /// Whose clearance is recorded in the incident; filled when the run begins.
+    pub clearances: Vec<Clearance>,
 }
 
 impl RunRequest {
@@ -59,6 +61,7 @@ impl RunRequest {
             detected_at: self.detected_at.or_else(|| said.detected()),
             authority: self.authority.or_else(|| said.authority.clone()),
             ticket: self.ticket.or_else(|| said.ticket.clone()),
+            clearances: said.clearances.clone(),
             ..self
         }
     }
@@ -119,6 +122,8 @@ pub struct UndoRequest {
     pub yes: bool,
     /// Whether what somebody changed since may be overwritten.
     pub over_drift: bool,
+    /// On what grounds every target of the run may have back what was taken.
+    pub clearance: Option<String>,
     /// Who answers for it.
     pub responder: Responder,
     /// On whose authority.

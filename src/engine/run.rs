@@ -9,6 +9,7 @@ use tokio::sync::watch;
 use uuid::Uuid;
 
 use super::ask::Ask;
+use super::burst::Burst;
 use super::desk;
 use super::ending::{End, finish, short};
 use super::error::EngineError;
@@ -85,9 +86,10 @@ impl Engine {
     /// Finds out what `run` would do. Sends no write.
     pub async fn plan_as(&self, request: &RunRequest, run: Uuid) -> Result<Plan, EngineError> {
         self.keep_out_of_production(request.mode == Mode::Drill)?;
+        let (said, _) = self.said(&request.incident);
+        let request = &request.clone().with_defaults(&said);
         let found = self.find(request, run).await?;
         let mut plan = self.plan_found(request, &found, run).await?;
-        let (said, _) = self.said(&request.incident);
         if let Err(closed) = desk::refuse_closed(&request.incident, &said) {
             plan.preflight.push(Preflight {
                 what: "incident".to_owned(),
@@ -151,6 +153,9 @@ impl Engine {
             common.teller.tell(What::Gap { text });
         }
         common.vault = self.vault(&common).await;
+        if request.runbook.together && found.targets.len() > 1 {
+            common.burst = Some(Burst::of(found.targets.len()));
+        }
         let ended = self
             .execute(&common, &request, &found, &identity, run)
             .await;
@@ -232,6 +237,7 @@ impl Engine {
             vault: None,
             writable: self.profile.subscriptions.clone(),
             started_us: self.clock.mono_us(),
+            burst: None,
         }
     }
 
@@ -249,6 +255,7 @@ impl Engine {
             "application": identity.appid,
             "captured_by": format!("azir:{}", identity.oid),
             "tenant": identity.tenant,
+            "clearances": request.clearances,
         })
     }
 
@@ -269,6 +276,11 @@ impl Engine {
     ) -> Vec<End> {
         let names = self.run_names(request, identity, run);
         let profile = self.profile_names();
+        // Who is to be cut in one burst must all be there; their steps are held to a number at once.
+        let at_once = match common.burst {
+            Some(_) => found.targets.len(),
+            None => TARGETS_AT_ONCE,
+        };
         let mut ends: Vec<End> = futures_util::stream::iter(found.targets.iter().enumerate())
             .map(|(index, (name, arguments))| {
                 let (names, profile) = (&names, &profile);
@@ -280,7 +292,7 @@ impl Engine {
                     target.close().await
                 }
             })
-            .buffer_unordered(TARGETS_AT_ONCE)
+            .buffer_unordered(at_once)
             .collect()
             .await;
         ends.sort_by_key(|end| end.index);

@@ -12,6 +12,7 @@ use futures_util::stream::FuturesUnordered;
 use serde_json::{Map, Value, json};
 
 use super::ask::Ask;
+use super::burst::{Burst, Stage};
 use super::check::{self, CheckResult};
 use super::event::{StepOutcome, What};
 use super::failure::{Failure, FailureKind};
@@ -50,6 +51,8 @@ pub(crate) struct Common {
     /// Subscriptions that may be written to; absent: all.
     pub(crate) writable: Option<Vec<String>>,
     pub(crate) started_us: u64,
+    /// Where all targets meet before they are cut; absent: each goes its own way.
+    pub(crate) burst: Option<Burst>,
 }
 
 /// One target's state.
@@ -97,7 +100,7 @@ pub(crate) struct Tally {
 }
 
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
-enum NodeState {
+pub(super) enum NodeState {
     Waiting,
     Running,
     Ended,
@@ -106,6 +109,8 @@ enum NodeState {
 }
 
 enum Finished {
+    /// Every target has come this far.
+    Met,
     Node(usize, Result<StepDone, Failure>),
     Check(usize, CheckResult),
 }
@@ -152,17 +157,29 @@ impl<'a> Target<'a> {
         let mut states = vec![NodeState::Waiting; nodes.len()];
         let mut gates_left = vec![0_usize; nodes.len()];
         let mut under_way = FuturesUnordered::new();
+        let mut come = Stage::Look;
         loop {
             for node in 0..nodes.len() {
-                if states[node] == NodeState::Waiting && self.may_start(node, &states) {
+                if states[node] == NodeState::Waiting
+                    && self.may_start(node, &states)
+                    && self.is_open(self.stage(node))
+                {
                     states[node] = NodeState::Running;
                     under_way.push(self.finish_node(node));
                 }
+            }
+            if let Some(stage) = self.ready_for(&states)
+                && stage > come
+            {
+                self.arrive(come, stage);
+                come = stage;
+                under_way.push(self.finish_meeting(stage));
             }
             let Some(finished) = under_way.next().await else {
                 break;
             };
             match finished {
+                Finished::Met => {}
                 Finished::Node(node, Ok(done)) => {
                     let gates = done.checks.iter().filter(|check| check.gate).count();
                     gates_left[node] = gates;
@@ -192,10 +209,21 @@ impl<'a> Target<'a> {
                 }
             }
         }
+        // Nobody waits for who stopped on the way.
+        self.arrive(come, Stage::Collect);
         self.leave_rest(&states).await;
     }
 
-    fn may_start(&self, node: usize, states: &[NodeState]) -> bool {
+    fn finish_meeting(&self, stage: Stage) -> futures_util::future::LocalBoxFuture<'_, Finished> {
+        Box::pin(async move {
+            if let Some(burst) = &self.common.burst {
+                burst.opened(stage).await;
+            }
+            Finished::Met
+        })
+    }
+
+    pub(super) fn may_start(&self, node: usize, states: &[NodeState]) -> bool {
         if self.tally().stopped.is_some()
             || (self.teller.halted() && self.common.power.recorder().is_some())
         {
@@ -213,7 +241,14 @@ impl<'a> Target<'a> {
     }
 
     fn finish_node(&self, node: usize) -> futures_util::future::LocalBoxFuture<'_, Finished> {
-        Box::pin(async move { Finished::Node(node, step::execute(self, node).await) })
+        Box::pin(async move {
+            let _permit = match &self.common.burst {
+                // Never closed.
+                Some(burst) => burst.permits.acquire().await.ok(),
+                None => None,
+            };
+            Finished::Node(node, step::execute(self, node).await)
+        })
     }
 
     fn finish_check(

@@ -6,12 +6,13 @@ use super::ending::End;
 use super::error::EngineError;
 use super::event::{PlannedStep, What};
 use super::failure::{Failure, FailureKind};
+use super::last_change;
 use super::outcome;
 use super::recorder::Recorder;
 use super::step;
 use super::target::{Common, Target, phase_word};
-use super::undo::{Old, OldWrite};
-use super::undo_standing::{Change, Standing, parts};
+use super::undo_record::{Old, OldWrite};
+use super::undo_standing::{Change, Standing, calls, parts};
 use super::undo_write::put_back;
 use crate::report::model::RunStatus;
 use crate::runbook::model::On;
@@ -32,7 +33,14 @@ pub(crate) async fn look(target: &Target<'_>, old: &Old) -> Result<Vec<Change>, 
                             hint: failure.hint.clone(),
                         });
                     }
-                    changes.push(part.change(target, node, standing));
+                    let mut change = part.change(target, node, standing);
+                    if change.ask && change.standing.writes() {
+                        let calls = calls(target, node, &write.item, "who changed it before");
+                        let until = old.started_seconds();
+                        change.last =
+                            Some(last_change::before(target, write, &until, &calls).await);
+                    }
+                    changes.push(change);
                 }
             }
             None => changes.push(Change {
@@ -41,6 +49,8 @@ pub(crate) async fn look(target: &Target<'_>, old: &Old) -> Result<Vec<Change>, 
                 phase: phase_word(target.common.program.step(node)),
                 line: String::new(),
                 standing: Standing::AsLeft,
+                ask: false,
+                last: None,
             }),
         }
     }

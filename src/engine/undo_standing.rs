@@ -6,7 +6,7 @@ use super::calls::Calls;
 use super::failure::Failure;
 use super::step::{self, Item, wire};
 use super::target::{Target, phase_word};
-use super::undo::OldWrite;
+use super::undo_record::OldWrite;
 use crate::json::member;
 use crate::runbook::expr::{RenderedCall, Scope};
 use crate::runbook::model::{Plane, Undo, UndoRequest};
@@ -20,6 +20,26 @@ pub(crate) struct Change {
     /// The request, as `PUT <resource id>`.
     pub(crate) line: String,
     pub(crate) standing: Standing,
+    /// Whether it may give the attacker back what was taken, and so waits for a recorded clearance.
+    pub(crate) ask: bool,
+    /// Who last changed it before the run, in words; only of what waits for a clearance.
+    pub(crate) last: Option<String>,
+}
+
+impl Change {
+    /// Returns what a plan says of it.
+    pub(crate) fn note(&self) -> Option<String> {
+        let said: Vec<String> = [
+            self.standing.note(),
+            (self.ask && self.standing.writes())
+                .then(|| "gives back what was taken: needs a recorded clearance".to_owned()),
+            self.last.clone(),
+        ]
+        .into_iter()
+        .flatten()
+        .collect();
+        (!said.is_empty()).then(|| said.join("; "))
+    }
 }
 
 /// How one write stands now.
@@ -160,6 +180,17 @@ impl Part<'_> {
         }
     }
 
+    /// Whether the runbook says that it waits for a clearance.
+    fn ask(&self, target: &Target<'_>, node: usize) -> bool {
+        match self {
+            Self::Members { .. } => {
+                matches!(target.common.program.step(node).undo, Some(Undo::Ask))
+            }
+            Self::Request { request, .. } => request.ask,
+            Self::Nothing(_) => false,
+        }
+    }
+
     pub(crate) fn change(&self, target: &Target<'_>, node: usize, standing: Standing) -> Change {
         let step = target.common.program.step(node);
         Change {
@@ -168,6 +199,8 @@ impl Part<'_> {
             phase: phase_word(step),
             line: self.line(target),
             standing,
+            ask: self.ask(target, node),
+            last: None,
         }
     }
 

@@ -10,7 +10,7 @@ use super::power::Power;
 use super::recorder::object;
 use super::step::{self, wire};
 use super::target::{Target, phase_word};
-use super::undo::OldWrite;
+use super::undo_record::OldWrite;
 use super::undo_standing::{Part, Standing, calls, members_now, parts, read_current, resource};
 use crate::azure::Effect;
 use crate::json::set_member;

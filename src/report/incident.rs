@@ -1,7 +1,8 @@
 //! What people have said of an incident as a whole: opened, by whom, on whose authority, closed.
 //!
 //! It stands in the incident logs of the case, one a machine, as `decision` lines about the incident:
-//! `{"about": "incident", "choice": "open", "detected_at": "2026-05-23T10:00:00Z", "ticket": "INC-7", ...}`.
+//! `{"about": "incident", "choice": "open", "detected_at": "2026-05-23T10:00:00Z", "ticket": "INC-7", ...}`; who may
+//! have back what was taken, as `{"about": "clearance", "subject": "heidi@contoso.com", "choice": "cleared", "why": ...}`.
 
 use std::path::{Path, PathBuf};
 
@@ -17,6 +18,9 @@ use crate::journal::{JournalError, Line};
 
 /// What a `decision` line about an incident has as `about`.
 pub const ABOUT: &str = "incident";
+
+/// What a `decision` line about a clearance has as `about`.
+pub const CLEARANCE: &str = "clearance";
 
 /// Whether an incident is open.
 #[derive(Clone, Copy, Debug, Default, Eq, JsonSchema, PartialEq, Serialize)]
@@ -48,6 +52,21 @@ pub struct Incident {
     pub opened: Option<Said>,
     /// Who closed it last, and when.
     pub closed: Option<Said>,
+    /// Whose clearance was recorded.
+    pub clearances: Vec<Clearance>,
+}
+
+/// A person's word that somebody or something may have back what was taken.
+#[derive(Clone, Debug, Eq, JsonSchema, PartialEq, Serialize)]
+pub struct Clearance {
+    /// Who or what was cleared, as a run calls its target.
+    pub target: String,
+    /// On what grounds.
+    pub text: String,
+    /// Who says so.
+    pub by: String,
+    /// When it was said.
+    pub at: String,
 }
 
 /// Who said something, when, and why.
@@ -69,9 +88,28 @@ impl Incident {
         Some(time.with_timezone(&Utc))
     }
 
+    fn clear(&mut self, line: &Line) {
+        let text = |name: &str| {
+            let value = line.data.get(name).and_then(Value::as_str);
+            value.unwrap_or_default().to_owned()
+        };
+        self.clearances.push(Clearance {
+            target: text("subject"),
+            text: text("why"),
+            by: super::words::who(line).to_owned(),
+            at: line.time.clone(),
+        });
+    }
+
     fn take(&mut self, line: &Line) {
         let word = |name: &str| line.data.get(name).and_then(Value::as_str);
-        if line.kind != "decision" || word("about") != Some(ABOUT) {
+        if line.kind != "decision" {
+            return;
+        }
+        if word("about") == Some(CLEARANCE) {
+            self.clear(line);
+        }
+        if word("about") != Some(ABOUT) {
             return;
         }
         let said = Said {

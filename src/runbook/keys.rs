@@ -173,6 +173,11 @@ pub(crate) const TOP: &[KeyInfo] = &[
         Shape::TextsMap,
         "Controls it serves, by framework",
     ),
+    key(
+        "together",
+        Shape::Bool,
+        "Whether all targets are read first, then cut in one burst, then collected from",
+    ),
     key("params", Shape::Params, "Parameters"),
     key(
         "permissions",
@@ -449,6 +454,11 @@ pub(crate) const UNDO_REQUEST: &[KeyInfo] = &[
         Shape::Text,
         "What must be true of current afterwards",
     ),
+    key(
+        "ask",
+        Shape::Bool,
+        "Whether it waits for a recorded clearance",
+    ),
 ];
 /// Keys of `undo` as a map.
 pub(crate) const UNDO: &[KeyInfo] = &[
@@ -466,6 +476,11 @@ pub(crate) const UNDO: &[KeyInfo] = &[
         "that",
         Shape::Text,
         "What must be true of current afterwards",
+    ),
+    key(
+        "ask",
+        Shape::Bool,
+        "Whether it waits for a recorded clearance",
     ),
 ];
 /// Keys of a residual.

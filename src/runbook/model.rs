@@ -28,6 +28,9 @@ pub struct Runbook {
     pub purpose: Purpose,
     /// How long containment may take from the start of the run.
     pub deadline: Option<std::time::Duration>,
+    /// Whether no target is written to before all were read, and none is collected from before all were written to:
+    /// an attacker who sees the first one cut has no time for the others.
+    pub together: bool,
     /// Controls it serves, by framework.
     pub controls: IndexMap<String, Vec<String>>,
     /// Parameters in the order of the file.
@@ -523,6 +526,8 @@ pub struct UndoRequest {
     pub drift: Option<Template>,
     /// What must be true of `current`, read again after the write.
     pub that: Option<Template>,
+    /// Whether it may give the attacker back what was taken, and so waits for a recorded clearance.
+    pub ask: bool,
 }
 
 /// What stays open after a complete run.

@@ -10,6 +10,7 @@ use crate::runbook::walk;
 const OF_RUN: &[&str] = &[
     "application",
     "captured_by",
+    "clearances",
     "id",
     "incident",
     "mode",

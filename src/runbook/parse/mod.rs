@@ -128,6 +128,7 @@ fn runbook(node: &Node, problems: &mut Problems<'_>) -> Option<Runbook> {
         .filter_map(|node| finding_of(node, problems))
         .collect();
     let collateral = fields.text("collateral", problems);
+    let together = fields.flag("together", problems);
     Some(Runbook {
         name: name?,
         version: version?,
@@ -135,6 +136,7 @@ fn runbook(node: &Node, problems: &mut Problems<'_>) -> Option<Runbook> {
         about,
         purpose: purpose?,
         deadline,
+        together,
         controls,
         params,
         permissions,

@@ -65,11 +65,13 @@ fn request(fields: &Fields<'_>, problems: &mut Problems<'_>) -> Option<UndoReque
     let unless = fields.text("unless", problems);
     let drift = fields.text("drift", problems);
     let that = fields.text("that", problems);
+    let ask = fields.flag("ask", problems);
     Some(UndoRequest {
         call: call?,
         read,
         unless,
         drift,
         that,
+        ask,
     })
 }

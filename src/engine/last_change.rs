@@ -1,0 +1,180 @@
+//! Who last changed something before azir did: shown before it is put back, so that nobody restores what an attacker made.
+
+use serde_json::Value;
+
+use super::calls::Calls;
+use super::failure::Failure;
+use super::step::wire;
+use super::target::Target;
+use super::undo_record::OldWrite;
+use crate::azure::Reader;
+use crate::ids::ArmId;
+use crate::runbook::expr::RenderedCall;
+use crate::runbook::model::Plane;
+
+/// Returns in words who last changed what a write changed, before the moment `until` (as `2026-05-23T10:00:00Z`).
+pub(super) async fn before(
+    target: &Target<'_>,
+    write: &OldWrite,
+    until: &str,
+    calls: &Calls,
+) -> String {
+    let path = write.record["target"].as_str().unwrap_or_default();
+    let Some(call) = log_of(path, until) else {
+        return "no log that azir reads says who changed it before".to_owned();
+    };
+    match newest(target.common.power.reader(), &call, calls).await {
+        Ok(Some(record)) => in_words(&record),
+        Ok(None) => "the log holds no change of it before azir's".to_owned(),
+        Err(failure) => format!(
+            "who changed it before azir cannot be read: {}",
+            failure.message
+        ),
+    }
+}
+
+/// Returns the log that knows of changes of what lies at a path: newest first.
+fn log_of(path: &str, until: &str) -> Option<RenderedCall> {
+    if let Some(object) = object_of(path) {
+        let filter =
+            format!("targetResources/any(t:t/id eq '{object}') and activityDateTime lt {until}");
+        return Some(call(
+            Plane::Graph,
+            "/v1.0/auditLogs/directoryAudits",
+            None,
+            vec![
+                ("$filter".to_owned(), filter),
+                ("$top".to_owned(), "1".to_owned()),
+            ],
+        ));
+    }
+    let id: ArmId = path.parse().ok()?;
+    let subscription = id.subscription()?;
+    // The activity log must be asked for a span of its 90 days (arm.md section 5.5).
+    let end: chrono::DateTime<chrono::Utc> = until.parse().ok()?;
+    let begin = crate::clock::seconds(end - chrono::Duration::days(30));
+    let filter = format!(
+        "eventTimestamp ge '{begin}' and eventTimestamp le '{until}' and resourceUri eq '{id}'"
+    );
+    Some(call(
+        Plane::Arm,
+        &format!(
+            "/subscriptions/{subscription}/providers/Microsoft.Insights/eventtypes/management/values"
+        ),
+        Some("2015-04-01"),
+        vec![("$filter".to_owned(), filter)],
+    ))
+}
+
+/// Returns the id of the directory object that a Graph path begins with.
+fn object_of(path: &str) -> Option<&str> {
+    let mut segments = path.trim_start_matches('/').split('/');
+    let version = segments.next()?;
+    if !matches!(version, "v1.0" | "beta") {
+        return None;
+    }
+    segments
+        .nth(1)
+        .filter(|id| uuid::Uuid::try_parse(id).is_ok())
+}
+
+fn call(
+    plane: Plane,
+    path: &str,
+    api_version: Option<&str>,
+    query: Vec<(String, String)>,
+) -> RenderedCall {
+    RenderedCall {
+        plane,
+        method: "GET".to_owned(),
+        path_or_url: path.to_owned(),
+        query,
+        api_version: api_version.map(str::to_owned),
+        headers: Vec::new(),
+        body: None,
+        pages: Some("value".to_owned()),
+        missing_ok: false,
+    }
+}
+
+async fn newest(
+    reader: &Reader,
+    call: &RenderedCall,
+    calls: &Calls,
+) -> Result<Option<Value>, Failure> {
+    let mut pages = wire::pages(reader, call)?;
+    // Both logs answer newest first; a page may be empty and have a next one.
+    while let Some(page) = pages.next(calls).await? {
+        if let Some(first) = page.into_iter().next() {
+            return Ok(Some(first));
+        }
+    }
+    Ok(None)
+}
+
+fn in_words(record: &Value) -> String {
+    let text = |paths: &[&str]| {
+        let found = paths
+            .iter()
+            .find_map(|path| record.pointer(path).and_then(Value::as_str))
+            .filter(|text| !text.is_empty());
+        found.unwrap_or("unknown").to_owned()
+    };
+    let who = text(&[
+        "/initiatedBy/user/userPrincipalName",
+        "/initiatedBy/app/displayName",
+        "/caller",
+    ]);
+    let what = text(&[
+        "/activityDisplayName",
+        "/operationName/localizedValue",
+        "/operationName/value",
+    ]);
+    let when = text(&["/activityDateTime", "/eventTimestamp"]);
+    format!("before azir last changed by {who}: {what}, {when}")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::json;
+
+    #[test]
+    fn a_path_is_looked_up_in_the_log_of_its_plane() {
+        let id = "88888888-8888-4888-8888-888888888801";
+        let graph = log_of(&format!("/v1.0/users/{id}"), "2026-11-24T03:00:00Z").unwrap();
+        assert_eq!(graph.plane, Plane::Graph);
+        assert!(graph.query[0].1.contains(id));
+        let arm = log_of(
+            "/subscriptions/s/resourceGroups/g/providers/Microsoft.Compute/disks/d",
+            "2026-11-24T03:00:00Z",
+        )
+        .unwrap();
+        assert_eq!(arm.plane, Plane::Arm);
+        assert!(
+            arm.query[0].1.contains("2026-10-25T03:00:00Z"),
+            "{:?}",
+            arm.query
+        );
+        assert!(
+            log_of(
+                "https://kv.vault.azure.net/secrets/x",
+                "2026-11-24T03:00:00Z"
+            )
+            .is_none()
+        );
+        assert!(log_of("/v1.0/users/x' or 'a", "2026-11-24T03:00:00Z").is_none());
+    }
+
+    #[test]
+    fn a_record_is_told_with_who_what_and_when() {
+        let record = json!({"activityDisplayName": "Disable account", "activityDateTime": "2026-11-24T02:00:00Z",
+            "initiatedBy": {"user": {"userPrincipalName": "mallory@contoso.com"}}});
+        assert_eq!(
+            in_words(&record),
+            "before azir last changed by mallory@contoso.com: Disable account, 2026-11-24T02:00:00Z"
+        );
+        let record = json!({"caller": "pia@contoso.com", "operationName": {"value": "Microsoft.Compute/disks/write"}, "eventTimestamp": "2026-11-24T02:00:00Z"});
+        assert!(in_words(&record).contains("pia@contoso.com: Microsoft.Compute/disks/write"));
+    }
+}
