@@ -78,7 +78,7 @@ pub(super) fn plan(
     home: &Home,
 ) -> Result<u8, Refusal> {
     let asked = meaning::run(own, &chosen.runbook, catalogue)?;
-    let over_guards = over_guards(own, &chosen.runbook)?;
+    let over_guards = over_guards(own, &chosen.runbook, catalogue)?;
     let path = own.get_one::<String>("out");
     if let Some(path) = path {
         new_file(path)?;
@@ -272,21 +272,20 @@ async fn request(
 }
 
 /// Refuses a guard that the runbook does not have: it would be passed over in silence.
-fn over_guards(own: &ArgMatches, runbook: &Runbook) -> Result<BTreeSet<String>, Refusal> {
-    let known: Vec<&str> = runbook
-        .steps
-        .iter()
-        .filter(|step| matches!(step.action, Action::Assert(_)))
-        .map(|step| step.id.value.as_str())
-        .collect();
+fn over_guards(
+    own: &ArgMatches,
+    runbook: &Runbook,
+    catalogue: &Catalogue,
+) -> Result<BTreeSet<String>, Refusal> {
+    let known = guards(runbook, catalogue, MOST_CALLS);
     let named: BTreeSet<String> = own
         .get_many::<String>("over-guard")
         .into_iter()
         .flatten()
         .cloned()
         .collect();
-    if let Some(unknown) = named.iter().find(|name| !known.contains(&name.as_str())) {
-        let near = nearest(unknown, known.iter().copied())
+    if let Some(unknown) = named.iter().find(|name| !known.contains(name)) {
+        let near = nearest(unknown, known.iter().map(String::as_str))
             .map(|near| format!("; did you mean {near}?"))
             .unwrap_or_default();
         return Err(Refusal::usage(
@@ -304,6 +303,28 @@ fn over_guards(own: &ArgMatches, runbook: &Runbook) -> Result<BTreeSet<String>, 
         ));
     }
     Ok(named)
+}
+
+/// How many calls deep guards are looked for: a runbook that leads back to itself is refused when it is run.
+const MOST_CALLS: usize = 8;
+
+/// Returns the guards of a runbook, and as `step.guard` those of the runbooks that it calls.
+fn guards(runbook: &Runbook, catalogue: &Catalogue, calls: usize) -> Vec<String> {
+    let mut found = Vec::new();
+    for step in &runbook.steps {
+        let id = &step.id.value;
+        match &step.action {
+            Action::Assert(_) => found.push(id.clone()),
+            Action::Run(other) if calls > 0 => {
+                if let Ok((called, _)) = catalogue.load(&other.runbook.value) {
+                    let theirs = guards(&called, catalogue, calls - 1).into_iter();
+                    found.extend(theirs.map(|guard| format!("{id}.{guard}")));
+                }
+            }
+            _ => {}
+        }
+    }
+    found
 }
 
 /// Lets the responder stand for a plan: by a signature where there is a key, by name where there is none.

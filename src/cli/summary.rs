@@ -135,6 +135,12 @@ const COMMAND: &str = ": azir ";
 fn said(report: &RunReport, commands: bool) -> Vec<String> {
     let said = report.said.iter();
     let said = said.filter(|said| said.what.contains(COMMAND) == commands);
+    // What is not known stands among what stays open already.
+    let open = |what: &str| {
+        let mut residual = report.residual.iter();
+        residual.any(|open| open.what.strip_prefix("not known: ") == Some(what))
+    };
+    let said = said.filter(|said| !open(&said.what));
     unique(said.map(|said| format!("{}{}", whose(report, &said.targets), said.what)))
 }
 

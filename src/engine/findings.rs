@@ -4,7 +4,7 @@
 
 use serde_json::{Value, json};
 
-use super::failure::Failure;
+use super::failure::{Failure, FailureKind};
 use super::recorder::{Recorder, object};
 use super::step::Item;
 use super::target::Target;
@@ -41,6 +41,11 @@ impl Target<'_> {
         let (Some(last), false) = (last, declared.is_empty()) else {
             return;
         };
+        // Of what a guard refused nothing was looked at.
+        let refused = |failure: &Failure| failure.kind == FailureKind::Refused;
+        if self.tally().stopped.as_ref().is_some_and(refused) {
+            return;
+        }
         let mut found = Vec::new();
         let mut gaps = Vec::new();
         for finding in declared {

@@ -101,7 +101,7 @@ impl Engine {
             "parameters": cite(&clean(json!(request.arguments)).to_string())?,
             "targets": names,
             "found": targets,
-            "run_names": cite(&self.run_names(request, identity, run).to_string())?,
+            "run_names": cite(&self.run_names(request, identity, run, found).to_string())?,
             "profile": cite(&self.profile_names().to_string())?,
             "profile_name": self.profile_name,
             "detected_at": request.detected_at.map(crate::clock::seconds),

@@ -33,7 +33,8 @@ impl Engine {
             teller,
             run,
         );
-        let names = self.run_names(request, &identity, run);
+        let names = self.run_names(request, &identity, run, found);
+        let base = super::scope::base(&names, &self.profile_names());
         let mut plan = Plan {
             runbook: request.runbook.name.value.clone(),
             version: request.runbook.version.clone(),
@@ -50,11 +51,9 @@ impl Engine {
             futures_util::stream::iter(found.targets.iter().enumerate())
                 .map(|(index, (name, arguments))| {
                     let common = &common;
-                    let names = &names;
-                    let profile = self.profile_names();
+                    let base = &base;
                     async move {
-                        let target =
-                            Target::new(common, index, name.clone(), names, &profile, arguments);
+                        let target = Target::new(common, index, name.clone(), base, arguments);
                         target.execute().await;
                         target.say_what_stays().await;
                         plan_target(&target)

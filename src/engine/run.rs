@@ -242,7 +242,13 @@ impl Engine {
     }
 
     /// Returns what templates see as `run`.
-    pub(crate) fn run_names(&self, request: &RunRequest, identity: &Identity, run: Uuid) -> Value {
+    pub(crate) fn run_names(
+        &self,
+        request: &RunRequest,
+        identity: &Identity,
+        run: Uuid,
+        found: &Found,
+    ) -> Value {
         let id = run.to_string();
         json!({
             "id": id,
@@ -256,6 +262,7 @@ impl Engine {
             "captured_by": format!("azir:{}", identity.oid),
             "tenant": identity.tenant,
             "clearances": request.clearances,
+            "targets": found.ids(&request.runbook),
         })
     }
 
@@ -274,8 +281,8 @@ impl Engine {
         identity: &Identity,
         run: Uuid,
     ) -> Vec<End> {
-        let names = self.run_names(request, identity, run);
-        let profile = self.profile_names();
+        let names = self.run_names(request, identity, run, found);
+        let base = super::scope::base(&names, &self.profile_names());
         // Who is to be cut in one burst must all be there; their steps are held to a number at once.
         let at_once = match common.burst {
             Some(_) => found.targets.len(),
@@ -283,10 +290,9 @@ impl Engine {
         };
         let mut ends: Vec<End> = futures_util::stream::iter(found.targets.iter().enumerate())
             .map(|(index, (name, arguments))| {
-                let (names, profile) = (&names, &profile);
+                let base = &base;
                 async move {
-                    let target =
-                        Target::new(common, index, name.clone(), names, profile, arguments);
+                    let target = Target::new(common, index, name.clone(), base, arguments);
                     target.execute().await;
                     target.say_what_stays().await;
                     target.close().await

@@ -16,13 +16,19 @@ struct State {
     steps: Map<String, Value>,
 }
 
+/// Returns what every frame of every target has; made once, because it may name every target.
+pub(crate) fn base(run: &Value, profile: &Value) -> Scope {
+    let mut scope = Scope::new();
+    scope.set("run", run);
+    scope.set("profile", profile);
+    scope.set("steps", &json!({}));
+    scope
+}
+
 impl Names {
     /// Starts with what every frame has.
-    pub(crate) fn new(run: &Value, profile: &Value) -> Self {
-        let mut scope = Scope::new();
-        scope.set("run", run);
-        scope.set("profile", profile);
-        scope.set("steps", &json!({}));
+    pub(crate) fn new(base: &Scope) -> Self {
+        let scope = base.clone();
         Self {
             state: Mutex::new(State {
                 scope,

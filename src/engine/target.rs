@@ -121,15 +121,14 @@ impl<'a> Target<'a> {
         common: &'a Common,
         index: usize,
         name: String,
-        run: &Value,
-        profile: &Value,
+        base: &Scope,
         arguments: &Map<String, Value>,
     ) -> Self {
         let names: Vec<Names> = common
             .program
             .frames
             .iter()
-            .map(|_| Names::new(run, profile))
+            .map(|_| Names::new(base))
             .collect();
         if let (Some(first), Some(frame)) = (names.first(), common.program.frames.first()) {
             first.parameters(

@@ -20,6 +20,22 @@ pub(crate) struct Found {
     pub(crate) targets: Vec<(String, Map<String, Value>)>,
 }
 
+impl Found {
+    /// Returns the ids of the targets: a guard that counts who is left must know who else is about to go.
+    pub(crate) fn ids(&self, runbook: &Runbook) -> Vec<String> {
+        let Some((key, _)) = many(runbook) else {
+            return Vec::new();
+        };
+        self.targets
+            .iter()
+            .filter_map(|(_, arguments)| {
+                let value = arguments.get(key)?;
+                value["id"].as_str().or(value.as_str()).map(str::to_owned)
+            })
+            .collect()
+    }
+}
+
 impl Engine {
     /// Returns the targets of a request, each with the arguments that its templates see.
     ///

@@ -166,11 +166,12 @@ impl Old {
         let found = cited("found")?;
         let run = cited("run_names")?;
         let profile = cited("profile")?;
+        let base = super::scope::base(&run, &profile);
         let mut targets = Vec::new();
         for (index, one) in found.as_array().into_iter().flatten().enumerate() {
             let name = one["target"].as_str().unwrap_or_default().to_owned();
             let arguments = one["arguments"].as_object().cloned().unwrap_or_default();
-            let target = Target::new(common, index, name, &run, &profile, &arguments);
+            let target = Target::new(common, index, name, &base, &arguments);
             self.restore(&target);
             targets.push(target);
         }
@@ -261,6 +262,7 @@ fn fold(old: &mut Old, lines: impl Iterator<Item = journal::Line>) {
             }
             "action.intent"
                 if data.get("before").is_some()
+                    && data.get("undo").and_then(Value::as_str) != Some(super::vault::STAYS)
                     && data.get("effect").and_then(Value::as_str) != Some("read") =>
             {
                 let record = data.get("before").and_then(|cited| old.value(cited));

@@ -74,6 +74,9 @@ impl VaultPlace {
     }
 }
 
+/// How the record says that what was stored in the vault is not undone.
+pub(crate) const STAYS: &str = "never: evidence stays";
+
 /// Uploads an evidence object, reads it back, and returns where it is; `None` where there is no vault or a gap was recorded.
 pub(crate) async fn upload(
     item: &Item<'_>,
@@ -120,7 +123,7 @@ async fn try_upload(
         .map_err(|error| Failure::record(error.to_string()))?;
     let calls = item
         .calls("evidence to the vault")
-        .writing(kept, "never: evidence stays".to_owned());
+        .writing(kept, STAYS.to_owned());
     let sent = wire::put_blob(client, &url, protocol::create_headers(), bytes, &calls).await;
     let (version, etag) = match &sent {
         Ok(answer) => (answer.version.clone(), answer.etag.clone()),

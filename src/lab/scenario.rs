@@ -347,16 +347,6 @@ impl Scenario {
         own.or_else(|| roles::id_of(name).map(str::to_owned))
     }
 
-    /// Returns the object ids of the groups that a principal is in.
-    pub(super) fn groups_of(&self, principal: &str) -> Vec<String> {
-        self.memberships
-            .get(principal)
-            .into_iter()
-            .flatten()
-            .map(|name| guid(name))
-            .collect()
-    }
-
     /// Returns a subscription that was given, or the usual one.
     pub(super) fn subscription<'a>(&'a self, given: Option<&'a str>) -> &'a str {
         given.unwrap_or(&self.subscriptions[0].id)

@@ -255,6 +255,11 @@ pub(crate) const STEP: &[KeyInfo] = &[
     key("for_each", Shape::Text, "A list; done once for each item"),
     key("as", Shape::Identifier, "The item's name"),
     key("parallel", Shape::Number(1, 256), "How many items at once"),
+    key(
+        "again",
+        Shape::Bool,
+        "Whether refused items are tried again after the others",
+    ),
     key("read", Shape::Table(READ), "Reads"),
     key("request", Shape::Table(REQUEST), "Writes"),
     key(
@@ -323,6 +328,11 @@ pub(crate) const READ: &[KeyInfo] = &[
         "The member that holds a page's items",
     ),
     key("missing_ok", Shape::Bool, "Whether 404 is an answer"),
+    key(
+        "beta",
+        Shape::Line,
+        "Why it is asked of a version of Graph that may change",
+    ),
 ];
 
 /// Keys of `request`.
@@ -336,6 +346,11 @@ pub(crate) const REQUEST: &[KeyInfo] = &[
     key("query", Shape::TextMap, "Query parameters"),
     key("headers", Shape::TextMap, "Request headers"),
     key("body", Shape::Any, "The JSON body"),
+    key(
+        "beta",
+        Shape::Line,
+        "Why it is asked of a version of Graph that may change",
+    ),
     key("before", Shape::Table(READ), "Reads the state before"),
     key("unless", Shape::Text, "If true it is not needed"),
     key(
@@ -370,6 +385,11 @@ pub(crate) const COLLECT: &[KeyInfo] = &[
         "pages",
         Shape::Pages,
         "The member that holds a page's items",
+    ),
+    key(
+        "beta",
+        Shape::Line,
+        "Why it is asked of a version of Graph that may change",
     ),
     must("name", Shape::Text, "The exhibit's file name"),
     must("description", Shape::Text, "What the exhibit is"),

@@ -269,6 +269,9 @@ pub struct Step {
     pub consent_explicit: bool,
     /// What its failure means.
     pub otherwise: Otherwise,
+    /// Whether items that the service refuses are tried again after the others, as long as a pass gets somewhere:
+    /// for an order that only the service knows.
+    pub again: bool,
     /// How long one item may take; longer is a failure whose effect is unknown.
     pub limit: Option<std::time::Duration>,
     /// What to tell when it has ended; a template that sees its results; nothing if it is empty.
@@ -377,6 +380,8 @@ pub struct Call {
     pub pages: Option<String>,
     /// Whether 404 is an answer (`status` 404, `body` null) and no failure.
     pub missing_ok: bool,
+    /// Why it is asked of Graph's beta version, which Microsoft may change from one day to the next.
+    pub beta: Option<String>,
 }
 
 /// A write, with what was there before.

@@ -160,3 +160,64 @@ fn a_run_killed_while_it_writes_is_put_back_from_what_its_journal_has() {
         killed_and_undone(method, path, nth);
     }
 }
+
+/// Returns of the hard user what an undo answers for.
+fn of_the_user(state: &Value) -> Value {
+    state["directory"]["users"]["88888888-8888-4888-8888-888888888802"]["accountEnabled"].clone()
+}
+
+#[test]
+fn a_cut_of_a_user_that_is_killed_anywhere_is_undone_after_a_clearance_and_not_before() {
+    for (method, path, nth) in [
+        ("GET", "/transitiveMemberOf/", 1),
+        ("GET", "/roleAssignments", 1),
+        ("POST", "/revokeSignInSessions", 1),
+        ("PATCH", "/users/", 1),
+        ("GET", "/authentication/methods", 1),
+        ("DELETE", "/softwareOathMethods/", 1),
+        ("DELETE", "/phoneMethods/", 1),
+        ("POST", "/revokeSignInSessions", 2),
+        ("GET", "/auditLogs/signIns", 1),
+        ("GET", "/oauth2PermissionGrants", 1),
+        ("GET", "/vaults", 1),
+    ] {
+        let place = format!("{method} {path} {nth}");
+        let azir = Azir::with(
+            &format!(
+                "faults: [{{method: {method}, path: '{path}', nth: {nth}, do: delay-after, millis: 600000}}]"
+            ),
+            |_| {},
+        );
+        let args = [
+            "revoke-user",
+            "heidi@contoso.com",
+            "--incident",
+            "IR-1",
+            "--yes",
+            "--choose",
+            "attackers_which=b6332ec1-7057-4abe-9331-3d72feddfe41,12121212-1212-4212-8212-121212121202",
+        ];
+        kill_at(&azir, &args, method, path, nth);
+        assert_eq!(
+            azir.json(&["show", "last"]).1["status"],
+            "halted",
+            "{place}"
+        );
+        let cut = of_the_user(&azir.lab.state()) == false;
+        let run = azir.json(&["show", "last"]).1["run"]
+            .as_str()
+            .unwrap()
+            .to_owned();
+        let refused = azir.run(&["undo", &run, "--yes"]);
+        assert_eq!(
+            refused.code,
+            if cut { 5 } else { 0 },
+            "{place}: {}{}",
+            refused.stdout,
+            refused.stderr
+        );
+        let done = azir.run(&["undo", &run, "--yes", "--clearance", "a drill"]);
+        assert_eq!(done.code, 0, "{place}: {}{}", done.stdout, done.stderr);
+        assert_eq!(of_the_user(&azir.lab.state()), true, "{place}");
+    }
+}

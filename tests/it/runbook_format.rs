@@ -22,6 +22,7 @@ about: |
   of help.
 purpose: contain
 deadline: 5m
+together: true
 controls: {nist: [IR-4], iso: A.5.26}
 params:
   disk: {type: resource, of: Microsoft.Compute/disks, position: 1, many: true, required: true, help: A disk}
@@ -46,7 +47,7 @@ steps:
     phase: inventory
     title: Read users
     after: state
-    read: {graph: GET /v1.0/users, query: {$filter: "displayName eq {{ disk.name }}"}, pages: true}
+    read: {graph: GET /beta/users, beta: v1.0 tells less, query: {$filter: "displayName eq {{ disk.name }}"}, pages: true}
     let: {ids: "{{ items | pluck('id') }}"}
   - id: sure
     phase: inventory
@@ -83,6 +84,7 @@ steps:
     for_each: "{{ users.ids }}"
     as: user
     parallel: 4
+    again: true
     request:
       before: {arm: "GET {{ disk.id }}/providers/Microsoft.Resources/tags/default", api_version: "2021-04-01"}
       unless: "{{ before.properties.tags.seen == user }}"
@@ -99,6 +101,7 @@ steps:
           drift: "{{ current != after }}"
           request: {arm: "PATCH {{ disk.id }}/providers/Microsoft.Resources/tags/default", api_version: "2021-04-01", body: "{{ before }}"}
           that: "{{ current == before }}"
+          ask: true
   - id: mark
     phase: tag
     title: Leave a mark

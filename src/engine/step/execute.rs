@@ -16,6 +16,7 @@ use super::{
 use crate::engine::check::Due;
 use crate::engine::event::{StepOutcome, What};
 use crate::engine::failure::{Failure, FailureKind};
+use crate::engine::power::Teller;
 use crate::engine::schedule::Part;
 use crate::engine::target::{Target, phase_word, plan_carries_out, results};
 use crate::runbook::model::{Action, Otherwise, Step};
@@ -103,26 +104,21 @@ async fn act(
         .await?;
         return Ok(StepDone::default());
     }
-    let loops = step.for_each.is_some();
-    let mut done: Vec<(usize, Result<ItemDone, (String, Failure)>)> =
-        futures_util::stream::iter(items.into_iter().enumerate())
-            .map(|(index, item)| {
-                let teller = teller.clone();
-                async move {
-                    let key = item.key.clone();
-                    let result = one(item).await;
-                    if loops {
-                        teller.tell(What::ItemEnded {
-                            item: key.clone(),
-                            ok: result.is_ok(),
-                        });
-                    }
-                    (index, result.map_err(|failure| (key, failure)))
-                }
-            })
-            .buffer_unordered(step.parallel.max(1))
-            .collect()
-            .await;
+    let mut pending: Vec<(usize, Item<'_>)> = items.into_iter().enumerate().collect();
+    let mut done: Vec<(usize, Result<ItemDone, (String, Failure)>)> = Vec::new();
+    loop {
+        let tried = pass(step, &pending, &teller).await;
+        let refused = |result: &Result<ItemDone, (String, Failure)>| matches!(result, Err((_, failure)) if failure.kind == FailureKind::Failed);
+        let further = step.again && tried.iter().any(|(_, result)| result.is_ok());
+        let (again, ended): (Vec<_>, Vec<_>) = tried
+            .into_iter()
+            .partition(|(_, result)| further && refused(result));
+        done.extend(ended);
+        pending.retain(|(index, _)| again.iter().any(|(other, _)| other == index));
+        if pending.is_empty() {
+            break;
+        }
+    }
     done.sort_by_key(|(index, _)| *index);
     gather(
         target,
@@ -133,6 +129,30 @@ async fn act(
         done.into_iter().map(|(_, result)| result).collect(),
     )
     .await
+}
+
+/// Carries out items, so many at once.
+async fn pass(
+    step: &Step,
+    items: &[(usize, Item<'_>)],
+    teller: &Teller,
+) -> Vec<(usize, Result<ItemDone, (String, Failure)>)> {
+    let loops = step.for_each.is_some();
+    futures_util::stream::iter(items)
+        .map(|(index, item)| async move {
+            let key = item.key.clone();
+            let result = one(item.clone()).await;
+            if loops {
+                teller.tell(What::ItemEnded {
+                    item: key.clone(),
+                    ok: result.is_ok(),
+                });
+            }
+            (*index, result.map_err(|failure| (key, failure)))
+        })
+        .buffer_unordered(step.parallel.max(1))
+        .collect()
+        .await
 }
 
 /// Ends a step: names its results, says what failed, hands on its checks.

@@ -29,6 +29,7 @@ pub(crate) struct ItemDone {
 }
 
 /// One item on its way through an action.
+#[derive(Clone)]
 pub(crate) struct Item<'a> {
     pub(crate) target: &'a Target<'a>,
     pub(crate) node: usize,

@@ -82,7 +82,7 @@ impl Arm<'_> {
             .principal
             .as_ref()
             .filter(|_| wanted.with_groups)
-            .map(|principal| self.tenant.scenario.groups_of(principal))
+            .map(|principal| self.store.directory.groups_of(principal))
             .unwrap_or_default();
         let is_wanted = |value: &Value| {
             let at = below(value["properties"]["scope"].as_str().unwrap_or_default());

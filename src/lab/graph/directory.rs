@@ -133,6 +133,25 @@ impl Directory {
         }
     }
 
+    /// Returns the ids of the groups that a principal is in, directly and through other groups.
+    pub(in crate::lab) fn groups_of(&self, principal: &str) -> Vec<String> {
+        let mut found: Vec<String> = Vec::new();
+        let mut to_ask = vec![principal.to_owned()];
+        while let Some(member) = to_ask.pop() {
+            for link in self.all_now("members") {
+                let (Some(group), Some(of)) = (link["group"].as_str(), link["member"].as_str())
+                else {
+                    continue;
+                };
+                if of.eq_ignore_ascii_case(&member) && !found.iter().any(|known| known == group) {
+                    found.push(group.to_owned());
+                    to_ask.push(group.to_owned());
+                }
+            }
+        }
+        found
+    }
+
     /// Returns everything as JSON, for tests to compare: kinds, then ids.
     pub(in crate::lab) fn snapshot(&self) -> Value {
         let kinds: Map<String, Value> = self

@@ -4,7 +4,7 @@ use serde_json::{Value, json};
 
 use super::audit::{self, Act};
 use super::query::{self, Shape};
-use super::{Route, Visit, bad, body, missing, privileged, route};
+use super::{Route, Visit, bad, body, missing, route};
 use crate::lab::reply::Reply;
 
 /// What a group has.
@@ -176,7 +176,7 @@ fn transitive_members(visit: &mut Visit<'_>, held: &[&str]) -> Reply {
 
 /// Groups and activated directory roles of a principal, direct ones or all.
 fn belongs(visit: &Visit<'_>, principal: &str, all: bool) -> Vec<Value> {
-    let mut groups = privileged::groups_of(visit, principal);
+    let mut groups = visit.store.directory.groups_of(principal);
     if !all {
         groups.retain(|group| {
             visit

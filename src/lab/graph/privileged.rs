@@ -81,7 +81,7 @@ pub(super) fn may(visit: &Visit<'_>, user: &str, what: Sensitive) -> bool {
 /// Returns the ids of the roles that a principal holds, directly and through its groups.
 pub(super) fn roles_of(visit: &Visit<'_>, principal: &str) -> Vec<String> {
     let directory = &visit.store.directory;
-    let groups = groups_of(visit, principal);
+    let groups = directory.groups_of(principal);
     let holds = |value: &&Value| {
         let holder = value["principalId"].as_str().unwrap_or_default();
         holder.eq_ignore_ascii_case(principal)
@@ -99,24 +99,6 @@ pub(super) fn roles_of(visit: &Visit<'_>, principal: &str) -> Vec<String> {
     roles
 }
 
-/// Returns the ids of the groups that a principal is in, directly and through other groups.
-pub(super) fn groups_of(visit: &Visit<'_>, principal: &str) -> Vec<String> {
-    let mut found: Vec<String> = Vec::new();
-    let mut to_ask = vec![principal.to_owned()];
-    while let Some(member) = to_ask.pop() {
-        for link in visit.store.directory.all_now("members") {
-            let (Some(group), Some(of)) = (link["group"].as_str(), link["member"].as_str()) else {
-                continue;
-            };
-            if of.eq_ignore_ascii_case(&member) && !found.iter().any(|known| known == group) {
-                found.push(group.to_owned());
-                to_ask.push(group.to_owned());
-            }
-        }
-    }
-    found
-}
-
 fn role_assignable(visit: &Visit<'_>, principal: &str) -> bool {
     let assignable = |group: &String| {
         visit
@@ -125,5 +107,10 @@ fn role_assignable(visit: &Visit<'_>, principal: &str) -> bool {
             .now("groups", group)
             .is_some_and(|group| group["isAssignableToRole"] == true)
     };
-    groups_of(visit, principal).iter().any(assignable)
+    visit
+        .store
+        .directory
+        .groups_of(principal)
+        .iter()
+        .any(assignable)
 }

@@ -189,7 +189,7 @@ fn transitive(visit: &mut Visit<'_>, _: &[&str]) -> Reply {
         .and_then(|filter| filter.split('\'').nth(1))
         .unwrap_or_default()
         .to_owned();
-    let mut holders = privileged::groups_of(visit, &principal);
+    let mut holders = visit.store.directory.groups_of(&principal);
     holders.push(principal.clone());
     let mut all = visit.listed("roleAssignments", |one| {
         holders

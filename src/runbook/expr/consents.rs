@@ -23,6 +23,41 @@ pub(super) const ROWS: &[Row] = &[
 /// The tenant that owns Microsoft's own applications (Graph sheet section 1.15).
 pub(super) const MICROSOFT: &str = "f8cdef31-a31e-4b4a-93e4-5f571e91255a";
 
+/// Permissions worth a look where nobody names others (Graph sheet section 1.8).
+const RISKY: [&str; 16] = [
+    "Mail.Read*",
+    "Mail.Send*",
+    "MailboxSettings.ReadWrite",
+    "Files.Read*.All",
+    "Sites.*.All",
+    "Contacts.Read*",
+    "Notes.*",
+    "Chat.Read*",
+    "ChannelMessage.Read*",
+    "User.ReadWrite.All",
+    "Group.ReadWrite.All",
+    "GroupMember.ReadWrite.All",
+    "EWS.AccessAsUser.All",
+    "IMAP.AccessAsUser.All",
+    "POP.AccessAsUser.All",
+    "SMTP.Send",
+];
+/// Permissions as good as an administrator's where nobody names others.
+const CRITICAL: [&str; 12] = [
+    "full_access_as_user",
+    "full_access_as_app",
+    "user_impersonation",
+    "Directory.ReadWrite.All",
+    "Directory.AccessAsUser.All",
+    "RoleManagement.ReadWrite.Directory",
+    "AppRoleAssignment.ReadWrite.All",
+    "Application.ReadWrite.All",
+    "DelegatedPermissionGrant.ReadWrite.All",
+    "UserAuthenticationMethod.ReadWrite.All",
+    "Policy.ReadWrite.*",
+    "Domain.ReadWrite.All",
+];
+
 /// Which permissions are worth a look, as patterns in which `*` stands for anything.
 struct Risks<'a> {
     risky: Vec<&'a str>,
@@ -32,17 +67,16 @@ struct Risks<'a> {
 
 impl<'a> Risks<'a> {
     fn of(value: &'a Value) -> Self {
-        let patterns = |name: &str| {
+        let patterns = |name: &str, usual: &'static [&'static str]| {
             let found = value.get(name).and_then(Value::as_array);
-            found
-                .into_iter()
-                .flatten()
-                .filter_map(Value::as_str)
-                .collect()
+            found.filter(|found| !found.is_empty()).map_or_else(
+                || usual.to_vec(),
+                |found| found.iter().filter_map(Value::as_str).collect(),
+            )
         };
         Self {
-            risky: patterns("risky"),
-            critical: patterns("critical"),
+            risky: patterns("risky", &RISKY),
+            critical: patterns("critical", &CRITICAL),
             tenant: text(value, "tenant"),
         }
     }

@@ -10,8 +10,8 @@ use serde_json::Value;
 
 use super::convert::{to_json, to_mini};
 use super::{
-    address, arm_filters, consents, credentials, filters, mail, network, order, rbac, roles,
-    signins, subnet, timeline,
+    address, arm_filters, consents, credentials, filters, graph, mail, methods, network, order,
+    rbac, reachable, roles, signins, standing, subnet, timeline,
 };
 
 /// A filter over JSON: the value, its arguments, and the result or what is wrong.
@@ -56,12 +56,16 @@ fn rows() -> impl Iterator<Item = &'static Row> {
         .chain(arm_filters::ROWS)
         .chain(consents::ROWS)
         .chain(credentials::ROWS)
+        .chain(graph::ROWS)
         .chain(mail::ROWS)
+        .chain(methods::ROWS)
         .chain(network::ROWS)
         .chain(order::ROWS)
         .chain(rbac::ROWS)
+        .chain(reachable::ROWS)
         .chain(roles::ROWS)
         .chain(signins::ROWS)
+        .chain(standing::ROWS)
         .chain(subnet::ROWS)
         .chain(timeline::ROWS)
 }

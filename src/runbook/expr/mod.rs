@@ -10,17 +10,21 @@ mod consents;
 mod convert;
 mod credentials;
 mod filters;
+mod graph;
 mod landing;
 mod language;
 mod mail;
+mod methods;
 mod network;
 mod order;
 mod pieces;
 mod rating;
 mod rbac;
+mod reachable;
 mod roles;
 mod rules;
 mod signins;
+mod standing;
 mod subnet;
 mod timeline;
 
@@ -464,6 +468,7 @@ mod tests {
             }),
             pages: None,
             missing_ok: false,
+            beta: None,
         }
     }
 

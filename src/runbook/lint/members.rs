@@ -18,6 +18,7 @@ const OF_RUN: &[&str] = &[
     "responder",
     "short",
     "started_at",
+    "targets",
     "tenant",
 ];
 /// What a resolved resource parameter holds.

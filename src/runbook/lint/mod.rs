@@ -4,6 +4,7 @@
 //! catalogue, because a runbook may call others; evaluates nothing.
 
 mod actions;
+mod beta;
 mod calls;
 mod idle;
 mod members;
@@ -40,6 +41,7 @@ type Rule = fn(&Subject<'_>, &mut Found<'_>);
 
 /// Every rule, sorted.
 const RULES: &[Rule] = &[
+    beta::look,
     calls::look,
     idle::look,
     members::look,

@@ -52,6 +52,7 @@ pub(super) fn of(fields: &Fields<'_>, what: &str, problems: &mut Problems<'_>) -
     });
     let pages = pages(fields, problems);
     let missing_ok = fields.flag("missing_ok", problems);
+    let beta = fields.line("beta", problems).map(|why| why.value);
     let (_, plane) = plane?;
     Some(Call {
         plane,
@@ -62,6 +63,7 @@ pub(super) fn of(fields: &Fields<'_>, what: &str, problems: &mut Problems<'_>) -
         body,
         pages,
         missing_ok,
+        beta,
     })
 }
 

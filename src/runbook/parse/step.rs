@@ -48,6 +48,7 @@ pub(super) fn read(node: &Node, problems: &mut Problems<'_>) -> Option<Step> {
         identifier(&name.value, name.place, "an item", problems);
     }
     let parallel = fields.number("parallel", 1, 256, problems);
+    let again = fields.flag("again", problems);
     let action = action::read(&fields, problems);
     let lets = fields.any_map("let", problems);
     for (key, _) in fields.map("let", problems) {
@@ -78,6 +79,7 @@ pub(super) fn read(node: &Node, problems: &mut Problems<'_>) -> Option<Step> {
         for_each,
         as_name: as_name.map_or_else(|| "item".to_owned(), |name| name.value),
         parallel: parallel.unwrap_or(1),
+        again,
         action: action?,
         lets,
         checks,
