@@ -161,7 +161,7 @@ fn a_runbook_with_every_key_parses_lints_clean_and_fits_the_schema() {
     assert!(
         matches!(&runbook.steps[10].action, Action::Collect(collect) if collect.window.is_some())
     );
-    assert_eq!(runbook.steps[1].id.place.line, 30);
+    assert_eq!(runbook.steps[1].id.place.line, 31);
     assert!(docs::show(&runbook).contains(
         "DISK  the name or resource id of a Microsoft.Compute/disks, one or more: A disk (required)"
     ));
@@ -258,8 +258,8 @@ const MISTAKES: &[Mistake] = &[
         "read, wait",
     ),
     (
-        "GET /v1.0/users",
-        "FETCH /v1.0/users",
+        "GET /beta/users",
+        "FETCH /beta/users",
         "bad-call",
         "FETCH",
         "method",
