@@ -300,6 +300,11 @@ impl Reader {
         self.inner.cloud.blob_endpoint(account)
     }
 
+    /// Returns where Microsoft Graph is in this cloud, as `https://graph.microsoft.com`.
+    pub fn graph_endpoint(&self) -> &str {
+        self.inner.cloud.graph.as_str().trim_end_matches('/')
+    }
+
     /// Allows data-plane tokens to an address that ARM itself named.
     ///
     /// # Errors

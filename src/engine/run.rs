@@ -259,6 +259,7 @@ impl Engine {
             "responder": request.responder.upn,
             "principal": identity.oid,
             "application": identity.appid,
+            "graph": self.client.graph_endpoint(),
             "captured_by": format!("azir:{}", identity.oid),
             "tenant": identity.tenant,
             "clearances": request.clearances,

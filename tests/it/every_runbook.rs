@@ -34,7 +34,14 @@ fn value(name: &str, param: &Param) -> Option<String> {
             SUB.trim_start_matches("/subscriptions/")
         )),
         _ if !param.required => None,
-        ParamKind::Object(ObjectKind::User) => Some("heidi@contoso.com".to_owned()),
+        ParamKind::Object(kind) => Some(
+            match kind {
+                ObjectKind::User | ObjectKind::Principal => "heidi@contoso.com",
+                ObjectKind::Application => "shop-backend",
+                ObjectKind::Device => "DESKTOP-7QK2X",
+            }
+            .to_owned(),
+        ),
         _ if name == "group" => Some(format!("{SUB}/resourceGroups/rg-hard-prod")),
         _ => panic!("this test does not know what to type for {name}"),
     }
@@ -192,7 +199,14 @@ fn every_shipped_runbook_lints_plans_runs_and_is_undone() {
             writable(&before, &stays),
             writable(&azir.lab.state(), &stays),
         );
-        for (id, was) in was.as_object().unwrap() {
+        // A verdict on a risk stays in its history; the opposite one is all that an undo can give.
+        let verdict = |id: &String| id.starts_with("riskyUsers/");
+        for (id, was) in was
+            .as_object()
+            .unwrap()
+            .iter()
+            .filter(|(id, _)| !verdict(id))
+        {
             assert_eq!(was, &is[id], "{name}: {id}");
         }
         let new: Vec<&String> = is

@@ -66,7 +66,8 @@ pub(super) async fn execute(item: &Item<'_>, request: &Request) -> Result<Acted,
 /// Counts a write that took effect, or may have.
 pub(super) fn count(item: &Item<'_>, sent: &Result<Answer, Failure>) {
     let took = match sent {
-        Ok(_) => true,
+        // Nothing was there to delete.
+        Ok(answer) => answer.status != 404,
         Err(failure) => failure.kind == FailureKind::Unknown,
     };
     if took {

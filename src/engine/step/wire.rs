@@ -94,10 +94,18 @@ pub(crate) async fn write(
     let idempotent = idempotent.unwrap_or(call.method != "POST");
     let request = WriteRequest::new(parts(call), effect, idempotent)
         .map_err(|error| Failure::from_azure(&error))?;
-    let response = client
-        .write(&request, calls)
-        .await
-        .map_err(|error| Failure::from_azure(&error))?;
+    let response = match client.write(&request, calls).await {
+        Ok(response) => response,
+        // What is not there needs no deleting: somebody, or an attempt whose answer was lost, was faster.
+        Err(error) if call.method == "DELETE" && error.is_not_found() => {
+            return Ok(Answer {
+                status: 404,
+                body: Value::Null,
+                read_back: false,
+            });
+        }
+        Err(error) => return Err(Failure::from_azure(&error)),
+    };
     match answer(&response) {
         Ok(answer) => Ok(answer),
         // The service took it on; what it came to is read, not guessed from half an answer.

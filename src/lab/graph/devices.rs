@@ -4,7 +4,7 @@ use serde_json::{Value, json};
 
 use super::audit::{self, Act};
 use super::query::{self, Shape};
-use super::{Route, Visit, alternate, bad, body, missing, route, users};
+use super::{Route, Visit, alternate, bad, body, groups, missing, route, users};
 use crate::lab::reply::Reply;
 
 /// What a device has.
@@ -46,6 +46,7 @@ const READ: &[&str] = &[
 pub(super) const ROUTES: &[Route] = &[
     route("GET", "devices", READ, list),
     route("GET", "devices/{}", READ, get),
+    route("GET", "devices/{}/registeredOwners", READ, owners),
     route("GET", "users/{}/registeredDevices", READ, of_user),
     route("GET", "users/{}/ownedDevices", READ, of_user),
     route("PATCH", "devices/{}", &["Device.ReadWrite.All"], patch),
@@ -76,6 +77,18 @@ fn get(visit: &mut Visit<'_>, held: &[&str]) -> Reply {
         (Ok(query), Some(device)) => query::one(visit, &DEVICE, &query, &device),
         (Ok(_), None) => missing(held[0]),
         (Err(refusal), _) => refusal,
+    }
+}
+
+fn owners(visit: &mut Visit<'_>, held: &[&str]) -> Reply {
+    let Some(device) = find(visit, held[0]) else {
+        return missing(held[0]);
+    };
+    let owner = device["__owner"].as_str().unwrap_or_default();
+    let owners: Vec<Value> = groups::object(visit, owner).into_iter().collect();
+    match query::read(visit, &groups::OBJECTS) {
+        Ok(query) => query.page(visit, &groups::OBJECTS, owners),
+        Err(refusal) => refusal,
     }
 }
 

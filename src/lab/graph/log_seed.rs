@@ -44,6 +44,11 @@ impl Seeder<'_> {
             let rule = over(mailbox::usual(&user, &id), rule, OURS);
             directory.seed("inboxRules", &mailbox::place(&user, &id_of(&rule)), rule);
         }
+        for policy in &seed.access_policies {
+            let id = guid(&format!("policy {}", text(policy, "displayName")));
+            let usual = json!({"id": id, "createdDateTime": self.ago(policy, 9_000), "modifiedDateTime": null, "sessionControls": null});
+            directory.seed("accessPolicies", &id, over(usual, policy, OURS));
+        }
         for held in &seed.eligibilities {
             self.eligible(directory, held);
         }

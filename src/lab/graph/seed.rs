@@ -65,6 +65,9 @@ pub struct DirectorySeed {
     /// Inbox rules: `user`, and members as Graph shows them.
     #[serde(default)]
     pub inbox_rules: Vec<Map<String, Value>>,
+    /// Conditional Access policies, as Graph shows them.
+    #[serde(default)]
+    pub access_policies: Vec<Map<String, Value>>,
     /// Directory roles that somebody may become.
     #[serde(default)]
     pub eligibilities: Vec<Held>,

@@ -11,6 +11,7 @@ const OF_RUN: &[&str] = &[
     "application",
     "captured_by",
     "clearances",
+    "graph",
     "id",
     "incident",
     "mode",
