@@ -68,6 +68,26 @@ const ITS_OWN: &[&str] = &[
     "signInSessionsValidFromDateTime",
 ];
 
+/// Kinds of objects that come back under a new id.
+const RENEWED: &[&str] = &[
+    "accessPolicies",
+    "appRoleAssignments",
+    "eligibilities",
+    "federatedIdentityCredentials",
+    "inboxRules",
+    "oauth2PermissionGrants",
+    "roleAssignments",
+];
+/// What is the service's when it makes such an object.
+const OF_THE_MAKING: &[&str] = &[
+    "createdDateTime",
+    "deletedDateTime",
+    "id",
+    "roleEligibilityScheduleId",
+    "__end",
+    "__start",
+];
+
 /// Returns what the tenant's writable members are, without what `stays` was written: resources by id, objects of the
 /// directory by kind and id.
 fn writable(state: &Value, stays: &BTreeSet<String>) -> Value {
@@ -80,10 +100,23 @@ fn writable(state: &Value, stays: &BTreeSet<String>) -> Value {
         let objects = objects.as_object().unwrap().iter();
         objects.map(move |(id, object)| {
             let mut object = object.clone();
+            let renewed = RENEWED.contains(&kind.as_str());
             if let Some(members) = object.as_object_mut() {
-                members.retain(|name, _| !ITS_OWN.contains(&name.as_str()));
+                members.retain(|name, value| {
+                    let name = name.as_str();
+                    let made = OF_THE_MAKING.contains(&name) || value.is_null();
+                    !(ITS_OWN.contains(&name) || renewed && made)
+                });
             }
-            (format!("{kind}/{id}"), object)
+            // What is made again has a new id, and is known by what it says.
+            let said: std::collections::BTreeMap<_, _> =
+                object.as_object().into_iter().flatten().collect();
+            let key = if renewed {
+                json!(said).to_string()
+            } else {
+                id.clone()
+            };
+            (format!("{kind}/{key}"), object)
         })
     });
     let resources = resources
@@ -104,11 +137,19 @@ fn writable(state: &Value, stays: &BTreeSet<String>) -> Value {
 fn strip(value: &mut Value, of: &str, stays: &BTreeSet<String>) {
     match value {
         Value::Object(members) => {
-            members.retain(|name, _| {
+            members.retain(|name, value| {
                 !name.starts_with("__")
+                    && !value.is_null()
                     && !matches!(
                         name.as_str(),
-                        "etag" | "principalId" | "provisioningState" | "resourceGuid"
+                        "createdBy"
+                            | "createdOn"
+                            | "etag"
+                            | "principalId"
+                            | "provisioningState"
+                            | "resourceGuid"
+                            | "updatedBy"
+                            | "updatedOn"
                     )
             });
             members

@@ -24,6 +24,7 @@ mod every_runbook;
 mod exports;
 mod findings;
 mod full_disk;
+mod identity;
 mod incident;
 mod isolate;
 mod journal_by_hand;

@@ -6,7 +6,7 @@ use futures_util::StreamExt;
 use serde_json::{Map, Value};
 
 use super::consent::consent;
-use super::in_plan::{in_plan, plan_items};
+use super::in_plan::{in_plan, late, plan_items};
 use super::items::items;
 use super::lines::{end, keep_outputs, name_results, nothing, record_start, say_of, skip};
 use super::{
@@ -46,6 +46,12 @@ async fn whole(target: &Target<'_>, node: usize) -> Result<StepDone, Failure> {
     }
     if frame_skipped(target, node) {
         return skip(target, node, &scope).await;
+    }
+    if in_plan(target) && late(target, node) {
+        let why = Some("known only at run time".to_owned());
+        note_plan(target, node, Vec::new(), why);
+        name_results(target, node, &nothing(step));
+        return Ok(StepDone::default());
     }
     let values = match &step.for_each {
         Some(list) => match target.common.expressions.list(list, &scope) {

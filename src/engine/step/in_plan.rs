@@ -7,11 +7,31 @@ use super::{Item, ItemDone, StepDone, edit, kind_word, request, undo_words};
 use crate::engine::failure::Failure;
 use crate::engine::plan::PlanStep;
 use crate::engine::power::Power;
-use crate::engine::target::{Target, phase_word, results};
+use crate::engine::target::{Target, phase_word, plan_carries_out, results};
 use crate::runbook::model::{Action, Step};
+use crate::runbook::walk;
 
 pub(super) fn in_plan(target: &Target<'_>) -> bool {
     matches!(target.common.power, Power::Plan(_))
+}
+
+/// Whether a step that a plan carries out speaks of what is collected, which a plan does not collect; and so of what
+/// is known only at run time.
+pub(super) fn late(target: &Target<'_>, node: usize) -> bool {
+    let program = &target.common.program;
+    let step = program.step(node);
+    if !plan_carries_out(&step.action) {
+        return false;
+    }
+    let named = walk::names(step);
+    let frame = program.nodes[node].frame;
+    let mut earlier = program.nodes[..node].iter().enumerate();
+    earlier.any(|(other, place)| {
+        place.frame == frame && named.contains(&program.step(other).id.value) && {
+            let action = &program.step(other).action;
+            matches!(action, Action::Collect(_)) || late(target, other)
+        }
+    })
 }
 
 /// Says what a step would do, without doing it.

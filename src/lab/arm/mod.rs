@@ -6,6 +6,7 @@ mod activity;
 mod authorization;
 mod compute;
 mod effective;
+mod eligibility;
 mod groups;
 mod identity;
 mod immutability;
@@ -92,6 +93,11 @@ impl Arm<'_> {
         self.gates(&target, &kind)?;
         let lower = kind.to_ascii_lowercase();
         match lower.split('/').next().unwrap_or_default() {
+            "microsoft.authorization"
+                if lower.contains("eligibility") || lower.ends_with("/denyassignments") =>
+            {
+                self.eligibility(target, &lower)
+            }
             "microsoft.authorization" => self.authorization(target, &lower),
             "microsoft.compute" => self.compute(target, &lower),
             "microsoft.insights" => self.activity(),

@@ -54,10 +54,19 @@ const STORAGE: &[&str] = &[
 
 /// Types, and their versions.
 const TYPES: &[(&str, &[&str])] = &[
+    ("microsoft.authorization/denyassignments", AUTHORIZATION),
     ("microsoft.authorization/locks", LOCKS),
     ("microsoft.authorization/permissions", AUTHORIZATION),
     ("microsoft.authorization/roleassignments", AUTHORIZATION),
     ("microsoft.authorization/roledefinitions", AUTHORIZATION),
+    (
+        "microsoft.authorization/roleeligibilityscheduleinstances",
+        AUTHORIZATION,
+    ),
+    (
+        "microsoft.authorization/roleeligibilityschedulerequests",
+        AUTHORIZATION,
+    ),
     ("microsoft.compute/disks", DISKS),
     ("microsoft.compute/restorepointcollections", MACHINES),
     (

@@ -54,27 +54,28 @@ pub(super) fn text<'a>(value: &'a Value, path: &str) -> &'a str {
 
 /// Returns who an audit event names as its author, with the address where it has one (Graph sheet section 2.2).
 pub(super) fn actor(event: &Value) -> String {
-    let first = |paths: &[&str]| {
-        let found = paths.iter().map(|path| text(event, path));
-        found
-            .into_iter()
-            .find(|found| !found.is_empty())
-            .map(str::to_owned)
-    };
-    let who = first(&[
+    match text(event, "initiatedBy.user.ipAddress") {
+        "" => author(event),
+        from => format!("{} from {from}", author(event)),
+    }
+}
+
+/// Returns who an audit event names as its author.
+pub(super) fn author(event: &Value) -> String {
+    let names = [
         "initiatedBy.user.userPrincipalName",
         "initiatedBy.user.displayName",
         "initiatedBy.user.id",
         "initiatedBy.app.displayName",
         "initiatedBy.app.servicePrincipalName",
         "initiatedBy.app.servicePrincipalId",
-    ]);
-    let from = first(&["initiatedBy.user.ipAddress"]);
-    let from = from.map(|from| format!(" from {from}")).unwrap_or_default();
-    format!(
-        "{}{from}",
-        who.unwrap_or_else(|| "nobody it names".to_owned())
-    )
+    ];
+    let found = names.iter().map(|path| text(event, path));
+    found
+        .into_iter()
+        .find(|found| !found.is_empty())
+        .unwrap_or("nobody it names")
+        .to_owned()
 }
 
 /// Matches a name against a pattern in which `*` stands for anything, without regard to case.

@@ -5,7 +5,7 @@ use serde_json::{Value, json};
 use super::filters::list;
 use super::language::Row;
 use super::order::at;
-use super::rating::{actor, text};
+use super::rating::{author, text};
 
 pub(super) const ROWS: &[Row] = &[(
     "timeline",
@@ -77,7 +77,7 @@ fn audit(row: &Value) -> Value {
         "" | "success" => String::new(),
         other => format!(", {other}"),
     };
-    json!({"time": moment(row, "activityDateTime"), "id": text(row, "id"), "who": actor(row),
+    json!({"time": moment(row, "activityDateTime"), "id": text(row, "id"), "who": author(row),
         "from": text(row, "initiatedBy.user.ipAddress"), "what": format!("{}{of}{result}", text(row, "activityDisplayName")), "reached": names.first().copied().unwrap_or_default()})
 }
 
