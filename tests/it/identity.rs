@@ -181,6 +181,110 @@ fn one_users_consent_goes_and_an_application_that_is_ours_is_left_able_to_sign_i
 }
 
 #[test]
+fn an_application_is_disabled_in_both_places_and_what_it_holds_goes_when_chosen() {
+    let azir = Azir::new();
+    let shop = "aaaaaaaa-aaaa-4aaa-8aaa-aaaaaaaaaa01";
+    let own = |state: &Value| state["directory"]["applications"][shop].clone();
+    let secrets = own(&azir.lab.state())["passwordCredentials"].clone();
+    let certificate = "cccccccc-cccc-4ccc-8ccc-cccccccccc01";
+    let chosen = format!(
+        "secrets_which={},{certificate}",
+        secrets[0]["keyId"].as_str().unwrap()
+    );
+    let words = [
+        "revoke-app",
+        "shop-backend",
+        "--choose",
+        &chosen,
+        "--choose",
+        "federated_which=all",
+        "--choose",
+        "owners_which=all",
+    ];
+    let report = run(&azir, &words);
+    let writes: Vec<String> = azir
+        .writes()
+        .into_iter()
+        .filter(|write| write.contains("/v1.0/"))
+        .collect();
+    assert!(
+        writes[0].starts_with("PATCH /v1.0/servicePrincipals/"),
+        "{writes:?}"
+    );
+    assert!(
+        writes[1].starts_with("PATCH /v1.0/applications/"),
+        "{writes:?}"
+    );
+    let asked = azir.lab.requests();
+    let place = |part: &str| {
+        asked
+            .iter()
+            .position(|request| request.path.contains(part))
+            .unwrap()
+    };
+    assert!(
+        place("/auditLogs/signIns") < place("/removePassword"),
+        "first the inventory, then the removal"
+    );
+    let state = azir.lab.state();
+    let app = own(&state);
+    assert_eq!(app["isDisabled"], true);
+    assert_eq!(app["passwordCredentials"].as_array().unwrap().len(), 1);
+    assert_eq!(app["keyCredentials"], json!([]));
+    assert!(each(&state, "federatedIdentityCredentials").is_empty());
+    assert!(
+        each(&state, "owners")
+            .iter()
+            .all(|link| link["object"] != shop)
+    );
+    contains(
+        &told(&report),
+        &["signed in from 198.51.100.80 to Microsoft Graph"],
+    );
+    contains(
+        &open(&report),
+        &[
+            "opens nothing while both objects are disabled",
+            "60 to 90 minutes",
+        ],
+    );
+    let (code, undone) = azir.json(&["undo", "last", "--yes", "--clearance", "its code was clean"]);
+    assert_eq!(code, 0, "{undone}");
+    let state = azir.lab.state();
+    let app = own(&state);
+    assert_ne!(app["isDisabled"], true);
+    assert_eq!(app["keyCredentials"][0]["keyId"], certificate);
+    assert_eq!(
+        app["passwordCredentials"].as_array().unwrap().len(),
+        1,
+        "a secret cannot come back"
+    );
+    assert_eq!(each(&state, "federatedIdentityCredentials").len(), 1);
+    assert!(
+        each(&state, "owners")
+            .iter()
+            .any(|link| link["object"] == shop)
+    );
+}
+
+#[test]
+fn a_foreign_application_is_ended_here_and_its_home_is_named() {
+    let azir = Azir::new();
+    let report = run(&azir, &["revoke-app", "PDF Converter"]);
+    contains(
+        &open(&report),
+        &[
+            "is of tenant eeeeeeee-eeee-4eee-8eee-eeeeeeeeee01: only that tenant can end it everywhere",
+        ],
+    );
+    assert!(
+        azir.writes()
+            .iter()
+            .all(|write| !write.contains("/v1.0/applications/"))
+    );
+}
+
+#[test]
 fn azirs_own_application_and_microsofts_are_not_disabled() {
     let azir = Azir::new();
     for (application, why) in [

@@ -294,7 +294,7 @@ fn whom_to_cut_would_be_worse_is_refused_before_any_write() {
                 "grace@contoso.com",
                 "88888888-8888-4888-8888-888888888807",
             ],
-            "last Global Administrator",
+            "nobody could undo anything",
         ),
     ] {
         let mut words = vec!["revoke-user"];
