@@ -7,6 +7,7 @@ use bytes::Bytes;
 use url::Url;
 
 use super::Plane;
+use super::challenge;
 use super::client::{Inner, Manner};
 use super::credentials::Token;
 use super::error::{self, Error};
@@ -82,7 +83,7 @@ impl Inner {
         let plane = wanted.parts.plane;
         self.allowed(plane, wanted.url, "a request", wanted.observer)
             .await?;
-        let scope = self.scope(plane);
+        let mut scope = self.scope(plane);
         let key = Key::of(plane, &wanted.parts.method, wanted.url.path());
         let started = self.clock.mono_us();
         let mut renewed = false;
@@ -116,6 +117,12 @@ impl Inner {
                 error.status() == Some(401) || matches!(error, Error::NeedsSignIn { .. });
             if not_let_in && !renewed {
                 renewed = true;
+                if let Some(wanted) = asked_for(plane, wanted, ended.heard.as_ref())?
+                    && wanted != scope
+                {
+                    scope = wanted;
+                    continue;
+                }
                 let host = wanted.host();
                 wanted.observer.note(ClientNote::Renewed { host }).await;
                 self.tokens.forget(&scope, &token).await;
@@ -373,6 +380,20 @@ pub(crate) fn refused(response: &Response) -> Error {
         response.header("x-ms-error-code"),
         response.request_id(),
     )
+}
+
+/// Returns the scope that a vault asks for in its answer.
+fn asked_for(
+    plane: Plane,
+    wanted: &Wanted<'_>,
+    heard: Option<&Response>,
+) -> Result<Option<String>, Error> {
+    match heard {
+        Some(response) if plane == Plane::Vault => {
+            challenge::scope(response.headers_named("www-authenticate"), wanted.url)
+        }
+        _ => Ok(None),
+    }
 }
 
 /// Returns the claims that a challenge asks for; padding may be missing and the alphabet either (graph-and-data-planes.md 5.5).

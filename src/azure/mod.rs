@@ -5,7 +5,8 @@
 //! and no particular resource. Start reading at [`client`]; each policy it follows is a file: `reads`,
 //! `origins`, `throttle`, `retry`, `lro`, `pages`.
 
-pub mod client;
+pub mod challenge;
+mod client;
 pub mod cloud;
 pub mod credentials;
 pub mod download;

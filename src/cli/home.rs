@@ -4,7 +4,6 @@ use std::path::{Path, PathBuf};
 
 use super::refusal::Refusal;
 use crate::report::cases;
-use crate::report::run::started;
 
 /// The home folder.
 #[derive(Clone, Debug)]
@@ -64,25 +63,13 @@ impl Home {
         if path.is_dir() && path.components().count() > 1 {
             return of_folder(path);
         }
-        let folders = cases::folders(&self.cases());
-        if name == "last" {
-            // What people wrote around the runs is no run that could be shown or undone as the last one.
-            let of_runbook = |path: &&PathBuf| !started(path).unwrap_or_default().is_incident_log();
-            let last = folders.iter().find(of_runbook).or(folders.first());
-            return last.cloned().ok_or_else(|| {
-                Refusal::usage("there is no run yet", "azir isolate-vm vm-app-01 --lab")
-            });
+        let mut found = cases::named(&self.cases(), name);
+        if found.is_empty() && name == "last" {
+            return Err(Refusal::usage(
+                "there is no run yet",
+                "azir isolate-vm vm-app-01 --lab",
+            ));
         }
-        let wanted = name
-            .strip_prefix("run-")
-            .unwrap_or(name)
-            .to_ascii_lowercase();
-        let mut found: Vec<PathBuf> = folders
-            .into_iter()
-            .filter(|path| {
-                id_of(path).is_some_and(|id| !wanted.is_empty() && id.starts_with(&wanted))
-            })
-            .collect();
         match found.len() {
             1 => Ok(found.remove(0)),
             0 => Err(Refusal::usage(
@@ -90,7 +77,7 @@ impl Home {
                 "azir list",
             )),
             count => {
-                let ids: Vec<String> = found.iter().filter_map(|path| id_of(path)).collect();
+                let ids: Vec<String> = found.iter().filter_map(|path| cases::id_of(path)).collect();
                 Err(Refusal::usage(
                     format!("{name} names {count} runs: {}", ids.join(", ")),
                     "give more digits of the run's id",
@@ -114,11 +101,4 @@ fn of_folder(folder: &Path) -> Result<PathBuf, Refusal> {
             format!("azir list {}", folder.display()),
         )),
     }
-}
-
-fn id_of(path: &Path) -> Option<String> {
-    path.file_name()?
-        .to_str()?
-        .strip_prefix("run-")
-        .map(str::to_owned)
 }

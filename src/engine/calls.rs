@@ -40,6 +40,8 @@ pub(crate) struct Calls {
     unsettled: Mutex<Vec<u64>>,
     /// The last answer of a write, for its undo.
     pub(crate) keep_after: bool,
+    /// Whether the bodies hold a secret: then not even their digest is written down.
+    unseen: bool,
 }
 
 impl Calls {
@@ -52,6 +54,7 @@ impl Calls {
             attempts: AtomicU32::new(0),
             unsettled: Mutex::default(),
             keep_after: false,
+            unseen: false,
         }
     }
 
@@ -59,6 +62,12 @@ impl Calls {
     pub(crate) fn writing(mut self, before: Cite, undo: String) -> Self {
         self.place.before = Some(before);
         self.place.undo = Some(undo);
+        self
+    }
+
+    /// Says that the calls carry a secret.
+    pub(crate) fn unseen(mut self) -> Self {
+        self.unseen = true;
         self
     }
 
@@ -98,7 +107,7 @@ impl Calls {
             "effect": call.effect.word(),
             "target": call.url.path(),
             "api": {"method": call.method.as_str(), "url": redact::clean_url(&call.url), "api_version": call.api_version.clone().unwrap_or_default()},
-            "body_sha256": call.body.as_ref().map(|body| Digest::of(body).to_string()),
+            "body_sha256": call.body.as_ref().filter(|_| !self.unseen).map(|body| Digest::of(body).to_string()),
             "precondition": call.precondition,
             "before": self.place.before.map(Cite::value),
             "undo": self.place.undo,

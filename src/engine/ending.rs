@@ -90,6 +90,7 @@ impl Target<'_> {
         let runbook = &self.common.program.frames[0].runbook;
         let scope = self.last_names();
         self.say_findings(&scope).await;
+        self.hand_on(&scope).await;
         let expressions = &self.common.expressions;
         for residual in &runbook.residual {
             let items = match &residual.for_each {

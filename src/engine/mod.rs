@@ -31,6 +31,7 @@ pub mod profile;
 mod recorder;
 pub mod request;
 mod resolve;
+mod results;
 pub mod run;
 mod schedule;
 mod scope;

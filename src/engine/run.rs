@@ -225,6 +225,7 @@ impl Engine {
             power,
             teller,
             ask: Arc::clone(&self.ask),
+            random: Arc::clone(&self.random),
             asking: tokio::sync::Mutex::new(()),
             shared: super::single::Shared::default(),
             choices: request.choices.clone(),

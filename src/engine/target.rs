@@ -25,6 +25,7 @@ use super::scope::Names;
 use super::single::Shared;
 use super::step::{self, ItemDone, StepDone};
 use super::vault::VaultPlace;
+use crate::random::Random;
 use crate::runbook::expr::{Expressions, Scope};
 use crate::runbook::model::{Action, Otherwise, Step};
 
@@ -35,6 +36,8 @@ pub(crate) struct Common {
     pub(crate) power: Power,
     pub(crate) teller: Teller,
     pub(crate) ask: Arc<dyn Ask>,
+    /// The source of secrets that are made here.
+    pub(crate) random: Arc<dyn Random>,
     /// One question at a time.
     pub(crate) asking: tokio::sync::Mutex<()>,
     pub(crate) shared: Shared,

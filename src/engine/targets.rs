@@ -45,7 +45,13 @@ impl Engine {
         let name = &request.runbook.name.value;
         let teller = Teller::new(None, Arc::clone(&self.clock), run, self.halt.clone());
         let directory = Directory::new(&self.client, teller.clone(), name);
-        let arguments = arguments(request, &directory).await?;
+        let mut arguments = arguments(request, &directory).await?;
+        for (key, param) in &request.runbook.params {
+            if let (ParamKind::Run, Some(Value::String(id))) = (&param.kind, arguments.get(key)) {
+                let earlier = super::results::of_run(&self.cases, id)?;
+                arguments.insert(key.clone(), earlier);
+            }
+        }
         let Some((key, kind)) = many(&request.runbook) else {
             return Ok(Found {
                 targets: vec![(only(&request.runbook, &arguments), arguments)],

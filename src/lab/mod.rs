@@ -23,6 +23,7 @@ mod store;
 mod tenant;
 mod throttle;
 mod tls;
+mod vault;
 mod wire;
 
 pub use faults::Faults;

@@ -190,6 +190,13 @@ const BUILT_IN: &[Role] = &[
         data_actions: &[],
     },
     Role {
+        id: "b86a8fe4-44ce-4948-aee5-eccb2c155cd7",
+        name: "Key Vault Secrets Officer",
+        actions: &[],
+        not_actions: &[],
+        data_actions: &["Microsoft.KeyVault/vaults/secrets/*"],
+    },
+    Role {
         id: "4633458b-17de-408a-874b-0445c86b69e6",
         name: "Key Vault Secrets User",
         actions: &[],

@@ -74,12 +74,43 @@ pub struct Scenario {
     /// Users, groups, applications and what is theirs, as Graph shows them.
     #[serde(default)]
     pub directory: DirectorySeed,
+    /// Secrets in key vaults that are among the resources.
+    #[serde(default)]
+    pub vaults: Vec<Secrets>,
     /// Groups of service principals in the directory, by object id.
     #[serde(default)]
     pub memberships: BTreeMap<String, Vec<String>>,
     /// Application permissions of service principals, by object id.
     #[serde(default)]
     pub app_roles: BTreeMap<String, Vec<String>>,
+}
+
+/// The secrets of a key vault.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Secrets {
+    /// The vault's name.
+    pub vault: String,
+    /// Its secrets.
+    pub secrets: Vec<Secret>,
+}
+
+/// A secret with its versions, the oldest first.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Secret {
+    /// Its name.
+    pub name: String,
+    /// What each version holds.
+    pub values: Vec<String>,
+    /// Its tags.
+    #[serde(default)]
+    pub tags: BTreeMap<String, String>,
+    /// Its content type.
+    pub content_type: Option<String>,
+    /// Whether it is a certificate's.
+    #[serde(default)]
+    pub managed: bool,
 }
 
 /// A subscription.

@@ -42,6 +42,11 @@ impl Scenario {
             }
         }
         super::graph::seed::seed(self, &mut store.directory, made);
+        for vault in &self.vaults {
+            for secret in &vault.secrets {
+                super::vault::seed(store, &vault.vault, secret, made.timestamp());
+            }
+        }
         for events in &self.events {
             self.seed_events(store, events, made);
         }

@@ -15,7 +15,7 @@ use super::scenario::Scenario;
 use super::server::{LabError, Logged, Options, Ready};
 use super::store::{Kept, Store};
 use super::throttle::{Throttle, Verdict};
-use super::{blob, graph};
+use super::{blob, graph, vault};
 use crate::clock::{Clock, micros};
 use crate::random::Random;
 
@@ -53,6 +53,7 @@ impl Tenant {
         if let Some(path) = &options.state {
             store.keep_in(path, &kept, now).map_err(unreadable)?;
         }
+        vault::at_port(&mut store, port);
         let mut key = [0; 32];
         options.random.fill(&mut key);
         Ok(Self {
@@ -159,6 +160,9 @@ impl Tenant {
                 ),
             };
         }
+        if let Some(vault) = ask.host.split_once(".vault.").map(|(vault, _)| vault) {
+            return self.vault(ask, vault, now);
+        }
         if ask.path.eq_ignore_ascii_case("/metadata/endpoints") {
             return entra::metadata(ask, self.port);
         }
@@ -175,6 +179,39 @@ impl Tenant {
                 "www-authenticate",
                 self.challenge(ask) + ", error=\"invalid_token\"",
             ),
+        }
+    }
+
+    /// A vault says itself which token it wants, to who comes without one (section 6).
+    fn vault(&self, ask: &Ask, vault: &str, now: chrono::DateTime<chrono::Utc>) -> Reply {
+        let resource = format!("https://vault.localhost:{}", self.port);
+        match self.entra.check(ask, std::slice::from_ref(&resource), now) {
+            Ok(claims) => {
+                let mut visit = vault::Visit {
+                    store: &mut lock(&self.store),
+                    ask,
+                    claims: &claims,
+                    now,
+                    now_us: self.clock.mono_us(),
+                    random: &*self.random,
+                    page: self.options.page,
+                };
+                vault::answer(&mut visit, vault)
+            }
+            Err((code, message)) => {
+                let code = if code == "AuthenticationFailed" {
+                    "AKV10000: Request is missing a Bearer or PoP token."
+                } else {
+                    message.as_str()
+                };
+                vault::error(401, "Unauthorized", code, None).with(
+                    "www-authenticate",
+                    format!(
+                        "Bearer authorization=\"https://127.0.0.1:{}/{}\", resource=\"{resource}\"",
+                        self.port, self.scenario.tenant
+                    ),
+                )
+            }
         }
     }
 

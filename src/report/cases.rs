@@ -48,6 +48,29 @@ pub fn folders(cases: &Path) -> Vec<PathBuf> {
     found
 }
 
+/// Returns the runs that `name` means: `last`, an id or the beginning of one.
+pub fn named(cases: &Path, name: &str) -> Vec<PathBuf> {
+    let folders = folders(cases);
+    if name == "last" {
+        // What people wrote around the runs is no run that could be shown or undone as the last one.
+        let of_runbook = |path: &&PathBuf| !started(path).unwrap_or_default().is_incident_log();
+        let last = folders.iter().find(of_runbook).or(folders.first());
+        return last.cloned().into_iter().collect();
+    }
+    let wanted = name.strip_prefix("run-").unwrap_or(name);
+    let wanted = wanted.to_ascii_lowercase();
+    let fits = |path: &PathBuf| {
+        id_of(path).is_some_and(|id| !wanted.is_empty() && id.starts_with(&wanted))
+    };
+    folders.into_iter().filter(fits).collect()
+}
+
+/// Returns the id of the run whose folder this is.
+pub fn id_of(folder: &Path) -> Option<String> {
+    let name = folder.file_name()?.to_str()?;
+    name.strip_prefix("run-").map(str::to_owned)
+}
+
 /// Returns the run folders of one case, oldest first.
 pub fn of_case(case: &Path) -> Vec<PathBuf> {
     by_time(runs(case).into_iter())

@@ -99,6 +99,11 @@ pub fn show(runbook: &Runbook) -> String {
         "Permissions on Blob storage",
         runbook.permissions.blob.iter().cloned(),
     );
+    section(
+        &mut out,
+        "Permissions on Key Vault",
+        runbook.permissions.vault.iter().cloned(),
+    );
     let controls = runbook
         .controls
         .iter()
@@ -245,6 +250,9 @@ fn does(step: &Step) -> String {
         Action::Assert(assert) => format!("stops unless {}", assert.that.value),
         Action::Decide(decide) => format!("asks: {}", decide.question.value),
         Action::Manual(manual) => format!("asks a person: {}", manual.instruction.value),
+        Action::Rotate(rotate) => {
+            format!("makes a new secret by {}{each}", rotate.upstream.line.value)
+        }
         Action::Run(other) => format!("runs {}", other.runbook.value),
         Action::Wait(wait) => format!("waits {}: {}", wait.how_long.value, wait.why),
     }

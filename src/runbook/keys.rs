@@ -108,7 +108,7 @@ pub(crate) const PURPOSES: &[&str] = &[
 pub(crate) const PLANES: &[&str] = &["arm", "graph", "vault", "logs", "blob"];
 /// The kinds of step.
 pub(crate) const KINDS: &[&str] = &[
-    "read", "request", "edit", "collect", "assert", "decide", "manual", "run", "wait",
+    "read", "request", "edit", "collect", "assert", "decide", "manual", "rotate", "run", "wait",
 ];
 
 /// What a failure can mean.
@@ -126,6 +126,7 @@ pub(crate) const TYPES: &[&str] = &[
     "application",
     "device",
     "principal",
+    "run",
     "list",
 ];
 /// The types of a list's items.
@@ -238,6 +239,7 @@ pub(crate) const PERMISSIONS: &[KeyInfo] = &[
         "Microsoft Graph application permissions",
     ),
     key("blob", Shape::Texts, "Data actions of Blob storage"),
+    key("vault", Shape::Texts, "Data actions of Key Vault"),
 ];
 
 /// Keys of a step.
@@ -271,6 +273,11 @@ pub(crate) const STEP: &[KeyInfo] = &[
     key("assert", Shape::Table(ASSERT), "States what must be so"),
     key("decide", Shape::Table(DECIDE), "Lets the responder choose"),
     key("manual", Shape::Table(MANUAL), "A task for a person"),
+    key(
+        "rotate",
+        Shape::Table(ROTATE),
+        "A new secret: made, handed on, seen by nobody",
+    ),
     key("run", Shape::Table(RUN), "Another runbook"),
     key("wait", Shape::Table(WAIT), "Waits"),
     key("let", Shape::Lets, "Named results"),
@@ -429,6 +436,63 @@ pub(crate) const DECIDE: &[KeyInfo] = &[
 pub(crate) const MANUAL: &[KeyInfo] = &[
     must("instruction", Shape::Text, "The exact instruction"),
     must("finding", Shape::Text, "What to report"),
+];
+/// Keys of `rotate`.
+pub(crate) const ROTATE: &[KeyInfo] = &[
+    key(
+        "generate",
+        Shape::Table(GENERATE),
+        "Makes the secret here, as {{ secret }} in upstream",
+    ),
+    must(
+        "upstream",
+        Shape::Table(UPSTREAM),
+        "Where the secret counts",
+    ),
+    key(
+        "vault",
+        Shape::Table(READ),
+        "Where it is kept; the value is put in by azir",
+    ),
+    key(
+        "discard",
+        Shape::Table(READ),
+        "Takes back what upstream made if the vault does not take it",
+    ),
+];
+/// Keys of `generate`.
+pub(crate) const GENERATE: &[KeyInfo] = &[
+    key(
+        "length",
+        Shape::Number(16, 128),
+        "Characters; 32 where nothing is said",
+    ),
+    key(
+        "alphabet",
+        Shape::Words(ALPHABETS),
+        "Of which kinds of character",
+    ),
+];
+/// What a generated secret is made of.
+pub(crate) const ALPHABETS: &[&str] = &["password", "letters"];
+/// Keys of `upstream`.
+pub(crate) const UPSTREAM: &[KeyInfo] = &[
+    key("arm", Shape::Call, ARM_HELP),
+    key("graph", Shape::Call, "METHOD path, on Microsoft Graph"),
+    key("api_version", Shape::Text, "The api-version"),
+    key("query", Shape::TextMap, "Query parameters"),
+    key("headers", Shape::TextMap, "Request headers"),
+    key("body", Shape::Any, "The JSON body"),
+    key(
+        "beta",
+        Shape::Line,
+        "Why it is asked of a version of Graph that may change",
+    ),
+    key(
+        "secret",
+        Shape::Text,
+        "The member of the answer that is the secret, where upstream makes it",
+    ),
 ];
 /// Keys of `run`.
 pub(crate) const RUN: &[KeyInfo] = &[

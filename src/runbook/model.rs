@@ -108,6 +108,8 @@ pub enum ParamKind {
     Cidr,
     /// An Azure resource of this type, by name or id; resolved to `{id, name, location, resource_group, subscription}`.
     Resource(String),
+    /// An earlier run, by id or `last`; becomes `{id, runbook, incident, results}`, a result for each of its targets.
+    Run,
     /// An object of the directory; resolved before the run to what [`ObjectKind`] says.
     Object(ObjectKind),
     /// A list of such values, comma-separated or repeated; an array.
@@ -197,6 +199,8 @@ pub struct Permissions {
     pub graph: Vec<String>,
     /// Data actions of Blob storage, as `Microsoft.Storage/.../blobs/write`.
     pub blob: Vec<String>,
+    /// Data actions of Key Vault, as `Microsoft.KeyVault/vaults/secrets/setSecret/action`.
+    pub vault: Vec<String>,
 }
 
 /// Where in a run a step belongs; a run never goes back to an earlier phase.
@@ -326,6 +330,8 @@ pub enum Action {
     Decide(Decide),
     /// A task for a person.
     Manual(Manual),
+    /// A new secret, made, handed on and seen by nobody.
+    Rotate(Rotate),
     /// Another runbook in the same run and journal; its results are `<step>.<name>`.
     Run(RunOther),
     /// Waits.
@@ -463,6 +469,41 @@ pub struct Manual {
     pub instruction: Template,
     /// What the person is asked to report.
     pub finding: Template,
+}
+
+/// A new secret: made here or upstream, put where it counts and then into a vault. Its value is in no template, no
+/// record and no argument list; templates see `upstream` (the answer without the secret) and, of the vault,
+/// `version` (the id of the new version).
+#[derive(Clone, Debug)]
+pub struct Rotate {
+    /// How it is made here; absent: upstream makes it.
+    pub generate: Option<Generate>,
+    /// The write that makes it count; where it is made here its body holds `{{ secret }}`.
+    pub upstream: Call,
+    /// The member of upstream's answer that is the secret, as a dotted path.
+    pub secret: Option<String>,
+    /// The write that keeps it, whose body azir gives the value and the tags `azir-run` and `azir-step`.
+    pub vault: Option<Call>,
+    /// Takes back what upstream made, if the vault does not take it.
+    pub discard: Option<Call>,
+}
+
+/// A secret that is made here.
+#[derive(Clone, Copy, Debug)]
+pub struct Generate {
+    /// Characters.
+    pub length: usize,
+    /// Of which kinds.
+    pub alphabet: Alphabet,
+}
+
+/// Kinds of character.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum Alphabet {
+    /// Letters, digits and marks; at least one of each kind, as directories ask of a password.
+    Password,
+    /// Letters and digits.
+    Letters,
 }
 
 /// Another runbook.

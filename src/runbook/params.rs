@@ -13,7 +13,7 @@ impl ParamKind {
     /// One sentence that says what was expected.
     pub fn parse(&self, text: &str) -> Result<Value, String> {
         match self {
-            Self::String | Self::Resource(_) | Self::Object(_) => {
+            Self::String | Self::Run | Self::Resource(_) | Self::Object(_) => {
                 if text.is_empty() {
                     return Err("it is empty".to_owned());
                 }
@@ -70,6 +70,7 @@ impl ParamKind {
             Self::Duration => "a span such as 90s, 5m, 24h or 7d".to_owned(),
             Self::Cidr => "an address range such as 10.99.0.0/24".to_owned(),
             Self::Resource(kind) => format!("the name or resource id of a {kind}"),
+            Self::Run => "an earlier run: its id, or last".to_owned(),
             Self::Object(ObjectKind::User) => "a principal name or object id".to_owned(),
             Self::Object(ObjectKind::Application) => {
                 "an appId, object id or exact name of an application".to_owned()

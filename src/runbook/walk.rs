@@ -173,6 +173,11 @@ fn action(action: &Action, visit: &mut dyn FnMut(Part, &str, Place)) {
         Action::Assert(assert) => each([&assert.that, &assert.message], part, visit),
         Action::Decide(decide) => each([&decide.question, &decide.options], part, visit),
         Action::Manual(manual) => each([&manual.instruction, &manual.finding], part, visit),
+        Action::Rotate(rotate) => {
+            call(&rotate.upstream, part, visit);
+            let after = rotate.vault.iter().chain(&rotate.discard);
+            after.for_each(|one| call(one, part, visit));
+        }
         Action::Run(other) => {
             for value in other.with.values() {
                 inside(&value.value, value.place, &mut |text, place| {

@@ -57,6 +57,7 @@ mod many_responders;
 mod requests_sent;
 mod restore_point;
 mod revoke_user;
+mod rotation;
 mod runbook_format;
 mod seal;
 mod stamps;

@@ -11,7 +11,7 @@ use super::items::items;
 use super::lines::{end, keep_outputs, name_results, nothing, record_start, say_of, skip};
 use super::{
     Acted, Item, ItemDone, StepDone, assert, call, collect, decide, edit, manual, note_plan, read,
-    request, wait, writes,
+    request, rotate, wait, writes,
 };
 use crate::engine::check::Due;
 use crate::engine::event::{StepOutcome, What};
@@ -275,6 +275,7 @@ async fn act_on(item: &Item<'_>) -> Result<Acted, Failure> {
         Action::Assert(assert) => assert::execute(item, assert).await,
         Action::Decide(decide) => decide::execute(item, decide).await,
         Action::Manual(manual) => manual::execute(item, manual).await,
+        Action::Rotate(rotate) => rotate::execute(item, rotate).await,
         Action::Wait(wait) => wait::execute(item, wait).await,
         // The schedule makes `run` steps into their own two nodes.
         Action::Run(_) => Ok(Acted::with(Vec::new())),

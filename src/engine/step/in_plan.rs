@@ -50,6 +50,15 @@ pub(super) fn plan_items(
                 Ok(line) => writes.push(line),
                 Err(_) => note = Some("some of it is known only at run time".to_owned()),
             },
+            Action::Rotate(rotate) => {
+                let calls = std::iter::once(&rotate.upstream).chain(&rotate.vault);
+                for call in calls {
+                    match request::line(&item, call) {
+                        Ok(line) => writes.push(line),
+                        Err(_) => note = Some("some of it is known only at run time".to_owned()),
+                    }
+                }
+            }
             Action::Edit(edit) => match edit::rendered(&item, edit) {
                 Ok(line) => writes.push(line),
                 Err(_) => note = Some("some of it is known only at run time".to_owned()),

@@ -16,6 +16,7 @@ mod lines;
 mod manual;
 mod read;
 mod request;
+mod rotate;
 mod wait;
 pub(crate) mod wire;
 mod words;

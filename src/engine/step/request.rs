@@ -86,11 +86,15 @@ pub(crate) fn plan_cannot() -> Failure {
 
 /// Says what a plan shows of this write.
 pub(super) fn rendered(item: &Item<'_>, request: &Request) -> Result<String, Failure> {
+    line(item, &request.call)
+}
+
+/// Says what a plan shows of a call.
+pub(super) fn line(item: &Item<'_>, call: &Call) -> Result<String, Failure> {
     let expressions = &item.target.common.expressions;
-    let line = expressions
-        .call_line(&request.call, &item.scope)
-        .map_err(|error| item.expression(&error))?;
-    Ok(line)
+    expressions
+        .call_line(call, &item.scope)
+        .map_err(|error| item.expression(&error))
 }
 
 async fn read_before(item: &Item<'_>, call: &Call, scope: &Scope) -> Result<Value, Failure> {

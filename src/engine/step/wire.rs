@@ -131,6 +131,27 @@ pub(crate) async fn write(
     }
 }
 
+/// Writes a body that no record may see, once.
+pub(crate) async fn write_bytes(
+    client: &Client,
+    call: &RenderedCall,
+    body: Option<bytes::Bytes>,
+    effect: Effect,
+    calls: &Calls,
+) -> Result<Answer, Failure> {
+    let parts = RequestParts {
+        body,
+        ..parts(call)
+    };
+    let request =
+        WriteRequest::new(parts, effect, false).map_err(|error| Failure::from_azure(&error))?;
+    let response = client
+        .write(&request, calls)
+        .await
+        .map_err(|error| Failure::from_azure(&error))?;
+    answer(&response)
+}
+
 /// Stores a blob.
 pub(crate) async fn put_blob(
     client: &Client,

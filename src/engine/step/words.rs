@@ -4,7 +4,10 @@ use crate::runbook::model::{Action, Step, Undo};
 
 /// Returns whether a step writes.
 pub(crate) fn writes(step: &Step) -> bool {
-    matches!(step.action, Action::Request(_) | Action::Edit(_))
+    matches!(
+        step.action,
+        Action::Request(_) | Action::Edit(_) | Action::Rotate(_)
+    )
 }
 
 /// Returns the step's kind as one word.
@@ -17,6 +20,7 @@ pub(crate) fn kind_word(step: &Step) -> &'static str {
         Action::Assert(_) => "assert",
         Action::Decide(_) => "decide",
         Action::Manual(_) => "manual",
+        Action::Rotate(_) => "rotate",
         Action::Run(_) => "run",
         Action::Wait(_) => "wait",
     }

@@ -11,7 +11,7 @@ use serde_json::Value;
 use super::convert::{to_json, to_mini};
 use super::{
     address, arm_filters, consents, credentials, filters, graph, mail, methods, network, order,
-    rbac, reachable, roles, signins, standing, subnet, timeline,
+    rbac, reachable, roles, signins, standing, subnet, timeline, vaults,
 };
 
 /// A filter over JSON: the value, its arguments, and the result or what is wrong.
@@ -68,6 +68,7 @@ fn rows() -> impl Iterator<Item = &'static Row> {
         .chain(standing::ROWS)
         .chain(subnet::ROWS)
         .chain(timeline::ROWS)
+        .chain(vaults::ROWS)
 }
 
 /// Returns every filter with a line of documentation, sorted.

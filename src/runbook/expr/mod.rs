@@ -27,6 +27,7 @@ mod signins;
 mod standing;
 mod subnet;
 mod timeline;
+mod vaults;
 
 use std::collections::{BTreeMap, BTreeSet};
 

@@ -11,6 +11,11 @@ pub(super) fn each_call(step: &Step, visit: &mut dyn FnMut(&Call, bool)) {
             request.before.iter().for_each(|call| visit(call, false));
         }
         Action::Collect(collect) => visit(&collect.call, false),
+        Action::Rotate(rotate) => {
+            visit(&rotate.upstream, true);
+            let others = rotate.vault.iter().chain(&rotate.discard);
+            others.for_each(|call| visit(call, true));
+        }
         _ => {}
     }
     for check in &step.checks {

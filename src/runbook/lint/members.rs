@@ -22,6 +22,8 @@ const OF_RUN: &[&str] = &[
     "targets",
     "tenant",
 ];
+/// What an earlier run holds.
+const OF_EARLIER: &[&str] = &["id", "incident", "results", "runbook"];
 /// What a resolved resource parameter holds.
 const OF_RESOURCE: &[&str] = &["id", "location", "name", "resource_group", "subscription"];
 
@@ -60,6 +62,9 @@ fn all(subject: &Subject<'_>) -> Members {
         match param.kind {
             ParamKind::Resource(_) => {
                 members.insert(in_templates(name), texts(OF_RESOURCE));
+            }
+            ParamKind::Run => {
+                members.insert(in_templates(name), texts(OF_EARLIER));
             }
             ParamKind::Object(kind) => {
                 members.insert(in_templates(name), texts(kind.members()));

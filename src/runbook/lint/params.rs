@@ -37,7 +37,9 @@ pub(super) fn look(subject: &Subject<'_>, found: &mut Found<'_>) {
     let place = subject.runbook.name.place;
     let mut positions: BTreeMap<usize, &str> = BTreeMap::new();
     for (name, param) in &subject.runbook.params {
-        if RESERVED_FLAGS.contains(&name.as_str()) && param.position.is_none() {
+        // Targets come from a file by --from, unless the runbook takes what an earlier run found.
+        let takes_run = name == "from" && param.kind == ParamKind::Run;
+        if RESERVED_FLAGS.contains(&name.as_str()) && param.position.is_none() && !takes_run {
             found.add(
                 "reserved-flag",
                 place,

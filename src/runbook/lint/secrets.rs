@@ -2,7 +2,7 @@
 
 use super::actions::each_call;
 use super::{Found, Subject};
-use crate::runbook::model::{Call, Plane};
+use crate::runbook::model::{Action, Call, Plane};
 
 /// Last segments of paths whose answers hold secrets.
 const SECRET_ANSWERS: &[&str] = &[
@@ -31,7 +31,11 @@ const SECRET_ANSWERS: &[&str] = &[
 pub(super) fn look(subject: &Subject<'_>, found: &mut Found<'_>) {
     for step in &subject.runbook.steps {
         each_call(step, &mut |call, _| {
-            if let Some(what) = secret(call) {
+            // Who makes a secret by `rotate` stores no answer of it.
+            let rotates = matches!(&step.action, Action::Rotate(rotate) if std::ptr::eq(call, &rotate.upstream));
+            if let Some(what) = secret(call)
+                && !rotates
+            {
                 let message = format!("the answer of {what} holds a secret that would be stored");
                 found.add(
                     "secret-answer",

@@ -50,10 +50,10 @@ fn added(step: &Step, part: Part) -> Vec<String> {
     }
     match part {
         Part::Head | Part::Before => {}
-        Part::Action => add(if matches!(step.action, Action::Request(_)) {
-            &["before"]
-        } else {
-            &[]
+        Part::Action => add(match step.action {
+            Action::Request(_) => &["before"],
+            Action::Rotate(_) => &["secret", "upstream"],
+            _ => &[],
         }),
         Part::Let(index) => {
             add(answers(&step.action));
@@ -86,6 +86,7 @@ fn answers(action: &Action) -> &'static [&'static str] {
         Action::Collect(_) => &["items", "rows", "sha256"],
         Action::Decide(_) => &["chosen"],
         Action::Manual(_) => &["finding"],
+        Action::Rotate(_) => &["upstream", "version"],
         Action::Assert(_) | Action::Run(_) | Action::Wait(_) => &[],
     }
 }

@@ -5,7 +5,10 @@ use crate::runbook::model::{Action, Purpose, Step, Undo};
 
 pub(super) fn look(subject: &Subject<'_>, found: &mut Found<'_>) {
     for step in &subject.runbook.steps {
-        if !matches!(step.action, Action::Request(_) | Action::Edit(_)) {
+        if !matches!(
+            step.action,
+            Action::Request(_) | Action::Edit(_) | Action::Rotate(_)
+        ) {
             no_write(step, found);
             continue;
         }

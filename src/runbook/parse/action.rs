@@ -3,7 +3,8 @@
 use super::super::fields::{Fields, Problems};
 use super::super::keys;
 use super::super::model::{
-    Action, Assert, Collect, Decide, DecideDefault, Edit, Manual, Request, RunOther, Wait,
+    Action, Alphabet, Assert, Collect, Decide, DecideDefault, Edit, Generate, Manual, Request,
+    Rotate, RunOther, Wait,
 };
 use super::super::tree::Node;
 use super::call;
@@ -45,9 +46,56 @@ fn of_kind(kind: &str, fields: &Fields<'_>, problems: &mut Problems<'_>) -> Opti
         "assert" => assert(node, problems).map(Action::Assert),
         "decide" => decide(node, problems).map(Action::Decide),
         "manual" => manual(node, problems).map(Action::Manual),
+        "rotate" => rotate(node, problems).map(Action::Rotate),
         "run" => run(node, problems).map(Action::Run),
         _ => wait(node, problems).map(Action::Wait),
     }
+}
+
+fn rotate(node: &Node, problems: &mut Problems<'_>) -> Option<Rotate> {
+    let fields = Fields::of(node, "rotate", keys::ROTATE, problems)?;
+    let generate = fields
+        .get("generate")
+        .and_then(|node| generate(node, problems));
+    let upstream = fields.get("upstream").and_then(|node| {
+        let own = Fields::of(node, "upstream", keys::UPSTREAM, problems)?;
+        let secret = own.text("secret", problems).map(|member| member.value);
+        Some((call::of(&own, "upstream", problems)?, secret))
+    });
+    let read = |name: &str, problems: &mut Problems<'_>| {
+        let node = fields.get(name)?;
+        call::read(node, name, keys::READ, problems)
+    };
+    let vault = read("vault", problems);
+    let discard = read("discard", problems);
+    let (upstream, secret) = upstream?;
+    if generate.is_some() == secret.is_some() {
+        let help = "generate: {length: 32}, or in upstream secret: the member that is the secret";
+        problems.add(
+            "one-maker",
+            fields.place,
+            "rotate does not say who makes the secret, or says it twice".to_owned(),
+            Some(help.to_owned()),
+        );
+        return None;
+    }
+    Some(Rotate {
+        generate,
+        upstream,
+        secret,
+        vault,
+        discard,
+    })
+}
+
+fn generate(node: &Node, problems: &mut Problems<'_>) -> Option<Generate> {
+    let fields = Fields::of(node, "generate", keys::GENERATE, problems)?;
+    let length = fields.number("length", 16, 128, problems).unwrap_or(32);
+    let alphabet = match fields.word("alphabet", keys::ALPHABETS, problems) {
+        Some(1) => Alphabet::Letters,
+        _ => Alphabet::Password,
+    };
+    Some(Generate { length, alphabet })
 }
 
 fn request(node: &Node, problems: &mut Problems<'_>) -> Option<Request> {

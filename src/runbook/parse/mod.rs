@@ -217,6 +217,7 @@ fn permissions(node: &Node, problems: &mut Problems<'_>) -> Permissions {
         arm: plain("arm"),
         graph: plain("graph"),
         blob: plain("blob"),
+        vault: plain("vault"),
     }
 }
 

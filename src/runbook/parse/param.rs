@@ -127,6 +127,7 @@ fn plain(
         "enum" => ParamKind::Enum(values),
         "duration" => ParamKind::Duration,
         "cidr" => ParamKind::Cidr,
+        "run" => ParamKind::Run,
         other => ObjectKind::of(other).map_or(ParamKind::String, ParamKind::Object),
     })
 }
