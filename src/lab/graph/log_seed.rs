@@ -49,6 +49,11 @@ impl Seeder<'_> {
             let usual = json!({"id": id, "createdDateTime": self.ago(policy, 9_000), "modifiedDateTime": null, "sessionControls": null});
             directory.seed("accessPolicies", &id, over(usual, policy, OURS));
         }
+        for location in &seed.named_locations {
+            let id = guid(&format!("location {}", text(location, "displayName")));
+            let usual = json!({"id": id, "createdDateTime": self.ago(location, 9_000), "modifiedDateTime": null});
+            directory.seed("namedLocations", &id, over(usual, location, OURS));
+        }
         for held in &seed.eligibilities {
             self.eligible(directory, held);
         }

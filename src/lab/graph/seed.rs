@@ -68,6 +68,9 @@ pub struct DirectorySeed {
     /// Conditional Access policies, as Graph shows them.
     #[serde(default)]
     pub access_policies: Vec<Map<String, Value>>,
+    /// Named locations, as Graph shows them.
+    #[serde(default)]
+    pub named_locations: Vec<Map<String, Value>>,
     /// Directory roles that somebody may become.
     #[serde(default)]
     pub eligibilities: Vec<Held>,
