@@ -8,6 +8,7 @@
 mod agent_kit;
 mod anchors;
 mod architecture;
+mod audits;
 mod azure_lists;
 mod azure_operations;
 mod azure_retry;
@@ -47,6 +48,7 @@ mod lab_blob;
 mod lab_compute;
 mod lab_directory;
 mod lab_immutability;
+mod lab_logs;
 mod lab_network;
 mod lab_records;
 mod lab_rights;

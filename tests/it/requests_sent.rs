@@ -77,6 +77,8 @@ const GRAPH: &[&str] = &[
     "GET /v1.0/devices/{} $select",
     "GET /v1.0/devices/{}/registeredOwners",
     "GET /v1.0/domains",
+    "GET /v1.0/groups/{}/transitiveMembers $top",
+    "GET /v1.0/identity/conditionalAccess/namedLocations",
     "GET /v1.0/identity/conditionalAccess/policies",
     "GET /v1.0/identity/conditionalAccess/policies/{}",
     "GET /v1.0/identityProtection/riskDetections $filter $top",

@@ -5,6 +5,7 @@
 //! part of a query or path: see `landing`. The filters are in the table that [`documented`] returns.
 
 mod address;
+mod alike;
 mod arm_filters;
 mod consents;
 mod convert;
@@ -14,6 +15,7 @@ mod graph;
 mod landing;
 mod language;
 mod mail;
+mod members;
 mod methods;
 mod network;
 mod order;
@@ -27,6 +29,7 @@ mod signins;
 mod standing;
 mod subnet;
 mod timeline;
+mod travel;
 
 use std::collections::{BTreeMap, BTreeSet};
 
