@@ -96,7 +96,7 @@ fn eligible(visit: &mut Visit<'_>, _: &[&str]) -> Reply {
 }
 
 /// Returns whether what ends then, or never, is there now.
-fn lasts(visit: &Visit<'_>, end: &Value) -> bool {
+pub(super) fn lasts(visit: &Visit<'_>, end: &Value) -> bool {
     let end = end.as_str().and_then(|end| end.parse().ok());
     end.is_none_or(|end: DateTime<Utc>| visit.now < end)
 }
@@ -113,9 +113,7 @@ fn assigned(visit: &mut Visit<'_>, _: &[&str]) -> Reply {
         shown["roleAssignmentScheduleId"] = one["id"].clone();
         shown
     };
-    let all = visit.listed("roleAssignments", |one| {
-        lasts(visit, one.get("__end").unwrap_or(&Value::Null))
-    });
+    let all = visit.listed("roleAssignments", |one| lasts(visit, &one["__end"]));
     let all = all.into_iter().map(instance).collect();
     answer(visit, all)
 }
