@@ -265,3 +265,62 @@ fn a_group_has_done_nothing_and_is_not_traced() {
         done.stderr
     );
 }
+
+#[test]
+fn a_role_for_a_time_is_not_held_all_the_time() {
+    let azir = with(|scenario| {
+        let grace = scenario
+            .directory
+            .role_assignments
+            .iter_mut()
+            .find(|held| held.principal == "grace@contoso.com")
+            .unwrap();
+        grace.days_left = Some(1);
+    });
+    let lines = told(&report(&azir, &["audit-roles"], 0));
+    line(
+        &lines,
+        &["low: grace@contoso.com holds Global Administrator: one of the highest roles, until "],
+    );
+    line(
+        &lines,
+        &[
+            "medium: pia@contoso.com holds Global Administrator: one of the highest roles, held all the time",
+        ],
+    );
+}
+
+#[test]
+fn an_application_in_the_recycle_bin_is_told() {
+    let lines = told(&report(&Azir::new(), &["audit-apps"], 0));
+    line(
+        &lines,
+        &[
+            "low: application backup-sync was deleted",
+            "with its credentials",
+        ],
+    );
+    line(&lines, &["low: service principal backup-sync was deleted"]);
+}
+
+#[test]
+fn a_mailbox_that_is_not_there_is_refused_and_the_others_are_seen() {
+    let guest = "gary_partner.example#EXT#@contoso.onmicrosoft.com";
+    let report = report(
+        &Azir::new(),
+        &["audit-mailbox", guest, "heidi@contoso.com"],
+        3,
+    );
+    let lines = told(&report);
+    line(&lines, &["heidi@contoso.com", "drop@attacker.example"]);
+    assert!(
+        lines.iter().all(|line| !line.contains(guest)),
+        "nothing of it is SEEN: {lines:#?}"
+    );
+    assert!(
+        report["targets"]
+            .to_string()
+            .contains("nothing of this mailbox could be read"),
+        "{report}"
+    );
+}

@@ -6,11 +6,35 @@ use super::filters::{arg, list};
 use super::language::Row;
 use super::rating::text;
 
-pub(super) const ROWS: &[Row] = &[(
-    "with_members",
-    with_members,
-    "role assignments | with_members([{of, name, all}]): and one for each member of a group that holds one, which names the group in through",
-)];
+pub(super) const ROWS: &[Row] = &[
+    (
+        "with_ends",
+        with_ends,
+        "directory role assignments | with_ends(assignment schedule instances): each with the end that it has, in until",
+    ),
+    (
+        "with_members",
+        with_members,
+        "role assignments | with_members([{of, name, all}]): and one for each member of a group that holds one, which names the group in through",
+    ),
+];
+
+/// An assignment does not say that it was activated, or when it ends; its instance does (section 1.13).
+fn with_ends(value: &Value, args: &[Value]) -> Result<Value, String> {
+    let instances = list(arg(args, 0)?)?;
+    let ended = |assignment: &Value| {
+        let own = instances
+            .iter()
+            .find(|instance| text(instance, "roleAssignmentOriginId") == text(assignment, "id"));
+        let end = own.map_or("", |own| text(own, "endDateTime"));
+        let mut assignment = assignment.clone();
+        if !end.is_empty() {
+            assignment["until"] = json!(end);
+        }
+        assignment
+    };
+    Ok(list(value)?.iter().map(ended).collect())
+}
 
 /// Where an assignment says who holds it: in the directory, and in Azure.
 const HOLDER: &str = "principalId";
@@ -55,6 +79,20 @@ fn held_by(assignment: &Value, member: &Value, group: &str) -> Value {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn an_assignment_has_the_end_of_its_instance() {
+        let instances = json!([{"roleAssignmentOriginId": "a", "endDateTime": "T"}, {"roleAssignmentOriginId": "b", "endDateTime": null}]);
+        let found = with_ends(
+            &json!([{"id": "a"}, {"id": "b"}, {"id": "c"}]),
+            &[instances],
+        )
+        .unwrap();
+        assert_eq!(
+            found,
+            json!([{"id": "a", "until": "T"}, {"id": "b"}, {"id": "c"}])
+        );
+    }
 
     #[test]
     fn a_groups_assignment_is_told_once_more_for_each_member() {

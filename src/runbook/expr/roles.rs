@@ -309,12 +309,16 @@ fn directory_role(
     let is_in = |known: &[&str]| known.iter().any(|id| id.eq_ignore_ascii_case(template));
     let highest = is_in(&HIGHEST);
     let privileged = highest || is_in(&PRIVILEGED);
+    let until = text(assignment, "until");
     let mut rating = Rating::default();
     if privileged {
         let application = holder.kind.eq_ignore_ascii_case("servicePrincipal");
         match (highest, how == "active") {
             (true, _) if application => {
                 rating.high("an application with one of the highest roles".to_owned());
+            }
+            (true, true) if !until.is_empty() => {
+                rating.low(format!("one of the highest roles, until {until}"));
             }
             (true, true) => rating.medium("one of the highest roles, held all the time".to_owned()),
             (true, false) => rating.low("one of the highest roles".to_owned()),
