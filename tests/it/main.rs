@@ -58,6 +58,7 @@ mod lab_wire;
 mod many_responders;
 mod requests_sent;
 mod restore_point;
+mod revoke_app;
 mod revoke_user;
 mod runbook_format;
 mod seal;
