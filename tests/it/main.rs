@@ -43,6 +43,7 @@ mod journal_vectors;
 mod journal_writer;
 mod key;
 mod killed;
+mod killed_identity;
 mod lab;
 mod lab_blob;
 mod lab_compute;
@@ -67,6 +68,7 @@ mod support;
 mod two_persons;
 mod vault;
 mod vault_worth;
+mod verdicts;
 
 /// A file that nobody names here would never run.
 #[test]
