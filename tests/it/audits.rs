@@ -324,3 +324,93 @@ fn a_mailbox_that_is_not_there_is_refused_and_the_others_are_seen() {
         "{report}"
     );
 }
+
+#[test]
+fn credentials_that_an_attacker_left_are_told_with_who_and_where() {
+    const PDF: &str = "dddddddd-dddd-4ddd-8ddd-dddddddddd01";
+    const KEY: &str = "abababab-abab-4bab-8bab-abababababab";
+    let azir = with(|scenario| {
+        let directory = &mut scenario.directory;
+        let pdf = directory
+            .service_principals
+            .iter_mut()
+            .find(|one| one["displayName"] == "PDF Converter")
+            .unwrap();
+        pdf.insert("passwordCredentials".to_owned(), json!([
+            {"keyId": KEY, "displayName": "sync", "hint": "abc", "secretText": null, "customKeyIdentifier": null, "startDateTime": "2026-01-01T00:00:00Z", "endDateTime": "2299-12-31T00:00:00Z"},
+        ]));
+        let shop = directory
+            .applications
+            .iter_mut()
+            .find(|one| one["displayName"] == "shop-backend")
+            .unwrap();
+        shop.insert("federated".to_owned(), json!([{"name": "x", "issuer": "https://idp.attacker.example", "subject": "any", "audiences": ["api://AzureADTokenExchange"], "description": null}]));
+        let audit = json!({"by": "heidi@contoso.com", "from": "203.0.113.77", "hours_ago": 20, "category": "ApplicationManagement",
+            "activityDisplayName": "Add service principal credentials",
+            "targetResources": [{"id": PDF, "displayName": "PDF Converter", "type": "ServicePrincipal",
+                "modifiedProperties": [{"displayName": "KeyDescription", "oldValue": "[]", "newValue": format!("[\"[KeyIdentifier={KEY},KeyType=Password,KeyUsage=Verify,DisplayName=sync]\"]")}]}]});
+        directory.audits.push(members(&audit));
+    });
+    let lines = told(&report(&azir, &["audit-apps"], 0));
+    line(
+        &lines,
+        &[
+            "high: PDF Converter: secret sync",
+            "on the service principal",
+            "never expires",
+            "was put on an application of another tenant",
+            "added by heidi@contoso.com from 203.0.113.77",
+        ],
+    );
+    line(
+        &lines,
+        &[
+            "high: shop-backend: federated credential x",
+            "https://idp.attacker.example for any",
+        ],
+    );
+}
+
+#[test]
+fn who_may_read_nothing_gets_no_verdict() {
+    let azir = Azir::with("faults: []", |options| {
+        let junior = &mut options.scenario.callers[1];
+        junior.graph = vec!["User.Read.All".to_owned()];
+    });
+    for (words, why) in [
+        (
+            &["audit-apps"][..],
+            "neither applications nor service principals could be read",
+        ),
+        (&["audit-consents"][..], "no consent could be read"),
+        (
+            &["audit-mailbox", "heidi@contoso.com"][..],
+            "nothing of this mailbox could be read",
+        ),
+        (
+            &["assess-signin", "heidi@contoso.com"][..],
+            "no sign-in of heidi@contoso.com could be read",
+        ),
+        (
+            &["trace-identity", "heidi@contoso.com"][..],
+            "no log of heidi@contoso.com could be read",
+        ),
+    ] {
+        let mut all = words.to_vec();
+        all.extend(["--incident", "IR-1", "--yes"]);
+        let output = azir
+            .command(&all)
+            .env("AZURE_CLIENT_ID", "44444444-4444-4444-8444-444444444445")
+            .env("AZURE_CLIENT_SECRET", "lab-secret-of-the-junior")
+            .output()
+            .unwrap();
+        let done = crate::support::done(output);
+        assert_eq!(done.code, 5, "{words:?}: {}{}", done.stdout, done.stderr);
+        assert!(done.stderr.contains(why), "{words:?}: {}", done.stderr);
+        assert!(
+            !done.stdout.contains("nothing was found"),
+            "{words:?}: {}",
+            done.stdout
+        );
+    }
+}

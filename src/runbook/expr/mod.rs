@@ -25,6 +25,7 @@ mod rbac;
 mod reachable;
 mod roles;
 mod rules;
+mod scales;
 mod signins;
 mod standing;
 mod subnet;

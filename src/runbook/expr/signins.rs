@@ -12,6 +12,7 @@ use super::filters::{arg, list};
 use super::language::Row;
 use super::order::at;
 use super::rating::text;
+use super::scales::{ATTACK, Scales, UNCLEAR};
 use super::travel::too_fast;
 
 pub(super) const ROWS: &[Row] = &[(
@@ -64,16 +65,6 @@ struct Knowledge<'a> {
     detections: &'a [Value],
     /// Countries in which the user is known to be.
     travel: Vec<&'a str>,
-}
-
-/// Reasons on both sides, with their weights.
-#[derive(Default)]
-struct Scales {
-    against: Vec<(u32, String)>,
-    for_user: Vec<(u32, String)>,
-    unknown: Vec<&'static str>,
-    /// Against this nothing counts.
-    settled: bool,
 }
 
 impl<'a> Knowledge<'a> {
@@ -314,32 +305,6 @@ impl<'a> Knowledge<'a> {
     }
 }
 
-const ATTACK: &str = "probably not the user";
-const UNCLEAR: &str = "unclear, ask the user by another way";
-const EXPLAINED: &str = "explained";
-
-impl Scales {
-    fn verdict(&self) -> &'static str {
-        let sum = |side: &[(u32, String)]| side.iter().map(|(weight, _)| *weight).sum::<u32>();
-        let (against, for_user) = (sum(&self.against), sum(&self.for_user));
-        if self.settled || against >= for_user + 3 {
-            ATTACK
-        } else if for_user >= against + 2 && !self.against.iter().any(|(weight, _)| *weight >= 2) {
-            EXPLAINED
-        } else {
-            UNCLEAR
-        }
-    }
-
-    fn what_is_unknown(&self) -> String {
-        if self.unknown.is_empty() {
-            String::new()
-        } else {
-            format!(". Not known: {}", self.unknown.join(", "))
-        }
-    }
-}
-
 fn weigh_protocol(sign_in: &Value, scales: &mut Scales) {
     let client = text(sign_in, "clientAppUsed");
     let modern = ["", "Browser", "Mobile Apps and Desktop clients"];
@@ -391,6 +356,7 @@ fn or<'a>(text: &'a str, other: &'a str) -> &'a str {
 
 #[cfg(test)]
 mod tests {
+    use super::super::scales::EXPLAINED;
     use super::*;
 
     fn sign_in(time: &str, address: &str, country: &str, agent: &str, device: &str) -> Value {
