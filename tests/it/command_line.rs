@@ -260,6 +260,19 @@ fn half_a_list_of_targets_is_refused() {
 }
 
 #[test]
+fn a_line_that_is_no_target_is_named_by_file_and_number() {
+    let azir = Azir::new();
+    let file = azir.home.path().join("targets");
+    let path = file.to_str().unwrap();
+    std::fs::write(&file, "# who clicked\nalice@contoso.com\n\nbob\tIT\n").unwrap();
+    let done = azir.run(&["revoke-user", "--from", path, "--incident", "IR-1", "--yes"]);
+    assert_eq!(done.code, 2, "{}", done.stderr);
+    let said = format!("{path}, line 4: it holds a control character");
+    assert!(done.stderr.contains(&said), "{}", done.stderr);
+    assert_eq!(azir.lab.requests().len(), 0);
+}
+
+#[test]
 fn a_profile_that_cannot_be_meant_is_refused_before_tonight() {
     let folder = tempfile::tempdir().unwrap();
     for (line, said) in [
