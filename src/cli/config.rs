@@ -302,6 +302,7 @@ cloud = "AzureCloud"                 # or AzureUSGovernment, AzureChinaCloud, or
 # vault = { account = "stforensicirprodweu", container = "ir-evidence" }
 # time_stamps = ["http://timestamp.digicert.com"]            # RFC 3161, one or two; each stamps a session's last checkpoint
 # time_stamp_roots = "tsa-roots.pem"                         # replies that do not verify under these are not kept
+# break_glass = ["bg01@contoso.onmicrosoft.com"]             # by principal name or object id: refused as targets
 # responder = "alice@contoso.com"                            # who answers for runs; default: the token's name
 # key = "~/.ssh/id_ed25519"                                  # signs the record; or "agent", "agent:SHA256:..." (azir key set)
 "#;

@@ -89,6 +89,10 @@ pub(super) fn doctor(matches: &ArgMatches, home: &Home) -> Result<u8, Refusal> {
             );
             let (verdict, text, next) = key::diagnosis(&profile, home);
             add("key", verdict, text, &next);
+            if !matches.get_flag("lab") {
+                let (verdict, text, next) = break_glass(&profile.break_glass);
+                add("guards", verdict, text, next);
+            }
             if profile.vault.is_none() && !matches.get_flag("lab") {
                 add(
                     "vault",
@@ -267,6 +271,17 @@ fn cloud(matches: &ArgMatches, home: &Home, findings: &mut Vec<Finding>) -> Resu
         }
     });
     Ok(())
+}
+
+/// Says whether the guard of break-glass accounts knows any: with none named it holds for everybody.
+fn break_glass(named: &[String]) -> (&'static str, String, &'static str) {
+    if named.is_empty() {
+        let text = "no break-glass account is named: no guard keeps one from being cut off";
+        ("warn", text.to_owned(), "set break_glass in config.toml")
+    } else {
+        let text = format!("break-glass accounts: {}", named.join(", "));
+        ("ok", text, "")
+    }
 }
 
 /// Says what time stamps the end of a record gets.

@@ -289,10 +289,10 @@ fn arguments(
             .cloned()
             .collect();
         if param.many && param.position.is_some() {
-            targets = expand(given, own.get_many::<String>("from"))?;
-            for target in &targets {
+            for target in given.iter().filter(|target| *target != "-") {
                 param.kind.parse(target).map_err(&refuse)?;
             }
+            targets = expand(given, own.get_many::<String>("from"), &param.kind)?;
         } else if let Some(value) = typed(param, &given).map_err(&refuse)? {
             arguments.insert(name.clone(), value);
         }
@@ -315,40 +315,47 @@ fn typed(param: &Param, given: &[String]) -> Result<Option<Value>, String> {
     }
 }
 
-/// Reads targets from stdin for `-`, and from the files of `--from`.
+/// Reads targets of this kind from stdin for `-`, and from the files of `--from`.
 fn expand<'a>(
     given: Vec<String>,
     from: Option<impl Iterator<Item = &'a String>>,
+    kind: &ParamKind,
 ) -> Result<Vec<String>, Refusal> {
     let mut targets = Vec::new();
     for text in given {
         if text == "-" {
-            targets.extend(lines("stdin", std::io::stdin().lock())?);
+            targets.extend(lines("stdin", std::io::stdin().lock(), kind)?);
         } else {
             targets.push(text);
         }
     }
     for path in from.into_iter().flatten() {
         let file = std::fs::File::open(path).map_err(|error| unreadable(path, &error))?;
-        targets.extend(lines(path, file)?);
+        targets.extend(lines(path, file, kind)?);
     }
     Ok(targets)
 }
 
 /// Reads one target a line. A file that cannot be read to its end gives none: half a list of machines
-/// to isolate looks like the whole of it.
-fn lines(name: &str, mut reader: impl Read) -> Result<Vec<String>, Refusal> {
+/// to isolate looks like the whole of it. A line that cannot be a target is refused by its number.
+fn lines(name: &str, mut reader: impl Read, kind: &ParamKind) -> Result<Vec<String>, Refusal> {
     let mut text = String::new();
     reader
         .read_to_string(&mut text)
         .map_err(|error| unreadable(name, &error))?;
-    Ok(text
-        .trim_start_matches('\u{feff}')
+    text.trim_start_matches('\u{feff}')
         .lines()
         .map(str::trim)
-        .filter(|line| !line.is_empty() && !line.starts_with('#'))
-        .map(str::to_owned)
-        .collect())
+        .enumerate()
+        .filter(|(_, line)| !line.is_empty() && !line.starts_with('#'))
+        .map(|(index, line)| match kind.parse(line) {
+            Ok(_) => Ok(line.to_owned()),
+            Err(why) => Err(Refusal::usage(
+                format!("{name}, line {}: {why}", index + 1),
+                "give one target a line; lines that begin with # are comments",
+            )),
+        })
+        .collect()
 }
 
 fn unreadable(name: &str, error: &std::io::Error) -> Refusal {
@@ -393,9 +400,14 @@ mod tests {
     #[test]
     fn half_a_list_of_targets_is_none() {
         assert_eq!(
-            lines("x", &b"\xef\xbb\xbf# two\r\nvm-a\r\n\n vm-b \n"[..]).unwrap(),
+            lines(
+                "x",
+                &b"\xef\xbb\xbf# two\r\nvm-a\r\n\n vm-b \n"[..],
+                &ParamKind::String
+            )
+            .unwrap(),
             ["vm-a", "vm-b"]
         );
-        assert!(lines("x", &b"vm-a\n\xff\nvm-b\n"[..]).is_err());
+        assert!(lines("x", &b"vm-a\n\xff\nvm-b\n"[..], &ParamKind::String).is_err());
     }
 }

@@ -104,6 +104,11 @@ fn hint(error: &azure::Error) -> String {
         return "az lock list, and az lock delete if the lock may go; then run the command again"
             .into();
     }
+    // The directory's own word; Azure Resource Manager says AuthorizationFailed.
+    if error.is_permission() && error.code() == "Authorization_RequestDenied" {
+        return "azir runbook show NAME, for the Graph permissions that it needs; an administrator above the target needs the directory role too"
+            .into();
+    }
     if error.is_permission() {
         return "az role assignment create for the action named, or run as somebody who has it"
             .into();

@@ -24,7 +24,7 @@ pub struct Profile {
     pub vault: Option<Vault>,
     /// The Log Analytics workspace's resource id.
     pub workspace: Option<String>,
-    /// Break-glass accounts, by principal name.
+    /// Break-glass accounts, by principal name or object id.
     pub break_glass: Vec<String>,
     /// Who answers for a run.
     pub responder: Option<String>,

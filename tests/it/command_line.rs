@@ -260,6 +260,19 @@ fn half_a_list_of_targets_is_refused() {
 }
 
 #[test]
+fn a_line_that_is_no_target_is_named_by_file_and_number() {
+    let azir = Azir::new();
+    let file = azir.home.path().join("targets");
+    let path = file.to_str().unwrap();
+    std::fs::write(&file, "# who clicked\nalice@contoso.com\n\nbob\tIT\n").unwrap();
+    let done = azir.run(&["revoke-user", "--from", path, "--incident", "IR-1", "--yes"]);
+    assert_eq!(done.code, 2, "{}", done.stderr);
+    let said = format!("{path}, line 4: it holds a control character");
+    assert!(done.stderr.contains(&said), "{}", done.stderr);
+    assert_eq!(azir.lab.requests().len(), 0);
+}
+
+#[test]
 fn a_profile_that_cannot_be_meant_is_refused_before_tonight() {
     let folder = tempfile::tempdir().unwrap();
     for (line, said) in [
@@ -290,6 +303,50 @@ fn a_profile_that_cannot_be_meant_is_refused_before_tonight() {
         assert_eq!(doctor.code, 1, "{}", doctor.stdout);
         assert_eq!(doctor.stdout.matches(said).count(), 1, "{}", doctor.stdout);
     }
+}
+
+#[test]
+fn the_doctor_says_whether_break_glass_accounts_are_kept() {
+    let azir = Azir::new();
+    let guards = || {
+        let report = azir.json(&["doctor"]).1;
+        let findings = report["findings"].as_array().unwrap().clone();
+        let of: Vec<_> = findings
+            .into_iter()
+            .filter(|finding| finding["what"] == "guards")
+            .collect();
+        assert_eq!(of.len(), 1, "{report}");
+        of[0].clone()
+    };
+    let none = guards();
+    assert_eq!(none["verdict"], "warn", "{none}");
+    assert_eq!(none["next"], "set break_glass in config.toml");
+    azir.configure("break_glass = [\"bg01@contoso.onmicrosoft.com\"]");
+    let one = guards();
+    assert_eq!(one["verdict"], "ok", "{one}");
+    assert_eq!(
+        one["text"],
+        "break-glass accounts: bg01@contoso.onmicrosoft.com"
+    );
+}
+
+#[test]
+fn every_line_of_the_first_configuration_is_one_that_azir_takes() {
+    let folder = tempfile::tempdir().unwrap();
+    assert_eq!(bare(folder.path(), &["init"]).code, 0);
+    let path = folder.path().join("config.toml");
+    let text = std::fs::read_to_string(&path).unwrap();
+    let (head, profile) = text.split_once("[profiles.prod]").unwrap();
+    let set = format!("{head}[profiles.prod]{}", profile.replace("\n# ", "\n"));
+    assert!(set.contains("\nbreak_glass = ["), "{set}");
+    std::fs::write(&path, set).unwrap();
+    let doctor = bare(folder.path(), &["doctor", "--lab"]);
+    assert!(
+        doctor.stdout.contains("profile prod"),
+        "{}{}",
+        doctor.stdout,
+        doctor.stderr
+    );
 }
 
 #[test]

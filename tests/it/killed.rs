@@ -74,7 +74,7 @@ fn killed_and_undone(method: &str, path: &str, nth: usize) {
 }
 
 /// Runs a command and kills it while it waits for the answer to the `nth` request from now on that fits.
-fn kill_at(azir: &Azir, args: &[&str], method: &str, path: &str, nth: usize) {
+pub(crate) fn kill_at(azir: &Azir, args: &[&str], method: &str, path: &str, nth: usize) {
     let sent = || {
         let all = azir.lab.requests();
         let fits = all.iter().filter(|request| {

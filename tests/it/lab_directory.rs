@@ -14,13 +14,13 @@ const SAM: &str = "88888888-8888-4888-8888-888888888804";
 const SHOP: &str = "aaaaaaaa-aaaa-4aaa-8aaa-aaaaaaaaaa01";
 
 /// One who asks the directory.
-struct Directory<'a> {
+pub(crate) struct Directory<'a> {
     bench: &'a Bench,
     token: String,
 }
 
 impl<'a> Directory<'a> {
-    fn of(bench: &'a Bench) -> Self {
+    pub(crate) fn of(bench: &'a Bench) -> Self {
         let ready = bench.lab.ready();
         Self::signed_in(bench, &ready.client_id, &ready.client_secret)
     }
@@ -45,7 +45,7 @@ impl<'a> Directory<'a> {
             .bearer_auth(&self.token)
     }
 
-    fn get(&self, path: &str) -> Answer {
+    pub(crate) fn get(&self, path: &str) -> Answer {
         self.bench
             .send(self.request("GET", &format!("/v1.0/{path}")))
     }
@@ -57,12 +57,12 @@ impl<'a> Directory<'a> {
         self.bench.send(request)
     }
 
-    fn call(&self, method: &str, path: &str, body: &Value) -> Answer {
+    pub(crate) fn call(&self, method: &str, path: &str, body: &Value) -> Answer {
         self.bench
             .send(self.request(method, &format!("/v1.0/{path}")).json(body))
     }
 
-    fn bare(&self, method: &str, path: &str) -> Answer {
+    pub(crate) fn bare(&self, method: &str, path: &str) -> Answer {
         self.bench
             .send(self.request(method, &format!("/v1.0/{path}")))
     }

@@ -8,6 +8,7 @@
 mod agent_kit;
 mod anchors;
 mod architecture;
+mod audits;
 mod azure_lists;
 mod azure_operations;
 mod azure_retry;
@@ -42,11 +43,13 @@ mod journal_vectors;
 mod journal_writer;
 mod key;
 mod killed;
+mod killed_identity;
 mod lab;
 mod lab_blob;
 mod lab_compute;
 mod lab_directory;
 mod lab_immutability;
+mod lab_logs;
 mod lab_network;
 mod lab_records;
 mod lab_rights;
@@ -56,6 +59,7 @@ mod lab_wire;
 mod many_responders;
 mod requests_sent;
 mod restore_point;
+mod revoke_app;
 mod revoke_user;
 mod rotation;
 mod runbook_format;
@@ -65,6 +69,7 @@ mod support;
 mod two_persons;
 mod vault;
 mod vault_worth;
+mod verdicts;
 
 /// A file that nobody names here would never run.
 #[test]

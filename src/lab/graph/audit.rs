@@ -39,6 +39,12 @@ pub(super) fn write(visit: &mut Visit<'_>, act: &Act<'_>) {
         Some("Delete" | "Remove" | "Hard") => "Delete",
         _ => "Update",
     };
+    // A record of Privileged Identity Management says so in its name, too.
+    let service = if act.activity.contains(" in PIM ") {
+        "PIM"
+    } else {
+        "Core Directory"
+    };
     let record = json!({
         "id": id,
         "category": act.category,
@@ -47,7 +53,7 @@ pub(super) fn write(visit: &mut Visit<'_>, act: &Act<'_>) {
         "resultReason": "",
         "activityDisplayName": act.activity,
         "activityDateTime": visit.time(),
-        "loggedByService": "Core Directory",
+        "loggedByService": service,
         "operationType": operation,
         "initiatedBy": {"user": null, "app": {"appId": visit.claims.appid, "displayName": caller, "servicePrincipalId": visit.claims.oid, "servicePrincipalName": null}},
         "targetResources": [{

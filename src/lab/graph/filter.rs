@@ -5,6 +5,7 @@
 
 use std::cmp::Ordering;
 
+use chrono::{DateTime, Utc};
 use serde_json::Value;
 
 /// A filter, read.
@@ -211,8 +212,23 @@ impl Parser {
         if !matches!(operator.as_str(), "eq" | "ne" | "gt" | "ge" | "lt" | "le") {
             return Err(format!("Invalid operator '{operator}'."));
         }
+        self.typed(&path)?;
         let value = self.literal()?;
         Ok(Filter::Compare(path, operator, value))
+    }
+
+    /// A moment is written without quotes, and is one.
+    fn typed(&self, path: &str) -> Result<(), String> {
+        if !path.ends_with("DateTime") {
+            return Ok(());
+        }
+        match self.peek() {
+            Some(Token::Text(_)) => Err("A binary operator with incompatible types was detected. Found operand types 'Edm.DateTimeOffset' and 'Edm.String'.".to_owned()),
+            Some(Token::Word(word)) if word != "null" && moment(word).is_none() => {
+                Err(format!("The literal '{word}' is no Edm.DateTimeOffset."))
+            }
+            _ => Ok(()),
+        }
     }
 
     fn literal(&mut self) -> Result<Value, String> {
@@ -299,6 +315,12 @@ impl Filter {
     }
 }
 
+/// Returns the moment that a text is, which has fractions of a second or none.
+fn moment(text: &str) -> Option<DateTime<Utc>> {
+    let begins = text.starts_with(|first: char| first.is_ascii_digit()) && text.contains('T');
+    begins.then(|| text.parse().ok()).flatten()
+}
+
 fn at<'a>(object: &'a Value, path: &str) -> &'a Value {
     path.split('/').fold(object, |value, segment| {
         value.get(segment).unwrap_or(&Value::Null)
@@ -308,8 +330,10 @@ fn at<'a>(object: &'a Value, path: &str) -> &'a Value {
 fn compare(found: &Value, operator: &str, wanted: &Value) -> bool {
     let order = match (found, wanted) {
         (Value::String(found), Value::String(wanted)) => {
-            // Times of one form compare as texts do; fractions are cut to what both have.
-            found.to_lowercase().cmp(&wanted.to_lowercase())
+            match moment(wanted).and_then(|wanted| Some(moment(found)?.cmp(&wanted))) {
+                Some(order) => order,
+                None => found.to_lowercase().cmp(&wanted.to_lowercase()),
+            }
         }
         (Value::Number(found), Value::Number(wanted)) => found
             .as_f64()
@@ -345,7 +369,7 @@ mod tests {
 
     #[test]
     fn filters_of_the_calls_hold_where_they_should() {
-        let object = json!({"id": "A1", "name": "O'Brien", "n": 5, "on": true, "at": "2026-05-01T10:00:00Z",
+        let object = json!({"id": "A1", "name": "O'Brien", "n": 5, "on": true, "at": "2026-05-01T10:00:00Z", "startDateTime": "2026-05-01T10:00:00Z",
             "types": ["nonInteractiveUser"], "targets": [{"id": "x"}, {"id": "y"}], "by": {"user": {"id": "u"}}});
         for good in [
             "id eq 'a1'",
@@ -360,6 +384,7 @@ mod tests {
             "id in ('b','A1')",
             "startsWith(name,'o''')",
             "missing eq null",
+            "startDateTime lt 2026-05-01T10:00:00.5Z and startDateTime ge 2026-05-01T10:00:00.000Z",
         ] {
             assert!(holds(good, &object), "{good}");
         }
@@ -387,6 +412,8 @@ mod tests {
             "foo(id,'x')",
             "t/any(x eq 1)",
             "startsWith(id)",
+            "startDateTime ge '2026-05-01T10:00:00Z'",
+            "startDateTime ge yesterday",
             "and",
         ] {
             assert!(parse(wrong).is_err(), "{wrong}");

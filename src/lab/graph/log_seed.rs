@@ -49,6 +49,22 @@ impl Seeder<'_> {
             let usual = json!({"id": id, "createdDateTime": self.ago(policy, 9_000), "modifiedDateTime": null, "sessionControls": null});
             directory.seed("accessPolicies", &id, over(usual, policy, OURS));
         }
+        for location in &seed.named_locations {
+            let id = guid(&format!("location {}", text(location, "displayName")));
+            let usual = json!({"id": id, "createdDateTime": self.ago(location, 9_000), "modifiedDateTime": null});
+            directory.seed("namedLocations", &id, over(usual, location, OURS));
+        }
+        for deleted in &seed.deleted {
+            let id = guid(&format!(
+                "deleted {} {}",
+                text(deleted, "kind"),
+                text(deleted, "displayName")
+            ));
+            let days = deleted.get("days_ago").and_then(Value::as_i64).unwrap_or(1);
+            let usual = json!({"id": id, "appId": guid(&format!("deleted app {}", text(deleted, "displayName"))), "deletedDateTime": seconds(self.made - Duration::days(days)), "__kind": text(deleted, "kind")});
+            let object = over(usual, deleted, &["kind", "days_ago"]);
+            directory.seed("deletedItems", &id, object);
+        }
         for held in &seed.eligibilities {
             self.eligible(directory, held);
         }
@@ -166,7 +182,7 @@ impl Seeder<'_> {
         let one = json!({
             "id": id, "principalId": principal, "roleDefinitionId": role, "directoryScopeId": "/", "appScopeId": null,
             "memberType": "Direct", "startDateTime": seconds(self.made - Duration::days(60)),
-            "endDateTime": seconds(self.made + Duration::days(120)), "roleEligibilityScheduleId": id,
+            "endDateTime": seconds(self.made + Duration::days(held.days_left.unwrap_or(120))), "roleEligibilityScheduleId": id,
         });
         directory.seed("eligibilities", &id, one);
     }

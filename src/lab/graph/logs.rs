@@ -1,6 +1,7 @@
 //! Sign-ins and the directory's log as they are asked for (sections 2.1 and 2.2).
 //!
-//! A record is there when the log has taken it in, minutes after it happened, so that nobody takes absence for proof.
+//! A record is there when the log has taken it in, minutes after it happened, so that nobody takes absence for proof;
+//! and as long as it is kept.
 
 use chrono::{DateTime, Duration, Utc};
 use serde_json::{Value, json};
@@ -129,11 +130,14 @@ pub(super) const ROUTES: &[Route] = &[
     route("GET", "auditLogs/signIns/{}", READ, sign_in),
 ];
 
+/// How long a record is kept with a licence (section 2.1).
+const KEPT: Duration = Duration::days(30);
+
 fn taken_in(now: DateTime<Utc>, record: &Value, when: &str) -> bool {
     let time = record[when]
         .as_str()
         .and_then(|time| time.parse::<DateTime<Utc>>().ok());
-    time.is_none_or(|time| time + BEHIND <= now)
+    time.is_none_or(|time| time + BEHIND <= now && now <= time + KEPT)
 }
 
 /// Returns the records of a log, newest first.

@@ -78,6 +78,14 @@ fn gone() -> Reply {
     )
 }
 
+fn read_only() -> Reply {
+    graph_error(
+        403,
+        "ErrorAccessDenied",
+        "The rule is read-only and cannot be modified.",
+    )
+}
+
 fn key(user: &str, rule: &str) -> String {
     format!("{user}/{rule}")
 }
@@ -155,11 +163,7 @@ fn patch(visit: &mut Visit<'_>, held: &[&str]) -> Reply {
         Err(refusal) => return refusal,
     };
     if rule["isReadOnly"] == true {
-        return graph_error(
-            403,
-            "ErrorAccessDenied",
-            "The rule is read-only and cannot be modified.",
-        );
+        return read_only();
     }
     for (name, value) in members {
         rule[name] = value;
@@ -173,7 +177,14 @@ fn delete(visit: &mut Visit<'_>, held: &[&str]) -> Reply {
         Ok(user) => user,
         Err(refusal) => return refusal,
     };
-    match visit.remove("inboxRules", &key(&user, held[1])) {
+    let place = key(&user, held[1]);
+    if visit
+        .current("inboxRules", &place)
+        .is_some_and(|rule| rule["isReadOnly"] == true)
+    {
+        return read_only();
+    }
+    match visit.remove("inboxRules", &place) {
         Some(_) => Reply::empty(204),
         None => gone(),
     }

@@ -1,5 +1,6 @@
 //! Privileged Identity Management: who may become what, for how long, and the requests that change it (section 1.13).
 
+use chrono::{DateTime, Duration, Utc};
 use serde_json::{Value, json};
 
 use super::audit::{self, Act};
@@ -76,6 +77,12 @@ pub(super) const ROUTES: &[Route] = &[
         assigned,
     ),
     route(
+        "GET",
+        "roleManagement/directory/roleAssignmentSchedules",
+        ASSIGNED,
+        assigned,
+    ),
+    route(
         "POST",
         "roleManagement/directory/roleAssignmentScheduleRequests",
         CHANGE_ASSIGNED,
@@ -84,8 +91,14 @@ pub(super) const ROUTES: &[Route] = &[
 ];
 
 fn eligible(visit: &mut Visit<'_>, _: &[&str]) -> Reply {
-    let all = visit.listed("eligibilities", |_| true);
+    let all = visit.listed("eligibilities", |one| lasts(visit, &one["endDateTime"]));
     answer(visit, all)
+}
+
+/// Returns whether what ends then, or never, is there now.
+pub(super) fn lasts(visit: &Visit<'_>, end: &Value) -> bool {
+    let end = end.as_str().and_then(|end| end.parse().ok());
+    end.is_none_or(|end: DateTime<Utc>| visit.now < end)
 }
 
 /// Active assignments are shown as instances, too: those of PIM with their end, the others without one.
@@ -100,7 +113,7 @@ fn assigned(visit: &mut Visit<'_>, _: &[&str]) -> Reply {
         shown["roleAssignmentScheduleId"] = one["id"].clone();
         shown
     };
-    let all = visit.listed("roleAssignments", |_| true);
+    let all = visit.listed("roleAssignments", |one| lasts(visit, &one["__end"]));
     let all = all.into_iter().map(instance).collect();
     answer(visit, all)
 }
@@ -291,11 +304,47 @@ fn sound(schedule: &Value) -> Result<(), Reply> {
             ));
         }
     };
-    if expiration[member].as_str().is_none_or(str::is_empty) {
-        let message = format!("scheduleInfo.expiration.{member} is required.");
+    let given = expiration[member].as_str().unwrap_or_default();
+    let read = match member {
+        "duration" => span(given).is_some(),
+        _ => given.parse::<DateTime<Utc>>().is_ok(),
+    };
+    if !read {
+        let message = format!("scheduleInfo.expiration.{member} is required, and must be one.");
         return Err(graph_error(400, "InvalidRoleAssignmentRequest", &message));
     }
     Ok(())
+}
+
+/// Returns when an assignment ends: at a moment, or a time after its start.
+fn end(expiration: &Value, start: &str) -> Value {
+    let after = expiration["duration"].as_str().and_then(span);
+    match (after, start.parse::<DateTime<Utc>>()) {
+        (Some(span), Ok(start)) => json!(crate::clock::seconds(start + span)),
+        _ => expiration["endDateTime"].clone(),
+    }
+}
+
+/// Reads days, hours and minutes of an ISO 8601 duration, as `P1DT8H`.
+fn span(text: &str) -> Option<Duration> {
+    let mut minutes = 0_i64;
+    let mut number = String::new();
+    for c in text.strip_prefix('P')?.chars() {
+        let unit = match c {
+            'D' => 1_440,
+            'H' => 60,
+            'M' => 1,
+            'T' => continue,
+            digit if digit.is_ascii_digit() => {
+                number.push(digit);
+                continue;
+            }
+            _ => return None,
+        };
+        minutes = minutes.checked_add(number.parse::<i64>().ok()?.checked_mul(unit)?)?;
+        number.clear();
+    }
+    number.is_empty().then(|| Duration::try_minutes(minutes))?
 }
 
 fn assign(visit: &mut Visit<'_>, kind: &str, wanted: &Wanted, schedule: &Value) {
@@ -303,7 +352,7 @@ fn assign(visit: &mut Visit<'_>, kind: &str, wanted: &Wanted, schedule: &Value) 
     let start = schedule["startDateTime"]
         .as_str()
         .map_or_else(|| visit.time(), str::to_owned);
-    let end = &schedule["expiration"]["endDateTime"];
+    let end = &end(&schedule["expiration"], &start);
     let mut one = json!({
         "id": id, "principalId": wanted.principal, "roleDefinitionId": wanted.role,
         "directoryScopeId": wanted.scope, "appScopeId": null,

@@ -26,6 +26,25 @@ const ACCESS: Shape = Shape {
     directory: false,
 };
 
+const LOCATION: Shape = Shape {
+    name: "identity/conditionalAccess/namedLocations",
+    properties: &[
+        "id",
+        "displayName",
+        "createdDateTime",
+        "modifiedDateTime",
+        "isTrusted",
+        "ipRanges",
+        "countriesAndRegions",
+        "countryLookupMethod",
+        "includeUnknownCountriesAndRegions",
+    ],
+    usual: &[],
+    expands: &[],
+    pages: (999, 100),
+    directory: false,
+};
+
 const SEE_ACCESS: &[&str] = &[
     "Policy.Read.All",
     "Policy.Read.ConditionalAccess",
@@ -41,12 +60,20 @@ pub(super) const ROUTES: &[Route] = &[
     ),
     route(
         "GET",
+        "policies/adminConsentRequestPolicy",
+        &["Policy.Read.All", "Policy.ReadWrite.ConsentRequest"],
+        consent_requests,
+    ),
+    route(
+        "GET",
+        "identity/conditionalAccess/namedLocations",
+        SEE_ACCESS,
+        locations,
+    ),
+    route(
+        "GET",
         "identity/conditionalAccess/policies",
-        &[
-            "Policy.Read.All",
-            "Policy.Read.ConditionalAccess",
-            "Policy.ReadWrite.ConditionalAccess",
-        ],
+        SEE_ACCESS,
         access,
     ),
     route(
@@ -86,6 +113,25 @@ fn authorization(visit: &mut Visit<'_>, _: &[&str]) -> Reply {
             },
         }),
     )
+}
+
+/// Nobody may ask an administrator for a consent that he may not give himself: the tenant's default.
+fn consent_requests(visit: &mut Visit<'_>, _: &[&str]) -> Reply {
+    let context = visit.context("policies/adminConsentRequestPolicy/$entity");
+    Reply::json(
+        200,
+        &json!({
+            "@odata.context": context, "isEnabled": false, "notifyReviewers": false, "remindersEnabled": false,
+            "requestDurationInDays": 0, "version": 0, "reviewers": [],
+        }),
+    )
+}
+
+fn locations(visit: &mut Visit<'_>, _: &[&str]) -> Reply {
+    match query::read(visit, &LOCATION) {
+        Ok(query) => query.page(visit, &LOCATION, visit.listed("namedLocations", |_| true)),
+        Err(refusal) => refusal,
+    }
 }
 
 fn access(visit: &mut Visit<'_>, _: &[&str]) -> Reply {

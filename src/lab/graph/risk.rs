@@ -132,6 +132,30 @@ pub(super) const ROUTES: &[Route] = &[
         dismiss,
     ),
     route(
+        "POST",
+        "identityProtection/riskyUsers/confirmSafe",
+        &["IdentityRiskyUser.ReadWrite.All"],
+        confirm_safe,
+    ),
+    route(
+        "POST",
+        "identityProtection/riskyServicePrincipals/confirmCompromised",
+        &["IdentityRiskyServicePrincipal.ReadWrite.All"],
+        confirm_principal,
+    ),
+    route(
+        "POST",
+        "identityProtection/riskyServicePrincipals/dismiss",
+        &["IdentityRiskyServicePrincipal.ReadWrite.All"],
+        dismiss_principal,
+    ),
+    route(
+        "GET",
+        "identityProtection/riskyServicePrincipals/{}",
+        PRINCIPALS,
+        principal,
+    ),
+    route(
         "GET",
         "identityProtection/riskDetections",
         EVENTS,
@@ -162,17 +186,22 @@ fn users(visit: &mut Visit<'_>, _: &[&str]) -> Reply {
     list(visit, &RISKY, "riskyUsers")
 }
 
-/// A user that was never at risk is not there.
 fn user(visit: &mut Visit<'_>, held: &[&str]) -> Reply {
-    match (
-        query::read_one(visit, &RISKY),
-        visit.seen("riskyUsers", held[0]),
-    ) {
-        (Ok(query), Some(user)) => query::one(visit, &RISKY, &query, user),
+    one(visit, &RISKY, "riskyUsers", held[0])
+}
+
+fn principal(visit: &mut Visit<'_>, held: &[&str]) -> Reply {
+    one(visit, &RISKY_PRINCIPAL, "riskyServicePrincipals", held[0])
+}
+
+/// What was never at risk is not there.
+fn one(visit: &Visit<'_>, shape: &'static Shape, kind: &str, id: &str) -> Reply {
+    match (query::read_one(visit, shape), visit.seen(kind, id)) {
+        (Ok(query), Some(risky)) => query::one(visit, shape, &query, risky),
         (Ok(_), None) => graph_error(
             404,
             "ResourceNotFound",
-            "The requested risky user was not found.",
+            &format!("The requested object '{id}' is not among {}.", shape.name),
         ),
         (Err(refusal), _) => refusal,
     }
@@ -195,55 +224,108 @@ fn principal_detections(visit: &mut Visit<'_>, _: &[&str]) -> Reply {
 }
 
 fn confirm(visit: &mut Visit<'_>, _: &[&str]) -> Reply {
-    judge(
-        visit,
-        "confirmedCompromised",
-        "high",
-        "adminConfirmedUserCompromised",
-    )
+    judge(visit, &USER, &COMPROMISED)
+}
+
+fn confirm_principal(visit: &mut Visit<'_>, _: &[&str]) -> Reply {
+    judge(visit, &PRINCIPAL, &COMPROMISED)
+}
+
+fn confirm_safe(visit: &mut Visit<'_>, _: &[&str]) -> Reply {
+    judge(visit, &USER, &("confirmedSafe", "none", "ConfirmedSafe"))
 }
 
 fn dismiss(visit: &mut Visit<'_>, _: &[&str]) -> Reply {
-    judge(visit, "dismissed", "none", "adminDismissedAllRiskForUser")
+    judge(visit, &USER, &DISMISSED)
 }
 
-/// The most users that one verdict may name (section 1.18, unconfirmed there).
+fn dismiss_principal(visit: &mut Visit<'_>, _: &[&str]) -> Reply {
+    judge(visit, &PRINCIPAL, &DISMISSED)
+}
+
+/// The most that one verdict may name (section 1.18, unconfirmed there).
 const MOST: usize = 60;
 
-fn judge(visit: &mut Visit<'_>, state: &str, level: &str, detail: &str) -> Reply {
-    let members = match body::read(visit, &["userIds"]) {
-        Ok(members) => members,
+/// Whom a verdict is about.
+struct Judged {
+    /// The member of the body that names them.
+    ids: &'static str,
+    /// What they are in the directory.
+    of: &'static str,
+    /// Where their risk is kept.
+    kind: &'static str,
+    /// What the detail of the risk calls them.
+    word: &'static str,
+}
+
+const USER: Judged = Judged {
+    ids: "userIds",
+    of: "users",
+    kind: "riskyUsers",
+    word: "User",
+};
+const PRINCIPAL: Judged = Judged {
+    ids: "servicePrincipalIds",
+    of: "servicePrincipals",
+    kind: "riskyServicePrincipals",
+    word: "ServicePrincipal",
+};
+
+/// State, level and detail of a verdict; the detail says of whom.
+type Verdict = (&'static str, &'static str, &'static str);
+
+const COMPROMISED: Verdict = ("confirmedCompromised", "high", "Compromised");
+const DISMISSED: Verdict = ("dismissed", "none", "DismissedAllRiskFor");
+
+fn judge(visit: &mut Visit<'_>, judged: &Judged, verdict: &Verdict) -> Reply {
+    let ids = match named(visit, judged) {
+        Ok(ids) => ids,
         Err(refusal) => return refusal,
     };
+    let (state, level, what) = verdict;
+    let detail = match *what {
+        "DismissedAllRiskFor" => format!("admin{what}{}", judged.word),
+        "Compromised" => format!("adminConfirmed{}{what}", judged.word),
+        _ => format!("admin{what}"),
+    };
+    for id in ids {
+        let own = visit.current(judged.of, &id).unwrap_or_default();
+        let mut risky = json!({
+            "id": own["id"], "isProcessing": false, "riskDetail": detail,
+            "riskLastUpdatedDateTime": visit.time(), "riskLevel": level, "riskState": state,
+        });
+        let more = if judged.of == "users" {
+            json!({"isDeleted": false, "userDisplayName": own["displayName"], "userPrincipalName": own["userPrincipalName"]})
+        } else {
+            json!({"appId": own["appId"], "displayName": own["displayName"], "isEnabled": own["accountEnabled"], "servicePrincipalType": own["servicePrincipalType"]})
+        };
+        for (name, value) in more.as_object().into_iter().flatten() {
+            risky[name] = value.clone();
+        }
+        visit.put(judged.kind, &id, risky);
+    }
+    Reply::empty(204)
+}
+
+/// Returns the ids that a verdict names, all of which are there.
+fn named(visit: &Visit<'_>, judged: &Judged) -> Result<Vec<String>, Reply> {
+    let members = body::read(visit, &[judged.ids])?;
     let ids: Vec<String> = members
-        .get("userIds")
+        .get(judged.ids)
         .and_then(Value::as_array)
         .into_iter()
         .flatten()
         .filter_map(|id| id.as_str().map(str::to_owned))
         .collect();
     if ids.is_empty() || ids.len() > MOST {
-        return graph_error(
-            400,
-            "BadRequest",
-            "userIds must name between 1 and 60 users.",
-        );
+        let message = format!("{} must name between 1 and {MOST}.", judged.ids);
+        return Err(graph_error(400, "BadRequest", &message));
     }
-    if let Some(unknown) = ids.iter().find(|id| visit.current("users", id).is_none()) {
-        return graph_error(
-            404,
-            "ResourceNotFound",
-            &format!("User '{unknown}' was not found."),
-        );
+    match ids.iter().find(|id| visit.current(judged.of, id).is_none()) {
+        Some(unknown) => {
+            let message = format!("'{unknown}' was not found.");
+            Err(graph_error(404, "ResourceNotFound", &message))
+        }
+        None => Ok(ids),
     }
-    for id in ids {
-        let user = visit.current("users", &id).unwrap_or_default();
-        let risky = json!({
-            "id": user["id"], "isDeleted": false, "isProcessing": false, "riskDetail": detail,
-            "riskLastUpdatedDateTime": visit.time(), "riskLevel": level, "riskState": state,
-            "userDisplayName": user["displayName"], "userPrincipalName": user["userPrincipalName"],
-        });
-        visit.put("riskyUsers", &id, risky);
-    }
-    Reply::empty(204)
 }

@@ -4,7 +4,7 @@ use serde_json::{Value, json};
 
 use super::audit::{self, Act};
 use super::query::{self, Shape};
-use super::{Route, Visit, bad, beta, body, groups, missing, privileged, route};
+use super::{Route, Visit, bad, beta, body, groups, missing, pim, privileged, route};
 use crate::lab::reply::{Reply, graph_error};
 
 const ASSIGNMENT: Shape = Shape {
@@ -144,7 +144,7 @@ fn list(visit: &mut Visit<'_>, _: &[&str]) -> Reply {
         Ok(query) => query,
         Err(refusal) => return refusal,
     };
-    let all = visit.listed("roleAssignments", |_| true);
+    let all = visit.listed("roleAssignments", |one| pim::lasts(visit, &one["__end"]));
     let all = all
         .into_iter()
         .map(|one| expanded(visit, &query, one))

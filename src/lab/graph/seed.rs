@@ -35,6 +35,9 @@ pub struct DirectorySeed {
     /// Service principals without an application here, with at least `displayName`.
     #[serde(default)]
     pub service_principals: Vec<Map<String, Value>>,
+    /// Applications and service principals in the recycle bin: `kind`, `displayName`, `days_ago`.
+    #[serde(default)]
+    pub deleted: Vec<Map<String, Value>>,
     /// Devices, with at least `displayName`; `owner` is a name, `days_ago` when it was registered.
     #[serde(default)]
     pub devices: Vec<Map<String, Value>>,
@@ -68,6 +71,9 @@ pub struct DirectorySeed {
     /// Conditional Access policies, as Graph shows them.
     #[serde(default)]
     pub access_policies: Vec<Map<String, Value>>,
+    /// Named locations, as Graph shows them.
+    #[serde(default)]
+    pub named_locations: Vec<Map<String, Value>>,
     /// Directory roles that somebody may become.
     #[serde(default)]
     pub eligibilities: Vec<Held>,
@@ -81,6 +87,9 @@ pub struct Held {
     pub principal: String,
     /// The role's name.
     pub role: String,
+    /// Days until it ends; absent: never.
+    #[serde(default)]
+    pub days_left: Option<i64>,
 }
 
 /// A consent.
@@ -251,6 +260,7 @@ impl Seeder<'_> {
             let held = Held {
                 principal: principal.to_owned(),
                 role: role.clone(),
+                days_left: None,
             };
             self.role(directory, &held);
         }
@@ -385,7 +395,10 @@ impl Seeder<'_> {
         };
         let principal = find(directory, &held.principal);
         let id = guid(&format!("role assignment {principal} {role}"));
-        directory.seed("roleAssignments", &id, json!({"id": id, "principalId": principal, "roleDefinitionId": role, "directoryScopeId": "/", "appScopeId": null, "condition": null}));
+        let end = held
+            .days_left
+            .map(|days| seconds(self.made + Duration::days(days)));
+        directory.seed("roleAssignments", &id, json!({"id": id, "principalId": principal, "roleDefinitionId": role, "directoryScopeId": "/", "appScopeId": null, "condition": null, "__end": end}));
     }
 
     fn consent(&self, directory: &mut Directory, consent: &Consent) {

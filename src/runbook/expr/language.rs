@@ -10,8 +10,8 @@ use serde_json::Value;
 
 use super::convert::{to_json, to_mini};
 use super::{
-    address, arm_filters, consents, credentials, filters, graph, mail, methods, network, order,
-    rbac, reachable, roles, signins, standing, subnet, timeline, vaults,
+    address, alike, arm_filters, consents, credentials, filters, graph, mail, members, methods,
+    network, order, rbac, reachable, roles, signins, standing, subnet, timeline, vaults,
 };
 
 /// A filter over JSON: the value, its arguments, and the result or what is wrong.
@@ -53,11 +53,13 @@ fn rows() -> impl Iterator<Item = &'static Row> {
     filters::ROWS
         .iter()
         .chain(address::ROWS)
+        .chain(alike::ROWS)
         .chain(arm_filters::ROWS)
         .chain(consents::ROWS)
         .chain(credentials::ROWS)
         .chain(graph::ROWS)
         .chain(mail::ROWS)
+        .chain(members::ROWS)
         .chain(methods::ROWS)
         .chain(network::ROWS)
         .chain(order::ROWS)

@@ -5,6 +5,7 @@
 //! part of a query or path: see `landing`. The filters are in the table that [`documented`] returns.
 
 mod address;
+mod alike;
 mod arm_filters;
 mod consents;
 mod convert;
@@ -14,6 +15,7 @@ mod graph;
 mod landing;
 mod language;
 mod mail;
+mod members;
 mod methods;
 mod network;
 mod order;
@@ -23,10 +25,12 @@ mod rbac;
 mod reachable;
 mod roles;
 mod rules;
+mod scales;
 mod signins;
 mod standing;
 mod subnet;
 mod timeline;
+mod travel;
 mod vaults;
 
 use std::collections::{BTreeMap, BTreeSet};

@@ -74,10 +74,11 @@ fn held_role(assignment: &Value, how: &str, definitions: &[Value], principals: &
     let scope = text(assignment, "properties.scope");
     let reach = Reach::of(scope);
     let power = Power::of(definition);
+    let through = text(assignment, "through");
     let mut rating = Rating::default();
     if let Some(does) = power.words() {
         rate_reach(reach, power, does, &mut rating);
-        holder.rate(&mut rating);
+        holder.rate(through, &mut rating);
         if definition.is_some_and(|definition| text(definition, "properties.type") == "CustomRole")
         {
             rating.medium("a role of the tenant's own making".to_owned());
@@ -257,7 +258,8 @@ impl<'a> Holder<'a> {
         }
     }
 
-    fn rate(&self, rating: &mut Rating) {
+    /// `through` names the group that it holds a role by.
+    fn rate(&self, through: &str, rating: &mut Rating) {
         let is = |word: &str| self.kind.eq_ignore_ascii_case(word);
         if self.guest {
             rating.high("a guest".to_owned());
@@ -268,7 +270,10 @@ impl<'a> Holder<'a> {
             rating.low("its holder is not there any more, or could not be read".to_owned());
         }
         if is("Group") {
-            rating.info("through a group".to_owned());
+            rating.info("its members have it".to_owned());
+        }
+        if !through.is_empty() {
+            rating.info(format!("through group {through}"));
         }
     }
 }
@@ -304,6 +309,7 @@ fn directory_role(
     let is_in = |known: &[&str]| known.iter().any(|id| id.eq_ignore_ascii_case(template));
     let highest = is_in(&HIGHEST);
     let privileged = highest || is_in(&PRIVILEGED);
+    let until = text(assignment, "until");
     let mut rating = Rating::default();
     if privileged {
         let application = holder.kind.eq_ignore_ascii_case("servicePrincipal");
@@ -311,11 +317,14 @@ fn directory_role(
             (true, _) if application => {
                 rating.high("an application with one of the highest roles".to_owned());
             }
+            (true, true) if !until.is_empty() => {
+                rating.low(format!("one of the highest roles, until {until}"));
+            }
             (true, true) => rating.medium("one of the highest roles, held all the time".to_owned()),
             (true, false) => rating.low("one of the highest roles".to_owned()),
             (false, _) => rating.low("a privileged role".to_owned()),
         }
-        holder.rate(&mut rating);
+        holder.rate(text(assignment, "through"), &mut rating);
     }
     let scope = text(assignment, "directoryScopeId");
     let place = match scope {

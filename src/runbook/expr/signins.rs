@@ -12,6 +12,8 @@ use super::filters::{arg, list};
 use super::language::Row;
 use super::order::at;
 use super::rating::text;
+use super::scales::{ATTACK, Scales, UNCLEAR};
+use super::travel::too_fast;
 
 pub(super) const ROWS: &[Row] = &[(
     "judged_sign_ins",
@@ -34,9 +36,6 @@ const SCRIPTS: [&str; 12] = [
     "roadtools",
     "undici",
 ];
-/// Faster than any airliner, in kilometres an hour; with a slack for where an address is thought to be.
-const TOO_FAST: f64 = 900.0;
-const SLACK_KM: f64 = 200.0;
 
 fn judged_sign_ins(value: &Value, args: &[Value]) -> Result<Value, String> {
     let knowledge = Knowledge::of(arg(args, 0)?);
@@ -55,7 +54,7 @@ fn judged_sign_ins(value: &Value, args: &[Value]) -> Result<Value, String> {
 
 /// What is known of the user apart from the sign-ins in question.
 struct Knowledge<'a> {
-    /// Successful sign-ins of before.
+    /// Successful sign-ins of before that nothing speaks against: an attacker's teach nothing about the user.
     history: Vec<&'a Value>,
     /// Address ranges that the responder vouches for.
     known: Vec<&'a str>,
@@ -66,16 +65,6 @@ struct Knowledge<'a> {
     detections: &'a [Value],
     /// Countries in which the user is known to be.
     travel: Vec<&'a str>,
-}
-
-/// Reasons on both sides, with their weights.
-#[derive(Default)]
-struct Scales {
-    against: Vec<(u32, String)>,
-    for_user: Vec<(u32, String)>,
-    unknown: Vec<&'static str>,
-    /// Against this nothing counts.
-    settled: bool,
 }
 
 impl<'a> Knowledge<'a> {
@@ -99,7 +88,7 @@ impl<'a> Knowledge<'a> {
         Self {
             history: items("history")
                 .iter()
-                .filter(|one| succeeded(one))
+                .filter(|one| succeeded(one) && !risky(one))
                 .collect(),
             known: texts("known"),
             trusted: trusted.collect(),
@@ -120,6 +109,10 @@ impl<'a> Knowledge<'a> {
         self.weigh_device(sign_in, &mut scales);
         self.weigh_agent(sign_in, &mut scales);
         self.weigh_risk(sign_in, &mut scales);
+        // Without a habit nothing is out of it.
+        if self.history.is_empty() {
+            scales.unknown.push("what is usual for the user");
+        }
         weigh_protocol(sign_in, &mut scales);
         if let Some(why) = before.and_then(|before| too_fast(before, sign_in)) {
             scales.against.push((3, why));
@@ -182,9 +175,7 @@ impl<'a> Knowledge<'a> {
                 .for_user
                 .push((1, format!("the address was used {seen} times before")));
         } else {
-            scales
-                .against
-                .push((1, "the address is new to this user".to_owned()));
+            self.unlike(1, "the address", scales);
         }
         let country = text(sign_in, "location.countryOrRegion");
         if country.is_empty() {
@@ -198,9 +189,7 @@ impl<'a> Knowledge<'a> {
                 .for_user
                 .push((2, format!("the user is known to be in {country}")));
         } else if self.count("location.countryOrRegion", country) == 0 {
-            scales
-                .against
-                .push((2, format!("the country {country} is new to this user")));
+            self.unlike(2, &format!("the country {country}"), scales);
         }
     }
 
@@ -249,9 +238,7 @@ impl<'a> Knowledge<'a> {
                 .for_user
                 .push((1, "the user agent was seen before".to_owned()));
         } else {
-            scales
-                .against
-                .push((1, "the user agent is new to this user".to_owned()));
+            self.unlike(1, "the user agent", scales);
         }
     }
 
@@ -301,37 +288,20 @@ impl<'a> Knowledge<'a> {
         }
     }
 
+    /// Weighs what was never seen of this user, where there is anything to compare with.
+    fn unlike(&self, weight: u32, what: &str, scales: &mut Scales) {
+        let number = self.history.len();
+        if number > 0 {
+            let why = format!("{what} is new to this user ({number} sign-ins before)");
+            scales.against.push((weight, why));
+        }
+    }
+
     fn count(&self, path: &str, wanted: &str) -> usize {
         let history = self.history.iter();
         history
             .filter(|one| text(one, path).eq_ignore_ascii_case(wanted))
             .count()
-    }
-}
-
-const ATTACK: &str = "probably not the user";
-const UNCLEAR: &str = "unclear, ask the user by another way";
-const EXPLAINED: &str = "explained";
-
-impl Scales {
-    fn verdict(&self) -> &'static str {
-        let sum = |side: &[(u32, String)]| side.iter().map(|(weight, _)| *weight).sum::<u32>();
-        let (against, for_user) = (sum(&self.against), sum(&self.for_user));
-        if self.settled || against >= for_user + 3 {
-            ATTACK
-        } else if for_user >= against + 2 && !self.against.iter().any(|(weight, _)| *weight >= 2) {
-            EXPLAINED
-        } else {
-            UNCLEAR
-        }
-    }
-
-    fn what_is_unknown(&self) -> String {
-        if self.unknown.is_empty() {
-            String::new()
-        } else {
-            format!(". Not known: {}", self.unknown.join(", "))
-        }
     }
 }
 
@@ -356,30 +326,6 @@ fn weigh_protocol(sign_in: &Value, scales: &mut Scales) {
     }
 }
 
-/// Returns how fast somebody must have travelled from one sign-in to the next, where nobody can.
-fn too_fast(from: &Value, to: &Value) -> Option<String> {
-    let place = |one: &Value| {
-        let number = |path: &str| crate::json::member(one, path)?.as_f64();
-        Some((
-            number("location.geoCoordinates.latitude")?,
-            number("location.geoCoordinates.longitude")?,
-        ))
-    };
-    let span = (at(to, "createdDateTime")? - at(from, "createdDateTime")?).num_seconds();
-    let km = distance_km(place(from)?, place(to)?);
-    let hours = f64::from(i32::try_from(span.abs().max(60)).ok()?) / 3_600.0;
-    let speed = (km - SLACK_KM) / hours;
-    (speed > TOO_FAST).then(|| format!("{km:.0} km from the sign-in before, {hours:.1} h apart"))
-}
-
-/// The way along the surface of the earth (haversine formula).
-fn distance_km((from_lat, from_lon): (f64, f64), (to_lat, to_lon): (f64, f64)) -> f64 {
-    let (a, b) = (from_lat.to_radians(), to_lat.to_radians());
-    let (lat, lon) = ((b - a) / 2.0, (to_lon - from_lon).to_radians() / 2.0);
-    let h = (lat.sin() * lat.sin() + a.cos() * b.cos() * lon.sin() * lon.sin()).clamp(0.0, 1.0);
-    2.0 * 6_371.0 * h.sqrt().asin()
-}
-
 fn error_code(sign_in: &Value) -> i64 {
     let code = crate::json::member(sign_in, "status.errorCode");
     code.and_then(Value::as_i64).unwrap_or_default()
@@ -387,6 +333,14 @@ fn error_code(sign_in: &Value) -> i64 {
 
 fn succeeded(sign_in: &Value) -> bool {
     error_code(sign_in) == 0
+}
+
+/// Whether the service or somebody holds it for an attacker's.
+fn risky(sign_in: &Value) -> bool {
+    matches!(
+        text(sign_in, "riskState"),
+        "atRisk" | "confirmedCompromised"
+    ) || matches!(text(sign_in, "riskLevelDuringSignIn"), "medium" | "high")
 }
 
 fn words(side: &[(u32, String)]) -> String {
@@ -402,6 +356,7 @@ fn or<'a>(text: &'a str, other: &'a str) -> &'a str {
 
 #[cfg(test)]
 mod tests {
+    use super::super::scales::EXPLAINED;
     use super::*;
 
     fn sign_in(time: &str, address: &str, country: &str, agent: &str, device: &str) -> Value {
@@ -456,7 +411,7 @@ mod tests {
         );
         for reason in [
             "script (python)",
-            "country XX is new",
+            "country XX is new to this user (1 sign-ins before)",
             "address is new",
             "anomalousToken",
             "no device",
@@ -506,6 +461,26 @@ mod tests {
         assert!(text(&judged[1], "what").contains("16"), "{judged}");
         assert_ne!(text(&judged[1], "verdict"), EXPLAINED);
         assert_eq!(text(&judged[0], "verdict"), EXPLAINED);
+    }
+
+    #[test]
+    fn nothing_is_new_to_one_of_whom_nothing_is_known_or_only_an_attackers_doing() {
+        let one = sign_in("2026-05-01T00:00:00Z", "192.0.2.99", "XX", "Edge", "D");
+        let mut risky = sign_in("2026-04-01T00:00:00Z", "192.0.2.99", "XX", "Edge", "D");
+        risky["riskState"] = json!("atRisk");
+        for history in [json!([]), json!([risky])] {
+            let judged = judged_sign_ins(&json!([one]), &[json!({"history": history})]).unwrap();
+            let what = text(&judged[0], "what");
+            assert!(
+                !what.contains("is new to") && !what.contains("before"),
+                "{what}"
+            );
+            assert!(
+                what.contains("Not known: what is usual for the user"),
+                "{what}"
+            );
+            assert_ne!(text(&judged[0], "verdict"), ATTACK);
+        }
     }
 
     #[test]
