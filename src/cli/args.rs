@@ -8,7 +8,7 @@ use clap::{Arg, ArgAction, Command, value_parser};
 
 use super::{approve, custody_args, globals, handover, help, incident, note, timeline};
 use crate::runbook::catalogue::{Catalogue, title};
-use crate::runbook::model::{Param, ParamKind};
+use crate::runbook::model::{Param, ParamKind, Runbook};
 
 /// The runbooks, for the functions that clap calls without context.
 static CATALOGUE: OnceLock<Arc<Catalogue>> = OnceLock::new();
@@ -286,28 +286,39 @@ fn runbook_args(command: Command) -> Command {
                 .hide(true),
         );
     };
-    let mut command = command.args(
-        runbook
-            .params
-            .iter()
-            .map(|(name, param)| argument(name, param)),
-    );
+    let mut command = command.args(parameters(&runbook));
     if let Some(about) = &runbook.about {
         command = command.long_about(format!("{}\n\n{}", runbook.title, about.trim()));
     }
-    if runbook
+    command
+}
+
+/// Returns the arguments of a runbook's parameters, and `--from` where it takes many targets: a file of them, or, where
+/// the runbook takes what an earlier run found, that run.
+fn parameters(runbook: &Runbook) -> Vec<Arg> {
+    let mut all: Vec<Arg> = runbook
         .params
-        .values()
-        .any(|param| param.many && param.position.is_some())
-    {
-        command = command.arg(
+        .iter()
+        .map(|(name, param)| argument(name, param))
+        .collect();
+    if !runbook.params.values().any(Param::is_target) {
+        return all;
+    }
+    match all.iter_mut().find(|arg| arg.get_id() == "from") {
+        Some(from) => {
+            *from = from
+                .clone()
+                .value_name("FILE|RUN")
+                .action(ArgAction::Append);
+        }
+        None => all.push(
             Arg::new("from")
                 .long("from")
                 .value_name("FILE")
                 .help("Read targets from a file, one a line"),
-        );
+        ),
     }
-    command
+    all
 }
 
 /// Returns the argument of one parameter. Values are typed later, by the runbook's own rules.
@@ -351,27 +362,9 @@ pub(super) fn argument(name: &str, param: &Param) -> Arg {
 }
 
 /// Returns the command line of one runbook given by file: its own arguments and the global ones.
-pub(super) fn for_runbook(runbook: &crate::runbook::model::Runbook) -> Command {
-    let mut command = Command::new(runbook.name.value.clone())
+pub(super) fn for_runbook(runbook: &Runbook) -> Command {
+    Command::new(runbook.name.value.clone())
         .about(runbook.title.clone())
         .args(globals::options())
-        .args(
-            runbook
-                .params
-                .iter()
-                .map(|(name, param)| argument(name, param)),
-        );
-    if runbook
-        .params
-        .values()
-        .any(|param| param.many && param.position.is_some())
-    {
-        command = command.arg(
-            Arg::new("from")
-                .long("from")
-                .value_name("FILE")
-                .help("Read targets from a file, one a line"),
-        );
-    }
-    command
+        .args(parameters(runbook))
 }

@@ -157,10 +157,15 @@ async fn connect_lab(
     production: Vec<Production>,
 ) -> Result<Connection, Refusal> {
     let folder = case.join("lab");
-    let options = Options {
-        scenario: Scenario::load("default")
-            .map_err(|message| Refusal::failed("lab", message, "azir lab serve"))?,
-        port: 0,
+    // What an earlier run wrote down names hosts with their port, and an undo goes there.
+    let door = folder.join("port");
+    let before = std::fs::read_to_string(&door).ok();
+    let before: Option<u16> = before.and_then(|text| text.trim().parse().ok());
+    let scenario = Scenario::load("default")
+        .map_err(|message| Refusal::failed("lab", message, "azir lab serve"))?;
+    let options = |port| Options {
+        scenario: scenario.clone(),
+        port,
         state: Some(folder.join("state.jsonl")),
         latency: place.latency,
         lro: place.latency,
@@ -169,17 +174,22 @@ async fn connect_lab(
         page: None,
         replication: std::time::Duration::from_secs(2).mul_f64(place.latency),
         faults: Faults::default(),
-        folder,
+        folder: folder.clone(),
         clock: Arc::new(SystemClock),
         random: Arc::new(SystemRandom),
     };
-    let lab = Lab::start(options).map_err(|error| {
-        Refusal::record(
-            error.to_string(),
-            "export AZIR_HOME=/path/to/a/writable/folder",
-        )
-    })?;
+    let unwritable =
+        |error: String| Refusal::record(error, "export AZIR_HOME=/path/to/a/writable/folder");
+    let again = before.and_then(|port| Lab::start(options(port)).ok());
+    let lab = match again {
+        Some(lab) => lab,
+        None => Lab::start(options(0)).map_err(|error| unwritable(error.to_string()))?,
+    };
     let ready = lab.ready();
+    if let Some(port) = ready.arm.rsplit(':').next() {
+        std::fs::write(&door, port)
+            .map_err(|error| unwritable(format!("{}: {error}", door.display())))?;
+    }
     let pem = std::fs::read(&ready.ca).map_err(|error| {
         Refusal::failed(
             "lab",

@@ -4,6 +4,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::io::Read;
+use std::path::Path;
 
 use chrono::{DateTime, TimeDelta, Utc};
 use clap::ArgMatches;
@@ -269,6 +270,7 @@ fn arguments(
 ) -> Result<(IndexMap<String, Value>, Vec<String>), Refusal> {
     let mut arguments = IndexMap::new();
     let mut targets = Vec::new();
+    let (files, runs) = sources(own, runbook);
     for (name, param) in &runbook.params {
         let refuse = |why: String| {
             Refusal::usage(
@@ -288,11 +290,19 @@ fn arguments(
             .flatten()
             .cloned()
             .collect();
-        if param.many && param.position.is_some() {
+        if param.is_target() {
             for target in given.iter().filter(|target| *target != "-") {
                 param.kind.parse(target).map_err(&refuse)?;
             }
-            targets = expand(given, own.get_many::<String>("from"), &param.kind)?;
+            targets = expand(given, &files, &param.kind)?;
+        } else if param.kind == ParamKind::Run && name == "from" {
+            match &runs[..] {
+                [] => {}
+                [run] => {
+                    arguments.insert(name.clone(), Value::String(run.clone()));
+                }
+                [..] => return Err(refuse("one run at a time".to_owned())),
+            }
         } else if let Some(value) = typed(param, &given).map_err(&refuse)? {
             arguments.insert(name.clone(), value);
         }
@@ -315,12 +325,21 @@ fn typed(param: &Param, given: &[String]) -> Result<Option<Value>, String> {
     }
 }
 
+/// Returns what `--from` names: files of targets, and earlier runs. What is no file is a run, where the runbook takes one.
+fn sources(own: &ArgMatches, runbook: &Runbook) -> (Vec<String>, Vec<String>) {
+    let named = own.try_get_many::<String>("from").ok().flatten();
+    let named = named.into_iter().flatten().cloned();
+    let takes_run = |name: &String| {
+        let own = runbook.params.get("from");
+        own.is_some_and(|param| param.kind == ParamKind::Run)
+            && !(runbook.params.values().any(Param::is_target) && Path::new(name).is_file())
+    };
+    let (runs, files) = named.partition(takes_run);
+    (files, runs)
+}
+
 /// Reads targets of this kind from stdin for `-`, and from the files of `--from`.
-fn expand<'a>(
-    given: Vec<String>,
-    from: Option<impl Iterator<Item = &'a String>>,
-    kind: &ParamKind,
-) -> Result<Vec<String>, Refusal> {
+fn expand(given: Vec<String>, files: &[String], kind: &ParamKind) -> Result<Vec<String>, Refusal> {
     let mut targets = Vec::new();
     for text in given {
         if text == "-" {
@@ -329,7 +348,7 @@ fn expand<'a>(
             targets.push(text);
         }
     }
-    for path in from.into_iter().flatten() {
+    for path in files {
         let file = std::fs::File::open(path).map_err(|error| unreadable(path, &error))?;
         targets.extend(lines(path, file, kind)?);
     }

@@ -433,9 +433,9 @@ fn literal(text: &str) -> String {
 }
 
 /// Returns a name as a shell takes it.
-fn quoted(name: &str) -> String {
-    let plain = |c: char| c.is_ascii_alphanumeric() || "@._-".contains(c);
-    if name.chars().all(plain) {
+pub(super) fn quoted(name: &str) -> String {
+    let plain = |c: char| c.is_ascii_alphanumeric() || "@._-/:,=".contains(c);
+    if !name.is_empty() && name.chars().all(plain) {
         name.to_owned()
     } else {
         format!("'{}'", name.replace('\'', "'\\''"))

@@ -13,6 +13,7 @@ use super::step;
 use super::target::{Common, Target};
 use crate::report::model::RunStatus;
 use crate::runbook::expr::Scope;
+use crate::runbook::model::Purpose;
 
 /// How one target ended.
 pub(crate) struct End {
@@ -87,14 +88,28 @@ fn seal(recorder: &Recorder, status: RunStatus) -> Seal {
 impl Target<'_> {
     /// Evaluates what stays open and whom else the target touches, and records it.
     pub(crate) async fn say_what_stays(&self) {
-        let runbook = &self.common.program.frames[0].runbook;
-        let scope = self.last_names();
-        self.say_findings(&scope).await;
-        self.hand_on(&scope).await;
+        // What a called runbook that acts says of its part is said of the whole; one that reads told its caller.
+        let frames = &self.common.program.frames;
+        let acted = |frame: &usize| {
+            frames[*frame].runbook.purpose != Purpose::Read && step::entered(self, *frame)
+        };
+        let taken: Vec<(usize, Scope)> = (0..frames.len())
+            .filter(|frame| *frame == 0 || acted(frame))
+            .map(|frame| (frame, self.last_names(frame)))
+            .collect();
+        self.say_findings(&taken).await;
+        self.hand_on(&taken[0].1).await;
+        for (frame, scope) in &taken {
+            self.say_residual(*frame, scope);
+        }
+    }
+
+    fn say_residual(&self, frame: usize, scope: &Scope) {
+        let runbook = &self.common.program.frames[frame].runbook;
         let expressions = &self.common.expressions;
         for residual in &runbook.residual {
             let items = match &residual.for_each {
-                Some(list) => expressions.list(list, &scope).unwrap_or_default(),
+                Some(list) => expressions.list(list, scope).unwrap_or_default(),
                 None => vec![Value::Null],
             };
             for item in items {
@@ -118,7 +133,7 @@ impl Target<'_> {
             }
         }
         if let Some(collateral) = &runbook.collateral
-            && let Ok(items) = expressions.list(collateral, &scope)
+            && let Ok(items) = expressions.list(collateral, scope)
         {
             let texts = items.iter().map(|item| {
                 item.as_str()
@@ -128,12 +143,12 @@ impl Target<'_> {
         }
     }
 
-    /// Returns the names as they are when the steps have ended.
+    /// Returns the names of a runbook as they are when the steps have ended.
     ///
     /// A step that was never reached has no results; what can be said is said all the same.
-    fn last_names(&self) -> Scope {
-        let mut scope = self.names[0].scope();
-        for step in &self.common.program.frames[0].runbook.steps {
+    fn last_names(&self, frame: usize) -> Scope {
+        let mut scope = self.names[frame].scope();
+        for step in &self.common.program.frames[frame].runbook.steps {
             if scope.get(&step.id.value).is_none() {
                 scope.set(&step.id.value, &step::nothing_of(self, step));
             }

@@ -2,6 +2,8 @@
 //!
 //! A finding that cannot be judged is a named gap: silence would look like a clean answer.
 
+use std::collections::BTreeSet;
+
 use serde_json::{Value, json};
 
 use super::failure::{Failure, FailureKind};
@@ -25,13 +27,20 @@ struct Found {
 }
 
 impl Target<'_> {
-    /// Judges what the runbook looks for, records it and keeps it as an exhibit; in a plan there is nothing to judge.
-    pub(super) async fn say_findings(&self, scope: &Scope) {
-        let frame = &self.common.program.frames[0];
+    /// Judges what the runbook and those that it called look for, each by its own names, records it and keeps it as
+    /// an exhibit; in a plan there is nothing to judge.
+    pub(super) async fn say_findings(&self, taken: &[(usize, Scope)]) {
+        let frames = &self.common.program.frames;
         let Some(recorder) = self.common.power.recorder() else {
             return;
         };
-        let declared = &frame.runbook.findings;
+        let declared: Vec<(&Finding, &Scope)> = taken
+            .iter()
+            .flat_map(|(frame, scope)| {
+                let findings = &frames[*frame].runbook.findings;
+                findings.iter().map(move |finding| (finding, scope))
+            })
+            .collect();
         let last = self
             .common
             .program
@@ -48,17 +57,19 @@ impl Target<'_> {
         }
         let mut found = Vec::new();
         let mut gaps = Vec::new();
-        for finding in declared {
+        for (finding, scope) in declared {
             if let Err(error) = self.judge(finding, scope, &mut found) {
                 gaps.push(format!("not judged, so not clean: {error}"));
             }
         }
+        let mut seen = BTreeSet::new();
+        found.retain(|found: &Found| seen.insert((found.what.clone(), found.item.clone())));
         found.sort_by_key(|found| SEVERITIES.iter().position(|word| *word == found.severity));
         let item = Item {
             target: self,
             node: last,
             step: self.common.program.step(last),
-            scope: scope.clone(),
+            scope: taken[0].1.clone(),
             key: "findings".to_owned(),
         };
         if let Err(failure) = record(&item, recorder, &found, &gaps).await {

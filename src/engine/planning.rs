@@ -140,7 +140,7 @@ impl Engine {
 }
 
 /// Refuses a plan that has a FAIL.
-pub(super) fn refuse_failed(plan: &Plan) -> Result<(), EngineError> {
+pub(super) fn refuse_failed(plan: &Plan, request: &RunRequest) -> Result<(), EngineError> {
     let failed: Vec<&Preflight> = plan
         .preflight
         .iter()
@@ -167,9 +167,8 @@ pub(super) fn refuse_failed(plan: &Plan) -> Result<(), EngineError> {
             .join("; "),
         target: first.target.clone(),
         hint: format!(
-            "azir {} {} --plan",
-            plan.runbook,
-            first.target.as_deref().unwrap_or_default()
+            "{} --plan",
+            request.command(first.target.as_deref().unwrap_or_default())
         ),
     })
 }

@@ -16,7 +16,7 @@ use super::standing::Standing;
 use super::witness::{Attendance, Missing};
 use crate::digest::Digest;
 use crate::evidence::Store;
-use crate::journal::{Actor, Entry, Writer, redact};
+use crate::journal::{Actor, Entry, Writer, entry, redact};
 use crate::random::Random;
 use crate::secret::redact_text;
 
@@ -203,11 +203,11 @@ impl Recorder {
         })
     }
 
-    /// Returns `value` itself where it is small, else its citation.
+    /// Returns `value` itself where it is small and a journal can hold it, else its citation.
     pub(crate) fn inline_or_cite(&self, value: &Value) -> Result<Value, Failure> {
         let mut value = value.clone();
         self.redact(&mut value);
-        if value.to_string().len() <= INLINE_BYTES {
+        if value.to_string().len() <= INLINE_BYTES && entry::takes(&value) {
             return Ok(value);
         }
         Ok(self.keep(&value)?.value())

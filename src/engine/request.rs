@@ -9,10 +9,11 @@ use indexmap::IndexMap;
 use serde_json::Value;
 
 use super::approval::Approved;
+use super::directory::quoted;
 use super::witness::Missing;
 use crate::ids::IncidentId;
 use crate::report::incident::{Clearance, Incident};
-use crate::runbook::model::Runbook;
+use crate::runbook::model::{Param, ParamKind, Runbook};
 
 /// One execution of one runbook.
 #[derive(Clone, Debug)]
@@ -54,6 +55,32 @@ pub struct RunRequest {
 }
 
 impl RunRequest {
+    /// Returns what is typed to do this again to one target, as a shell takes it.
+    pub(crate) fn command(&self, target: &str) -> String {
+        let runbook = &self.runbook;
+        let mut words = vec!["azir".to_owned(), runbook.name.value.clone()];
+        if runbook.params.values().any(Param::is_target) {
+            words.push(quoted(target));
+        }
+        let mut given: Vec<_> = runbook
+            .params
+            .iter()
+            .filter(|(_, param)| !param.is_target())
+            .filter_map(|(name, param)| Some((name, param, self.arguments.get(name)?)))
+            .collect();
+        given.sort_by_key(|(_, param, _)| param.position.unwrap_or(usize::MAX));
+        for (name, param, value) in given {
+            if *value == Value::Bool(false) {
+                continue;
+            }
+            if param.position.is_none() {
+                words.push(format!("--{name}"));
+            }
+            words.extend(typed(&param.kind, value));
+        }
+        words.join(" ")
+    }
+
     /// Fills what was not said for this run with what was said of its incident.
     #[must_use]
     pub(crate) fn with_defaults(self, said: &Incident) -> Self {
@@ -141,4 +168,17 @@ pub struct Ended {
     pub exit_code: u8,
     /// Who does not vouch for its last checkpoint, of those who should.
     pub missing: Vec<Missing>,
+}
+
+/// Returns the words that become this value.
+fn typed(kind: &ParamKind, value: &Value) -> Vec<String> {
+    match (kind, value) {
+        (ParamKind::Bool, _) => Vec::new(),
+        (ParamKind::Duration, value) => vec![format!("{value}s")],
+        (ParamKind::List(of), Value::Array(items)) => {
+            items.iter().flat_map(|item| typed(of, item)).collect()
+        }
+        (_, Value::String(text)) => vec![quoted(text)],
+        (_, value) => vec![quoted(&value.to_string())],
+    }
 }

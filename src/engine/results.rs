@@ -48,7 +48,7 @@ impl Target<'_> {
     }
 }
 
-/// Returns what an earlier run handed on: `{id, runbook, incident, results}`, a result for each target.
+/// Returns what an earlier run handed on: `{id, runbook, incident, started_at, results}`, a result for each target.
 ///
 /// # Errors
 /// A run that is not there, whose record does not verify, or that handed nothing on.
@@ -93,13 +93,13 @@ pub(super) fn of_run(cases: &Path, id: &str) -> Result<Value, EngineError> {
     if results.is_empty() {
         return Err(refuse(format!("run {id} handed nothing on")));
     }
-    let start = log
-        .lines
-        .first()
-        .map(|line| line.data.clone())
-        .unwrap_or_default();
+    let first = log.lines.first();
+    let start = first.map(|line| line.data.clone()).unwrap_or_default();
     let runbook = crate::json::member(&Value::Object(start.clone()), "runbook.name").cloned();
-    Ok(json!({"id": id, "runbook": runbook, "incident": start.get("incident"), "results": results}))
+    Ok(json!({
+        "id": id, "runbook": runbook, "incident": start.get("incident"),
+        "started_at": first.map(|line| line.time.clone()), "results": results,
+    }))
 }
 
 /// Returns a value that is either inline or cited from evidence.

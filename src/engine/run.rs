@@ -117,11 +117,11 @@ impl Engine {
         if let Some(approved) = &approved {
             approved.same_targets(found.targets.iter().map(|(name, _)| name.as_str()))?;
             let plan = self.plan_found(&request, &found, run).await?;
-            refuse_failed(&plan)?;
+            refuse_failed(&plan, &request)?;
             approved.same_plan(&plan)?;
         } else if !request.yes {
             let plan = self.plan_found(&request, &found, run).await?;
-            refuse_failed(&plan)?;
+            refuse_failed(&plan, &request)?;
             match self.ask.confirm(&plan).await {
                 Some(true) => {}
                 Some(false) => return Err(EngineError::Declined),
@@ -235,6 +235,7 @@ impl Engine {
             responder: request.responder.upn.clone(),
             incident: request.incident.to_string(),
             run_id: run.to_string(),
+            request: request.clone(),
             vault: None,
             writable: self.profile.subscriptions.clone(),
             started_us: self.clock.mono_us(),

@@ -19,7 +19,7 @@ use super::failure::{Failure, FailureKind};
 use super::plan::PlanStep;
 use super::power::{Power, Teller};
 use super::recorder::object;
-use super::request::Selection;
+use super::request::{RunRequest, Selection};
 use super::schedule::{Part, Program};
 use super::scope::Names;
 use super::single::Shared;
@@ -50,6 +50,8 @@ pub(crate) struct Common {
     pub(crate) responder: String,
     pub(crate) incident: String,
     pub(crate) run_id: String,
+    /// What was asked for, to say what is typed to do it again.
+    pub(crate) request: RunRequest,
     pub(crate) vault: Option<VaultPlace>,
     /// Subscriptions that may be written to; absent: all.
     pub(crate) writable: Option<Vec<String>>,
@@ -301,7 +303,9 @@ impl<'a> Target<'a> {
             }));
             // A poisoned writer is reported by the run itself.
             let _ = recorder.line("step", data).await;
-            if step::writes(step) {
+            // What was not to be done was not left.
+            let skipped = step::skipped(self, nodes[node].frame).is_some();
+            if step::writes(step) && !skipped {
                 let next = format!("{} --incident {}", self.command(), self.common.incident);
                 let said = json!({"step": nodes[node].id, "target_index": self.index, "why": why, "next": next});
                 let _ = recorder.note("not_done", said).await;
@@ -309,14 +313,9 @@ impl<'a> Target<'a> {
         }
     }
 
-    /// Returns what is typed to do this again; a runbook without targets stands for its own.
+    /// Returns what is typed to do this again.
     pub(crate) fn command(&self) -> String {
-        let runbook = &self.common.program.frames[0].runbook.name.value;
-        if *runbook == self.name {
-            format!("azir {runbook}")
-        } else {
-            format!("azir {runbook} {}", self.name)
-        }
+        self.common.request.command(&self.name)
     }
 
     /// Returns the names that templates of `node` see now.

@@ -45,34 +45,34 @@ impl Engine {
         let name = &request.runbook.name.value;
         let teller = Teller::new(None, Arc::clone(&self.clock), run, self.halt.clone());
         let directory = Directory::new(&self.client, teller.clone(), name);
-        let mut arguments = arguments(request, &directory).await?;
+        let mut arguments = self.arguments(request, &directory, &teller).await?;
+        let many = many(&request.runbook);
+        let mut typed = request.targets.clone();
         for (key, param) in &request.runbook.params {
             if let (ParamKind::Run, Some(Value::String(id))) = (&param.kind, arguments.get(key)) {
                 let earlier = super::results::of_run(&self.cases, id)?;
+                if let Some((target, _)) = many {
+                    typed.extend(named_by(&earlier, target)?);
+                }
                 arguments.insert(key.clone(), earlier);
             }
         }
-        let Some((key, kind)) = many(&request.runbook) else {
+        let Some((key, kind)) = many else {
             return Ok(Found {
                 targets: vec![(only(&request.runbook, &arguments), arguments)],
             });
         };
-        if request.targets.is_empty() {
+        if typed.is_empty() {
             return Err(EngineError::Usage {
                 message: format!("{name} needs at least one {}", key.to_uppercase()),
                 hint: format!("azir {name} --help"),
             });
         }
-        let subscriptions = self.profile.subscriptions.clone();
-        let resolver = Resolver::new(&self.client, teller, subscriptions, name);
+        let resolver = self.resolver(teller, name);
         let values = match kind {
-            ParamKind::Resource(kind) => resolver.resources(kind, &request.targets).await?,
-            ParamKind::Object(kind) => directory.objects(*kind, &request.targets).await?,
-            _ => request
-                .targets
-                .iter()
-                .map(|text| Value::String(text.clone()))
-                .collect(),
+            ParamKind::Resource(kind) => resolver.resources(kind, &typed).await?,
+            ParamKind::Object(kind) => directory.objects(*kind, &typed).await?,
+            _ => typed.into_iter().map(Value::String).collect(),
         };
         let labels = labels(kind, &values, name);
         let targets = labels
@@ -86,6 +86,55 @@ impl Engine {
             .collect();
         Ok(Found { targets })
     }
+
+    /// Returns who looks resources up for what was typed after `azir` and these words.
+    fn resolver<'a>(&'a self, teller: Teller, words: &'a str) -> Resolver<'a> {
+        let subscriptions = self.profile.subscriptions.clone();
+        Resolver::new(&self.client, teller, subscriptions, words)
+    }
+
+    /// Returns what templates see of each parameter that is not the one with many values.
+    async fn arguments(
+        &self,
+        request: &RunRequest,
+        directory: &Directory<'_>,
+        teller: &Teller,
+    ) -> Result<Map<String, Value>, EngineError> {
+        let mut arguments = Map::new();
+        for (name, param) in &request.runbook.params {
+            let given = request.arguments.get(name).cloned();
+            let value = given
+                .or_else(|| param.default.clone())
+                .unwrap_or(Value::Null);
+            let value = match (&param.kind, value) {
+                (ParamKind::Object(kind), Value::String(typed)) => {
+                    directory.object(*kind, &typed).await?
+                }
+                (ParamKind::Resource(kind), Value::String(typed)) => {
+                    let command = &request.runbook.name.value;
+                    let words = match param.position {
+                        Some(_) => command.clone(),
+                        None => format!("{command} --{name}"),
+                    };
+                    let resolver = self.resolver(teller.clone(), &words);
+                    resolver.resources(kind, &[typed]).await?.remove(0)
+                }
+                (ParamKind::List(of), Value::Array(items)) => match **of {
+                    ParamKind::Object(kind) => {
+                        let typed: Vec<String> = items
+                            .iter()
+                            .filter_map(|item| item.as_str().map(str::to_owned))
+                            .collect();
+                        Value::Array(directory.objects(kind, &typed).await?)
+                    }
+                    _ => Value::Array(items),
+                },
+                (_, value) => value,
+            };
+            arguments.insert(name.clone(), value);
+        }
+        Ok(arguments)
+    }
 }
 
 /// Returns the parameter each of whose values is a target.
@@ -93,51 +142,45 @@ fn many(runbook: &Runbook) -> Option<(&String, &ParamKind)> {
     runbook
         .params
         .iter()
-        .find(|(_, param)| param.many && param.position.is_some())
+        .find(|(_, param)| param.is_target())
         .map(|(key, param)| (key, &param.kind))
 }
 
-/// Returns what templates see of each parameter that is not the one with many values.
-async fn arguments(
-    request: &RunRequest,
-    directory: &Directory<'_>,
-) -> Result<Map<String, Value>, EngineError> {
-    let mut arguments = Map::new();
-    for (name, param) in &request.runbook.params {
-        let given = request.arguments.get(name).cloned();
-        let value = given
-            .or_else(|| param.default.clone())
-            .unwrap_or(Value::Null);
-        let value = match (&param.kind, value) {
-            (ParamKind::Object(kind), Value::String(typed)) => {
-                directory.object(*kind, &typed).await?
-            }
-            (ParamKind::List(of), Value::Array(items)) => match **of {
-                ParamKind::Object(kind) => {
-                    let typed: Vec<String> = items
-                        .iter()
-                        .filter_map(|item| item.as_str().map(str::to_owned))
-                        .collect();
-                    Value::Array(directory.objects(kind, &typed).await?)
-                }
-                _ => Value::Array(items),
-            },
-            (_, value) => value,
-        };
-        arguments.insert(name.clone(), value);
+/// Returns the targets that an earlier run hands on: of its results, the member that is the plural of the parameter.
+fn named_by(earlier: &Value, parameter: &str) -> Result<Vec<String>, EngineError> {
+    let member = format!("{parameter}s");
+    let results = earlier["results"].as_array().into_iter().flatten();
+    let mut found: Vec<String> = results
+        .flat_map(|one| one[&member].as_array().into_iter().flatten())
+        .filter_map(|item| item["id"].as_str().or(item.as_str()).map(str::to_owned))
+        .collect();
+    found.sort_unstable();
+    found.dedup();
+    if found.is_empty() {
+        let id = earlier["id"].as_str().unwrap_or_default();
+        return Err(EngineError::Usage {
+            message: format!("run {id} found no {}", member.replace('_', " ")),
+            hint: format!("azir show {id}"),
+        });
     }
-    Ok(arguments)
+    Ok(found)
 }
 
-/// Returns what the only target of a runbook is called: its first argument, else the runbook itself.
+/// Returns what the only target of a runbook is called: the first object of the directory that was named, for it is
+/// the one that is cleared later; else its first argument, else the runbook itself.
 fn only(runbook: &Runbook, arguments: &Map<String, Value>) -> String {
+    let object = runbook
+        .params
+        .iter()
+        .filter(|(_, param)| matches!(param.kind, ParamKind::Object(_)))
+        .find_map(|(name, _)| arguments.get(name)?["name"].as_str());
     let first = runbook
         .params
         .iter()
         .find(|(_, param)| param.position == Some(1))
         .and_then(|(name, _)| arguments.get(name));
-    first
-        .and_then(|value| value.as_str().or_else(|| value["name"].as_str()))
+    object
+        .or_else(|| first.and_then(|value| value.as_str().or_else(|| value["name"].as_str())))
         .unwrap_or(&runbook.name.value)
         .to_owned()
 }

@@ -320,8 +320,13 @@ pub(crate) async fn read_current(
         .expressions
         .call(read, scope)
         .map_err(|error| Failure::expression(id, &error))?;
-    let answer = wire::read(target.common.power.reader(), &rendered, calls).await?;
-    scope.set("current", &answer.body);
+    let reader = target.common.power.reader();
+    let current = if rendered.pages.is_some() {
+        Value::Array(wire::read_list(reader, &rendered, calls).await?)
+    } else {
+        wire::read(reader, &rendered, calls).await?.body
+    };
+    scope.set("current", &current);
     Ok(())
 }
 

@@ -156,6 +156,12 @@ fn allowed(value: &Value, depth: usize) -> Result<(), BadEntry> {
     }
 }
 
+/// Returns whether a value can stand in a line: its names and its depth are a journal's, as the cloud's often are not.
+pub(crate) fn takes(value: &Value) -> bool {
+    // A value lies below `data`, which lies below the line.
+    allowed(value, 3).is_ok()
+}
+
 fn is_key(name: &str) -> bool {
     name.starts_with(|c: char| c.is_ascii_lowercase())
         && name

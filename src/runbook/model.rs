@@ -86,6 +86,14 @@ pub struct Param {
     pub help: String,
 }
 
+impl Param {
+    /// Returns whether each of its values is a target of the run.
+    #[must_use]
+    pub fn is_target(&self) -> bool {
+        self.many && self.position.is_some()
+    }
+}
+
 /// What a parameter accepts, and the JSON it becomes.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub enum ParamKind {
@@ -331,7 +339,7 @@ pub enum Action {
     /// A task for a person.
     Manual(Manual),
     /// A new secret, made, handed on and seen by nobody.
-    Rotate(Rotate),
+    Rotate(Box<Rotate>),
     /// Another runbook in the same run and journal; its results are `<step>.<name>`.
     Run(RunOther),
     /// Waits.

@@ -79,7 +79,7 @@ fn what_is_as_ever_is_explained_and_told_once() {
 fn an_attackers_sign_ins_are_told_apart_from_the_users_own() {
     let lines = told(&report(
         &Azir::new(),
-        &["assess-signin", "heidi@contoso.com"],
+        &["assess-signin", "heidi@contoso.com", "--window", "90000s"],
         0,
     ));
     line(

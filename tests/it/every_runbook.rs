@@ -12,6 +12,13 @@ use crate::support::{Azir, SUB};
 /// Returns what is typed for a runbook: its targets are the hard machine, and what it cannot do without.
 fn typed(runbook: &Runbook) -> Vec<String> {
     let mut words = vec![runbook.name.value.clone()];
+    let more: &[&str] = match runbook.name.value.as_str() {
+        // Nobody is there to rotate by hand what the hard user could read.
+        "respond-token-theft" => &["--user", "bob@contoso.com"],
+        "reissue-access" => &["--role", "Security Reader"],
+        _ => &[],
+    };
+    words.extend(more.iter().map(|word| (*word).to_owned()));
     for (name, param) in &runbook.params {
         if let Some(value) = value(name, param) {
             if param.position.is_none() {
@@ -33,7 +40,11 @@ fn value(name: &str, param: &Param) -> Option<String> {
             "{}/northeurope",
             SUB.trim_start_matches("/subscriptions/")
         )),
+        ParamKind::List(_) if name == "vault" => Some("kv-shop".to_owned()),
+        // Of the other secrets nobody knows where they come from, and nobody is there to rotate them by hand.
+        ParamKind::List(_) if name == "only" => Some("shop-backend-secret".to_owned()),
         _ if !param.required => None,
+        ParamKind::Enum(values) => values.first().cloned(),
         ParamKind::Object(kind) => Some(
             match kind {
                 ObjectKind::User | ObjectKind::Principal => "heidi@contoso.com",
@@ -42,6 +53,9 @@ fn value(name: &str, param: &Param) -> Option<String> {
             }
             .to_owned(),
         ),
+        _ if name == "vault" => Some(format!(
+            "{SUB}/resourceGroups/rg-workload-prod/providers/Microsoft.KeyVault/vaults/kv-shop"
+        )),
         _ if name == "group" => Some(format!("{SUB}/resourceGroups/rg-hard-prod")),
         _ => panic!("this test does not know what to type for {name}"),
     }
@@ -61,12 +75,14 @@ fn staying(catalogue: &Catalogue, runbook: &Runbook) -> BTreeSet<String> {
     ids
 }
 
-/// What the directory keeps by itself: its logs, and when sessions began to count.
+/// What the directory keeps by itself, its logs and when sessions began to count.
 const LOGS: &[&str] = &["directoryAudits", "signIns"];
 const ITS_OWN: &[&str] = &[
     "refreshTokensValidFromDateTime",
     "signInSessionsValidFromDateTime",
 ];
+/// What a new password leaves on its user: it does not come back, as the step that sets it says.
+const OF_A_PASSWORD: &[&str] = &["lastPasswordChangeDateTime", "passwordProfile"];
 
 /// Kinds of objects that come back under a new id.
 const RENEWED: &[&str] = &[
@@ -148,6 +164,7 @@ fn strip(value: &mut Value, of: &str, stays: &BTreeSet<String>) {
                             | "principalId"
                             | "provisioningState"
                             | "resourceGuid"
+                            | "updated"
                             | "updatedBy"
                             | "updatedOn"
                     )
@@ -212,7 +229,12 @@ fn every_shipped_runbook_lints_plans_runs_and_is_undone() {
             words.extend(more);
             azir.json(&words)
         };
-        let (code, plan) = run(&["--plan"]);
+        if name == "reissue-access" {
+            let cleared = ["note", "--clears", "heidi@contoso.com", "a drill"];
+            let said = azir.run(&[&cleared[..], &["--incident", "IR-1"]].concat());
+            assert_eq!(said.code, 0, "{}", said.stderr);
+        }
+        let (code, plan) = run(&["--incident", "IR-1", "--plan"]);
         assert_eq!(code, 0, "{name}: {plan}");
         assert!(azir.writes().is_empty(), "{name}: {:?}", azir.writes());
 
@@ -248,13 +270,25 @@ fn every_shipped_runbook_lints_plans_runs_and_is_undone() {
             .iter()
             .filter(|(id, _)| !verdict(id))
         {
-            assert_eq!(was, &is[id], "{name}: {id}");
+            let without_password = |object: &Value| {
+                let mut object = object.clone();
+                if let Some(members) = object.as_object_mut() {
+                    members.retain(|member, _| !OF_A_PASSWORD.contains(&member.as_str()));
+                }
+                object
+            };
+            let (was, is) = (without_password(was), without_password(&is[id]));
+            assert_eq!(was, is, "{name}: {id}");
         }
         let new: Vec<&String> = is
             .as_object()
             .unwrap()
             .keys()
             .filter(|id| was.get(*id).is_none())
+            // A vault keeps the version that undo disabled.
+            .filter(|id| {
+                !id.starts_with("vaultSecrets/") || is[*id]["attributes"]["enabled"] == true
+            })
             .collect();
         assert_eq!(
             json!(new),

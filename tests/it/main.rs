@@ -66,6 +66,7 @@ mod runbook_format;
 mod seal;
 mod stamps;
 mod support;
+mod token_theft;
 mod two_persons;
 mod vault;
 mod vault_worth;

@@ -29,6 +29,7 @@ const ARM: &[&str] = &[
     "GET {scope}/Microsoft.Compute/virtualMachines/{}/Microsoft.Resources/tags/{} 2021-04-01",
     "GET {scope}/Microsoft.Insights/eventtypes/{}/values 2015-04-01 $filter",
     "GET {scope}/Microsoft.KeyVault/vaults 2023-07-01 $top",
+    "GET {scope}/Microsoft.KeyVault/vaults/{} 2023-07-01",
     "GET {scope}/Microsoft.KeyVault/vaults/{}/Microsoft.Authorization/roleAssignments/{} 2022-04-01",
     "GET {scope}/Microsoft.Network/networkInterfaces/{} 2023-11-01",
     "GET {scope}/Microsoft.Network/networkSecurityGroups 2023-11-01",
@@ -44,6 +45,9 @@ const ARM: &[&str] = &[
     "POST {scope}/Microsoft.Network/networkInterfaces/{}/effectiveNetworkSecurityGroups 2023-11-01",
     "PUT {scope} 2021-04-01",
     "PUT {scope}/Microsoft.Authorization/roleAssignments/{} 2022-04-01",
+    "PUT {scope}/Microsoft.KeyVault/vaults/{}/Microsoft.Authorization/roleEligibilityScheduleRequests/{} 2020-10-01",
+    "GET {scope}/Microsoft.KeyVault/vaults/{}/Microsoft.Authorization/roleDefinitions 2022-04-01",
+    "GET {scope}/Microsoft.KeyVault/vaults/{}/Microsoft.Authorization/roleEligibilityScheduleInstances 2020-10-01 $filter",
     "PUT {scope}/Microsoft.Compute/restorePointCollections/{} 2024-11-01",
     "PUT {scope}/Microsoft.Compute/restorePointCollections/{}/restorePoints/{} 2024-11-01",
     "PUT {scope}/Microsoft.Compute/snapshots/{} 2023-10-02",
@@ -51,6 +55,14 @@ const ARM: &[&str] = &[
     "PUT {scope}/Microsoft.Network/networkInterfaces/{} 2023-11-01",
     "PUT {scope}/Microsoft.Network/networkSecurityGroups/{} 2023-11-01",
     "PUT {scope}/Microsoft.Network/networkSecurityGroups/{}/securityRules/{} 2023-11-01",
+];
+
+/// From the vendor's description of the vault's data plane.
+const VAULT: &[&str] = &[
+    "GET /secrets 7.4",
+    "GET /secrets/{}/versions 7.4",
+    "PATCH /secrets/{}/{} 7.4",
+    "PUT /secrets/{} 7.4",
 ];
 
 /// From the vendor's metadata of v1.0; of beta only what v1.0 does not tell.
@@ -127,6 +139,7 @@ const GRAPH: &[&str] = &[
     "PATCH /v1.0/users/{}",
     "POST /v1.0/applications/{}/federatedIdentityCredentials",
     "POST /v1.0/applications/{}/owners/$ref",
+    "POST /v1.0/applications/{}/addPassword",
     "POST /v1.0/applications/{}/removePassword",
     "POST /v1.0/directoryObjects/getByIds",
     "POST /v1.0/identity/conditionalAccess/policies",
@@ -144,6 +157,7 @@ const GRAPH: &[&str] = &[
 fn every_request_is_one_that_the_vendors_clients_know() {
     let azir = Azir::new();
     let group = format!("{SUB}/resourceGroups/rg-workload-prod");
+    let vault = format!("{group}/providers/Microsoft.KeyVault/vaults/kv-shop");
     for command in [
         &[
             "isolate-vm",
@@ -201,22 +215,64 @@ fn every_request_is_one_that_the_vendors_clients_know() {
         &["audit-roles"],
         &["assess-signin", "alice@contoso.com"],
         &["trace-identity", "alice@contoso.com"],
+        &["reset-password", "bob@contoso.com", "--vault", &vault],
+        &[
+            "rotate-app-secret",
+            "shop-backend",
+            "--vault",
+            &vault,
+            "--mode",
+            "cut",
+        ],
+        &["undo", "last"],
+        &[
+            "rotate-vault-secrets",
+            "kv-shop",
+            "--only",
+            "shop-backend-secret",
+        ],
+        &["undo", "last"],
+        &[
+            "respond-token-theft",
+            "adversary-in-the-middle",
+            "--user",
+            "heidi@contoso.com",
+            "--incident",
+            "IR-2",
+        ],
+        &[
+            "note",
+            "--clears",
+            "heidi@contoso.com",
+            "a drill",
+            "--incident",
+            "IR-2",
+        ],
+        &[
+            "reissue-access",
+            "heidi@contoso.com",
+            "--from",
+            "last",
+            "--incident",
+            "IR-2",
+        ],
         &["doctor"],
     ] {
         let mut all = command.to_vec();
-        if command[0] != "doctor" {
+        if !["doctor", "note"].contains(&command[0]) {
             all.push("--yes");
         }
         let done = azir.run(&all);
         // One subscription is closed to the responder, and one disk cannot be captured.
         assert!(
-            [0, 1, 4].contains(&done.code),
+            [0, 1, 3, 4].contains(&done.code),
             "{command:?}: {}",
             done.stderr
         );
     }
     let mut arm = BTreeSet::new();
     let mut graph = BTreeSet::new();
+    let mut vault_calls = BTreeSet::new();
     for request in azir.lab.requests() {
         let place = template(&request.path);
         if request.host.starts_with("graph.") {
@@ -236,6 +292,16 @@ fn every_request_is_one_that_the_vendors_clients_know() {
                 names.join(" ")
             );
             graph.insert(line.trim_end().to_owned());
+        } else if request.host.contains(".vault.") {
+            let parts: Vec<&str> = request.path.trim_matches('/').split('/').collect();
+            let parts = parts.iter().enumerate().map(|(index, part)| match *part {
+                "versions" => part,
+                _ if index > 0 => "{}",
+                _ => part,
+            });
+            let place = parts.collect::<Vec<_>>().join("/");
+            let version = request.api_version.unwrap_or_default();
+            vault_calls.insert(format!("{} /{place} {version}", request.method));
         } else if !request.host.contains(".blob.") && !is_given(&request.path) {
             let mut names: Vec<&str> = request
                 .query
@@ -266,7 +332,11 @@ fn every_request_is_one_that_the_vendors_clients_know() {
             .map(|row| (*row).to_owned())
             .collect::<BTreeSet<_>>()
     };
-    for (sent, known) in [(arm, known(ARM)), (graph, known(GRAPH))] {
+    for (sent, known) in [
+        (arm, known(ARM)),
+        (graph, known(GRAPH)),
+        (vault_calls, known(VAULT)),
+    ] {
         let unknown: Vec<&String> = sent.difference(&known).collect();
         let idle: Vec<&String> = known.difference(&sent).collect();
         assert!(

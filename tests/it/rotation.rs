@@ -79,6 +79,8 @@ fn an_applications_new_secret_is_in_the_vault_and_nowhere_else_and_the_old_ones_
         VAULT,
         "--secret",
         "shop-backend-secret",
+        "--mode",
+        "cut",
         "--incident",
         "IR-1",
         "--yes",
@@ -141,8 +143,6 @@ fn gracefully_old_secrets_stay_until_they_are_chosen() {
         "shop-backend",
         "--vault",
         VAULT,
-        "--mode",
-        "graceful",
         "--incident",
         "IR-1",
         "--yes",
@@ -150,7 +150,95 @@ fn gracefully_old_secrets_stay_until_they_are_chosen() {
     let (code, report) = azir.json(&words);
     assert_eq!(code, 0, "{report}");
     assert_eq!(passwords(&azir.lab.state()).len(), 3);
-    assert!(open(&report).contains("--mode cut ends it"), "{report}");
+    assert!(open(&report).contains("--mode end"), "{report}");
+    let newest =
+        versions(&azir.lab.state(), "shop-backend-secret")[1]["tags"]["azir-key-id"].clone();
+    let end = |vault: &str| {
+        let words = [
+            "rotate-app-secret",
+            "shop-backend",
+            "--vault",
+            vault,
+            "--mode",
+            "end",
+        ];
+        let mut words = words.to_vec();
+        words.extend(["--incident", "IR-1", "--yes"]);
+        azir.run(&words)
+    };
+    let other = end("kv-policy");
+    assert_eq!(other.code, 5, "{}", other.stderr);
+    assert!(other.stderr.contains("holds no secret"), "{}", other.stderr);
+    assert_eq!(passwords(&azir.lab.state()).len(), 3);
+    let done = end("kv-shop");
+    assert_eq!(done.code, 0, "{}{}", done.stdout, done.stderr);
+    let left = passwords(&azir.lab.state());
+    assert_eq!(left.len(), 1, "what the vault holds stays: {left:?}");
+    assert_eq!(left[0]["keyId"], newest);
+    assert!(!done.stdout.contains("--mode end"), "{}", done.stdout);
+}
+
+#[test]
+fn the_applications_of_a_compromised_user_get_new_secrets_each_of_its_own() {
+    let azir = Azir::new();
+    let cut = [
+        "revoke-user",
+        "heidi@contoso.com",
+        "--incident",
+        "IR-1",
+        "--yes",
+    ];
+    let (code, cut) = azir.json(&cut);
+    assert_eq!(code, 0, "{cut}");
+    let run = cut["run"].as_str().unwrap();
+    let rotate = |more: &[&str]| {
+        let mut words = vec!["rotate-app-secret", "--from", run, "--vault", VAULT];
+        words.extend(more);
+        words.extend(["--incident", "IR-1", "--yes"]);
+        azir.run(&words)
+    };
+    let one_name = rotate(&["--secret", "one-for-all"]);
+    assert_eq!(one_name.code, 5, "{}", one_name.stderr);
+    assert!(
+        one_name.stderr.contains("leave it out"),
+        "{}",
+        one_name.stderr
+    );
+    let before = azir.lab.state();
+    let done = rotate(&[]);
+    assert_eq!(done.code, 0, "{}{}", done.stdout, done.stderr);
+    let after = azir.lab.state();
+    let mut fresh = 0;
+    for (id, application) in after["directory"]["applications"].as_object().unwrap() {
+        let count = |state: &Value| {
+            let all = &state["directory"]["applications"][id]["passwordCredentials"];
+            all.as_array().map_or(0, Vec::len)
+        };
+        let more = count(&after) - count(&before);
+        if more == 0 {
+            continue;
+        }
+        assert_eq!(more, 1, "{application}");
+        fresh += 1;
+        let kept = each(&after, "vaultSecrets");
+        let upstream = format!("application/{id}");
+        assert!(
+            kept.iter()
+                .any(|one| one["tags"]["azir-upstream"] == upstream),
+            "{application}"
+        );
+    }
+    assert_eq!(fresh, 2, "both applications that heidi owns have secrets");
+    let empty = [
+        "rotate-app-secret",
+        "--vault",
+        VAULT,
+        "--from",
+        "last",
+        "--yes",
+    ];
+    let done = azir.run(&empty);
+    assert_eq!(done.code, 2, "{}", done.stderr);
 }
 
 #[test]
@@ -166,6 +254,8 @@ fn a_secret_that_the_vault_does_not_take_is_taken_back_upstream() {
             "shop-backend",
             "--vault",
             VAULT,
+            "--mode",
+            "cut",
             "--incident",
             "IR-1",
             "--yes",
@@ -193,6 +283,8 @@ fn a_vault_that_took_it_without_saying_so_is_asked() {
         VAULT,
         "--secret",
         "shop-backend-secret",
+        "--mode",
+        "cut",
         "--incident",
         "IR-1",
         "--yes",
@@ -224,6 +316,8 @@ fn what_a_compromised_user_could_read_is_rotated_where_its_upstream_is_known() {
         "rotate-vault-secrets",
         "--from",
         run,
+        "--mode",
+        "cut",
         "--incident",
         "IR-1",
         "--yes",

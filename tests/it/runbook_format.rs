@@ -30,10 +30,12 @@ params:
   count: {type: int, min: 1, max: 5, default: 2}
   ranges: {type: list, of: cidr, default: [10.0.0.1/24]}
   lookback: {type: duration, default: 24h}
+  earlier: {type: run, help: A run}
 permissions:
   arm: [Microsoft.Compute/disks/read, Microsoft.Compute/disks/write, Microsoft.Insights/eventtypes/values/read, Microsoft.Resources/tags/read, Microsoft.Resources/tags/write, Microsoft.Authorization/roleAssignments/delete, Microsoft.Authorization/roleAssignments/read]
   graph: [User.Read.All]
   blob: [Microsoft.Storage/storageAccounts/blobServices/containers/blobs/write]
+  vault: [Microsoft.KeyVault/vaults/secrets/setSecret/action]
 steps:
   - id: state
     phase: inventory
@@ -127,6 +129,28 @@ steps:
     request: {arm: "DELETE {{ disk.id }}/providers/Microsoft.Authorization/roleAssignments/x", api_version: "2022-04-01"}
     check: {claim: gone, get: {arm: "GET {{ disk.id }}/providers/Microsoft.Authorization/roleAssignments/x", api_version: "2022-04-01", missing_ok: true}, that: "{{ got_status == 404 }}"}
     undo: {never: an assignment gets a new id}
+  - id: keeper
+    phase: delete
+    title: Read the vault
+    read: {arm: "GET {{ disk.id }}", api_version: "2023-07-01"}
+    let: {uri: "{{ body.properties.vaultUri }}"}
+  - id: made_here
+    phase: delete
+    title: Set a password that nobody knows
+    rotate:
+      generate: {length: 32, alphabet: password}
+      upstream: {graph: "PATCH /v1.0/users/{{ disk.name }}", body: {passwordProfile: {password: "{{ secret }}"}}}
+    check: {claim: changed, get: {graph: "GET /v1.0/users/{{ disk.name }}"}, that: "{{ got_status == 200 }}"}
+    lasting: the old one is known
+  - id: made_there
+    phase: delete
+    title: Make a secret and keep it
+    rotate:
+      upstream: {graph: "POST /v1.0/applications/{{ disk.name }}/addPassword", body: {}, secret: secretText}
+      vault: {vault: "PUT {{ keeper.uri }}/secrets/x", api_version: "7.4", body: {}}
+      discard: {graph: "POST /v1.0/applications/{{ disk.name }}/removePassword", body: {keyId: "{{ upstream.keyId }}"}}
+    check: {claim: kept, get: {vault: "GET {{ keeper.uri }}/secrets/x/versions", api_version: "7.4", pages: value}, that: "{{ got | length > 0 }}"}
+    lasting: it is in the vault
   - id: again
     phase: delete
     title: Say it back
@@ -154,14 +178,14 @@ fn a_runbook_with_every_key_parses_lints_clean_and_fits_the_schema() {
         Some(json!(["10.0.0.0/24"]))
     );
     assert_eq!(runbook.params["lookback"].default, Some(json!(86_400)));
-    assert_eq!(runbook.steps.len(), 13);
+    assert_eq!(runbook.steps.len(), 16);
     assert!(
         matches!(&runbook.steps[8].undo, Some(Undo::Requests(requests)) if requests.len() == 1)
     );
     assert!(
         matches!(&runbook.steps[10].action, Action::Collect(collect) if collect.window.is_some())
     );
-    assert_eq!(runbook.steps[1].id.place.line, 31);
+    assert_eq!(runbook.steps[1].id.place.line, 33);
     assert!(docs::show(&runbook).contains(
         "DISK  the name or resource id of a Microsoft.Compute/disks, one or more: A disk (required)"
     ));
@@ -180,10 +204,7 @@ fn assert_every_key_is_used(schema: &Value, at: &str, seen: &mut Vec<String>) {
                         .flat_map(serde_json::Map::keys)
                     {
                         let known = SAMPLE.contains(&format!("{key}:"));
-                        assert!(
-                            known || matches!(key.as_str(), "vault" | "logs"),
-                            "{at}.{key}"
-                        );
+                        assert!(known || key == "logs", "{at}.{key}");
                         seen.push(key.clone());
                     }
                 }

@@ -3,13 +3,18 @@
 use serde_json::{Map, Value};
 
 use super::StepDone;
+use super::in_plan::in_plan;
+use super::lines::reason;
+use crate::engine::event::{StepOutcome, What};
 use crate::engine::failure::Failure;
 use crate::engine::schedule::Part;
 use crate::engine::target::Target;
 use crate::runbook::model::Action;
 
-/// The name under which a frame knows that it is not to be run.
+/// The name under which a frame knows why it is not to be run.
 const SKIPPED: &str = "__skipped";
+/// The name under which a frame knows that it was begun.
+const ENTERED: &str = "__entered";
 
 /// Hands the parameters to the called frame, or marks it as skipped.
 pub(super) async fn enter(
@@ -21,6 +26,12 @@ pub(super) async fn enter(
     let id = &target.common.program.nodes[node].id;
     let scope = target.scope(node);
     let failed = |error| Failure::expression(id, &error);
+    let parent = target.common.program.nodes[node].frame;
+    // A condition may name what a skipped runbook was never given.
+    if let Some(why) = skipped(target, parent) {
+        target.names[child].step(SKIPPED, &Value::String(why));
+        return Ok(StepDone::default());
+    }
     let wanted = match &step.when {
         Some(when) => target
             .common
@@ -29,9 +40,16 @@ pub(super) async fn enter(
             .map_err(failed)?,
         None => true,
     };
-    let parent = target.common.program.nodes[node].frame;
-    if !wanted || skipped(target, parent) {
-        target.names[child].step(SKIPPED, &Value::Bool(true));
+    if !wanted {
+        let why = reason(target, node, &scope)?;
+        target.names[child].step(SKIPPED, &Value::String(why.clone()));
+        if !in_plan(target) {
+            target.teller.of_step(id).tell(What::StepEnded {
+                outcome: StepOutcome::Skipped,
+                elapsed_ms: 0,
+                why: Some(why),
+            });
+        }
         return Ok(StepDone::default());
     }
     let Action::Run(other) = &step.action else {
@@ -47,6 +65,7 @@ pub(super) async fn enter(
             .map_err(failed)?;
         given.insert(name.clone(), value);
     }
+    target.names[child].step(ENTERED, &Value::Bool(true));
     target.names[child].parameters(runbook.params.iter().map(|(name, param)| {
         let value = given.get(name).cloned().or_else(|| param.default.clone());
         (name, value.unwrap_or(Value::Null))
@@ -91,13 +110,13 @@ pub(super) fn exit(target: &Target<'_>, node: usize, child: usize) -> Result<Ste
     let mut values = Map::new();
     let scope = target.names[child].scope();
     for (name, template) in &runbook.result {
-        let value = if skipped(target, child) {
+        let value = if skipped(target, child).is_some() {
             Value::Null
         } else {
             match target.common.expressions.value(&template.value, &scope) {
                 Ok(value) => value,
                 // In a plan some results are known only at run time; a run must have them.
-                Err(_) if super::in_plan::in_plan(target) => Value::Array(Vec::new()),
+                Err(_) if in_plan(target) => Value::Array(Vec::new()),
                 Err(error) => return Err(Failure::expression(id, &error)),
             }
         };
@@ -107,7 +126,13 @@ pub(super) fn exit(target: &Target<'_>, node: usize, child: usize) -> Result<Ste
     Ok(StepDone::default())
 }
 
-/// Returns whether a frame is not to be run.
-pub(super) fn skipped(target: &Target<'_>, frame: usize) -> bool {
-    target.names[frame].scope().get(SKIPPED) == Some(Value::Bool(true))
+/// Returns whether a called frame was begun: it was neither skipped nor never reached.
+pub(crate) fn entered(target: &Target<'_>, frame: usize) -> bool {
+    target.names[frame].scope().get(ENTERED).is_some()
+}
+
+/// Returns why a frame is not to be run, if it is not.
+pub(crate) fn skipped(target: &Target<'_>, frame: usize) -> Option<String> {
+    let why = target.names[frame].scope().get(SKIPPED)?;
+    why.as_str().map(str::to_owned)
 }

@@ -37,8 +37,9 @@ pub(super) async fn consent(
     let why = format!("it needs explicit consent; --accept {id} gives it");
     if let Some(recorder) = target.common.power.recorder() {
         let next = format!(
-            "azir {} {} --incident {} --accept {id}",
-            target.common.program.frames[0].runbook.name.value, target.name, target.common.incident
+            "{} --incident {} --accept {id}",
+            target.command(),
+            target.common.incident
         );
         recorder
             .note(

@@ -8,7 +8,7 @@ use serde_json::{Map, Value};
 use super::consent::consent;
 use super::in_plan::{in_plan, late, plan_items};
 use super::items::items;
-use super::lines::{end, keep_outputs, name_results, nothing, record_start, say_of, skip};
+use super::lines::{end, keep_outputs, name_results, nothing, reason, record_start, say_of, skip};
 use super::{
     Acted, Item, ItemDone, StepDone, assert, call, collect, decide, edit, manual, note_plan, read,
     request, rotate, wait, writes,
@@ -35,6 +35,10 @@ async fn whole(target: &Target<'_>, node: usize) -> Result<StepDone, Failure> {
     let id = target.common.program.nodes[node].id.clone();
     let scope = target.scope(node);
     let failed = |error| Failure::expression(&id, &error);
+    // A condition may name what a skipped runbook was never given.
+    if let Some(why) = call::skipped(target, target.common.program.nodes[node].frame) {
+        return skip(target, node, why, true).await;
+    }
     if let Some(when) = &step.when
         && !target
             .common
@@ -42,10 +46,8 @@ async fn whole(target: &Target<'_>, node: usize) -> Result<StepDone, Failure> {
             .truth(when, &scope)
             .map_err(failed)?
     {
-        return skip(target, node, &scope).await;
-    }
-    if frame_skipped(target, node) {
-        return skip(target, node, &scope).await;
+        let why = reason(target, node, &scope)?;
+        return skip(target, node, why, false).await;
     }
     if in_plan(target) && late(target, node) {
         let why = Some("known only at run time".to_owned());
@@ -350,9 +352,4 @@ impl<T, A, B> FirstOr<T> for futures_util::future::Either<(Result<T, Failure>, A
             Self::Right(_) => Err(late()),
         }
     }
-}
-
-fn frame_skipped(target: &Target<'_>, node: usize) -> bool {
-    let frame = target.common.program.nodes[node].frame;
-    call::skipped(target, frame)
 }

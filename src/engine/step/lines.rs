@@ -48,7 +48,25 @@ pub(super) async fn end(
     why: Option<String>,
     outputs: Option<Value>,
 ) -> Result<(), Failure> {
+    record_end(target, node, id, outcome, why.as_deref(), outputs).await?;
     let teller = target.teller.of_step(id);
+    let elapsed_ms = teller.clock().mono_us().saturating_sub(began) / 1_000;
+    teller.tell(What::StepEnded {
+        outcome,
+        elapsed_ms,
+        why,
+    });
+    Ok(())
+}
+
+async fn record_end(
+    target: &Target<'_>,
+    node: usize,
+    id: &str,
+    outcome: StepOutcome,
+    why: Option<&str>,
+    outputs: Option<Value>,
+) -> Result<(), Failure> {
     if let Some(recorder) = target.common.power.recorder() {
         let data = object(json!({
             "step": id,
@@ -64,30 +82,31 @@ pub(super) async fn end(
         }));
         recorder.line("step", data).await?;
     }
-    let elapsed_ms = teller.clock().mono_us().saturating_sub(began) / 1_000;
-    teller.tell(What::StepEnded {
-        outcome,
-        elapsed_ms,
-        why,
-    });
     Ok(())
 }
 
-pub(super) async fn skip(
-    target: &Target<'_>,
-    node: usize,
-    scope: &Scope,
-) -> Result<StepDone, Failure> {
-    let step = target.common.program.step(node);
-    let id = target.common.program.nodes[node].id.clone();
-    let why = match &step.skip_reason {
+/// Returns why a step whose condition does not hold is skipped, in its own words.
+pub(super) fn reason(target: &Target<'_>, node: usize, scope: &Scope) -> Result<String, Failure> {
+    let id = &target.common.program.nodes[node].id;
+    match &target.common.program.step(node).skip_reason {
         Some(reason) => target
             .common
             .expressions
             .text(reason, scope)
-            .map_err(|error| Failure::expression(&id, &error))?,
-        None => "its condition does not hold".to_owned(),
-    };
+            .map_err(|error| Failure::expression(id, &error)),
+        None => Ok("its condition does not hold".to_owned()),
+    }
+}
+
+/// Skips a step; quietly, where the responder was told of the whole runbook that it is a part of.
+pub(super) async fn skip(
+    target: &Target<'_>,
+    node: usize,
+    why: String,
+    quietly: bool,
+) -> Result<StepDone, Failure> {
+    let step = target.common.program.step(node);
+    let id = target.common.program.nodes[node].id.clone();
     let values = if step.for_each.is_some() {
         json!({"each": []})
     } else {
@@ -98,17 +117,14 @@ pub(super) async fn skip(
         note_plan(target, node, Vec::new(), Some(format!("skipped: {why}")));
         return Ok(StepDone::default());
     }
-    let began = target.teller.clock().mono_us();
-    end(
-        target,
-        node,
-        &id,
-        began,
-        StepOutcome::Skipped,
-        Some(why),
-        keep_outputs(target, &values)?,
-    )
-    .await?;
+    let outputs = keep_outputs(target, &values)?;
+    if quietly {
+        record_end(target, node, &id, StepOutcome::Skipped, Some(&why), outputs).await?;
+    } else {
+        let began = target.teller.clock().mono_us();
+        let why = Some(why);
+        end(target, node, &id, began, StepOutcome::Skipped, why, outputs).await?;
+    }
     Ok(StepDone::default())
 }
 

@@ -21,7 +21,7 @@ mod wait;
 pub(crate) mod wire;
 mod words;
 
-pub(crate) use call::restore_called;
+pub(crate) use call::{entered, restore_called, skipped};
 pub(crate) use edit::same_values as same;
 pub(crate) use execute::execute;
 pub(crate) use in_plan::note_plan;

@@ -48,17 +48,17 @@ pub(super) async fn execute(item: &Item<'_>, rotate: &Rotate) -> Result<Acted, F
     let mut upstream = answer.body;
     let secret = match (&rotate.secret, made) {
         (_, Some(made)) => made,
-        (Some(member), None) => match take(&mut upstream, member) {
-            Some(secret) => secret,
-            None => {
+        (Some(member), None) => {
+            let Some(secret) = take(&mut upstream, member) else {
                 hands.discard(rotate, &scope, &upstream).await?;
                 return Err(Failure::failed(
                     "no_secret",
                     format!("the answer has no {member}, so there is no secret to keep"),
                     "azir show last",
                 ));
-            }
-        },
+            };
+            secret
+        }
         (None, None) => return Err(plan_cannot()),
     };
     scope.set("upstream", &upstream);

@@ -471,7 +471,7 @@ fn where_any(value: &Value, args: &[Value]) -> Result<Value, String> {
 fn where_filled(value: &Value, args: &[Value]) -> Result<Value, String> {
     let path = text_arg(args, 0)?;
     filter_list(value, |item| match member(item, path) {
-        None => false,
+        None | Some(Value::Null) => false,
         Some(Value::Array(items)) => !items.is_empty(),
         Some(Value::String(text)) => !text.is_empty(),
         Some(Value::Object(members)) => !members.is_empty(),

@@ -11,7 +11,7 @@ use serde_json::Value;
 use super::convert::{to_json, to_mini};
 use super::{
     address, alike, arm_filters, consents, credentials, filters, graph, mail, members, methods,
-    network, order, rbac, reachable, roles, signins, standing, subnet, timeline, vaults,
+    network, order, rbac, reachable, reissue, roles, signins, standing, subnet, timeline, vaults,
 };
 
 /// A filter over JSON: the value, its arguments, and the result or what is wrong.
@@ -65,6 +65,7 @@ fn rows() -> impl Iterator<Item = &'static Row> {
         .chain(order::ROWS)
         .chain(rbac::ROWS)
         .chain(reachable::ROWS)
+        .chain(reissue::ROWS)
         .chain(roles::ROWS)
         .chain(signins::ROWS)
         .chain(standing::ROWS)

@@ -23,6 +23,7 @@ mod pieces;
 mod rating;
 mod rbac;
 mod reachable;
+mod reissue;
 mod roles;
 mod rules;
 mod scales;

@@ -16,6 +16,11 @@ pub(super) const ROWS: &[Row] = &[
         "rotated secrets | old_passwords: of each application once, the keys that were there before",
     ),
     (
+        "vault_name",
+        vault_name,
+        "text | vault_name: what a vault takes as the name of a secret: letters, digits and hyphens, at most 127",
+    ),
+    (
         "vault_secrets",
         vault_secrets,
         "secrets of a vault | vault_secrets(uri, ['name=application/id'], [names]): each with its fate (rotate, manual or never) and why",
@@ -71,6 +76,21 @@ fn vault_versions(value: &Value, _: &[Value]) -> Result<Value, String> {
             Some(json!({"id": id, "uri": uri, "name": name, "version": version}))
         })
         .collect())
+}
+
+/// Key Vault takes `[0-9a-zA-Z-]{1,127}` (Key Vault REST API, "Set Secret", the parameter secret-name).
+fn vault_name(value: &Value, _: &[Value]) -> Result<Value, String> {
+    let text = value.as_str().ok_or("it is no text")?;
+    let plain = |c: char| c.is_ascii_alphanumeric();
+    let parts: Vec<&str> = text
+        .split(|c| !plain(c))
+        .filter(|part| !part.is_empty())
+        .collect();
+    let name: String = parts.join("-").to_lowercase().chars().take(127).collect();
+    if name.is_empty() {
+        return Err(format!("nothing of {text:?} can be the name of a secret"));
+    }
+    Ok(json!(name))
 }
 
 fn vault_secrets(value: &Value, args: &[Value]) -> Result<Value, String> {
@@ -172,16 +192,15 @@ fn old_passwords(value: &Value, _: &[Value]) -> Result<Value, String> {
     let mut old: BTreeMap<(&str, &str), Value> = BTreeMap::new();
     for one in rotated {
         let application = text(one, "application");
+        let name = text(one, "app_name");
         let passwords = one.get("passwords").and_then(Value::as_array);
-        for key in passwords
-            .into_iter()
-            .flatten()
-            .map(|password| text(password, "keyId"))
-        {
+        for password in passwords.into_iter().flatten() {
+            let key = text(password, "keyId");
             if !new.contains(&key) {
+                let label = format!("{} of {name} ({key})", text(password, "displayName"));
                 old.insert(
                     (application, key),
-                    json!({"id": key, "application": application, "key": key}),
+                    json!({"application": application, "app_name": name, "key": key, "label": label, "vault_name": text(one, "vault_name"), "secret_name": text(one, "secret_name")}),
                 );
             }
         }
@@ -257,11 +276,26 @@ mod tests {
     }
 
     #[test]
+    fn any_name_becomes_one_that_a_vault_takes() {
+        let named = |text: &str| vault_name(&json!(text), &[]);
+        assert_eq!(
+            named("Shop  Backend (prod)-secret"),
+            Ok(json!("shop-backend-prod-secret"))
+        );
+        assert_eq!(
+            named(&"x".repeat(200)).unwrap().as_str().unwrap().len(),
+            127
+        );
+        assert!(named("\u{e4}/\u{f6}").is_err());
+    }
+
+    #[test]
     fn of_an_application_with_two_secrets_no_new_key_is_an_old_one() {
-        let passwords = json!([{"keyId": "o1"}, {"keyId": "n1"}]);
-        let rotated = json!([{"application": "a", "key": "n1", "passwords": [{"keyId": "o1"}]}, {"application": "a", "key": "n2", "passwords": passwords}]);
+        let passwords = json!([{"keyId": "o1", "displayName": "one"}, {"keyId": "n1"}]);
+        let rotated = json!([{"application": "a", "key": "n1", "app_name": "A", "vault_name": "v", "secret_name": "s", "passwords": [{"keyId": "o1", "displayName": "one"}]}, {"application": "a", "app_name": "A", "vault_name": "v", "secret_name": "s", "key": "n2", "passwords": passwords}]);
         let old = old_passwords(&rotated, &[]).unwrap();
-        assert_eq!(old, json!([{"id": "o1", "application": "a", "key": "o1"}]));
+        let said = json!([{"application": "a", "app_name": "A", "key": "o1", "label": "one of A (o1)", "vault_name": "v", "secret_name": "s"}]);
+        assert_eq!(old, said);
         let versions = vault_versions(
             &json!([{"id": "https://v.vault.azure.net/secrets/x/0123"}]),
             &[],

@@ -23,7 +23,7 @@ const OF_RUN: &[&str] = &[
     "tenant",
 ];
 /// What an earlier run holds.
-const OF_EARLIER: &[&str] = &["id", "incident", "results", "runbook"];
+const OF_EARLIER: &[&str] = &["id", "incident", "results", "runbook", "started_at"];
 /// What a resolved resource parameter holds.
 const OF_RESOURCE: &[&str] = &["id", "location", "name", "resource_group", "subscription"];
 

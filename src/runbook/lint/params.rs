@@ -57,14 +57,6 @@ pub(super) fn look(subject: &Subject<'_>, found: &mut Found<'_>) {
                 "",
             );
         }
-        if matches!(param.kind, ParamKind::Resource(_)) && param.position.is_none() {
-            found.add(
-                "resource-position",
-                place,
-                format!("the resource parameter {name} has no position"),
-                "position: 1",
-            );
-        }
         if param.required && param.default.is_some() {
             found.add(
                 "required-default",
@@ -133,10 +125,6 @@ mod tests {
             ["same-position"]
         );
         assert_eq!(of("  a: {type: string, position: 2}\n"), ["position-gap"]);
-        assert_eq!(
-            of("  a: {type: resource, of: Microsoft.Compute/disks}\n"),
-            ["resource-position"]
-        );
         assert_eq!(of("  yes: {type: bool}\n"), ["reserved-flag"]);
         assert_eq!(
             of("  a: {type: string, required: true, default: x}\n"),

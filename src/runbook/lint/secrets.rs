@@ -32,7 +32,7 @@ pub(super) fn look(subject: &Subject<'_>, found: &mut Found<'_>) {
     for step in &subject.runbook.steps {
         each_call(step, &mut |call, _| {
             // Who makes a secret by `rotate` stores no answer of it.
-            let rotates = matches!(&step.action, Action::Rotate(rotate) if std::ptr::eq(call, &rotate.upstream));
+            let rotates = matches!(&step.action, Action::Rotate(rotate) if std::ptr::eq(call, &raw const rotate.upstream));
             if let Some(what) = secret(call)
                 && !rotates
             {

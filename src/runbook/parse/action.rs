@@ -46,7 +46,7 @@ fn of_kind(kind: &str, fields: &Fields<'_>, problems: &mut Problems<'_>) -> Opti
         "assert" => assert(node, problems).map(Action::Assert),
         "decide" => decide(node, problems).map(Action::Decide),
         "manual" => manual(node, problems).map(Action::Manual),
-        "rotate" => rotate(node, problems).map(Action::Rotate),
+        "rotate" => rotate(node, problems).map(|rotate| Action::Rotate(Box::new(rotate))),
         "run" => run(node, problems).map(Action::Run),
         _ => wait(node, problems).map(Action::Wait),
     }
