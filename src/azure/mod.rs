@@ -2,7 +2,7 @@
 //!
 //! Knows hosts, tokens, retries, throttles, long-running operations and paging of Azure Resource
 //! Manager, Microsoft Graph, Key Vault, Log Analytics and Blob storage. Knows no runbook, no journal
-//! and no particular resource. Start reading at [`client`]; each policy it follows is a file: `reads`,
+//! and no particular resource. Start reading at `client`; each policy it follows is a file: `reads`,
 //! `origins`, `throttle`, `retry`, `lro`, `pages`.
 
 pub mod challenge;
