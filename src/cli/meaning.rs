@@ -325,14 +325,20 @@ fn typed(param: &Param, given: &[String]) -> Result<Option<Value>, String> {
     }
 }
 
-/// Returns what `--from` names: files of targets, and earlier runs. What is no file is a run, where the runbook takes one.
+/// Returns what `--from` names: files of targets, and earlier runs, where the runbook takes one. What is written as a
+/// run's id is a run; where there are targets, anything else is a file, also one that is not there.
 fn sources(own: &ArgMatches, runbook: &Runbook) -> (Vec<String>, Vec<String>) {
     let named = own.try_get_many::<String>("from").ok().flatten();
     let named = named.into_iter().flatten().cloned();
     let takes_run = |name: &String| {
         let own = runbook.params.get("from");
+        let id = |name: &str| {
+            let digits = name.chars().all(|c| c.is_ascii_hexdigit() || c == '-');
+            name == "last" || digits
+        };
+        let of_many = runbook.params.values().any(Param::is_target);
         own.is_some_and(|param| param.kind == ParamKind::Run)
-            && !(runbook.params.values().any(Param::is_target) && Path::new(name).is_file())
+            && (!of_many || id(name) && !Path::new(name).is_file())
     };
     let (runs, files) = named.partition(takes_run);
     (files, runs)

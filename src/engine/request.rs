@@ -59,24 +59,30 @@ impl RunRequest {
     pub(crate) fn command(&self, target: &str) -> String {
         let runbook = &self.runbook;
         let mut words = vec!["azir".to_owned(), runbook.name.value.clone()];
-        if runbook.params.values().any(Param::is_target) {
+        let of_many = runbook.params.values().any(Param::is_target);
+        if of_many {
             words.push(quoted(target));
         }
         let mut given: Vec<_> = runbook
             .params
             .iter()
             .filter(|(_, param)| !param.is_target())
+            // The target is named; a run that named it may have named others.
+            .filter(|(_, param)| !(of_many && param.kind == ParamKind::Run))
             .filter_map(|(name, param)| Some((name, param, self.arguments.get(name)?)))
             .collect();
         given.sort_by_key(|(_, param, _)| param.position.unwrap_or(usize::MAX));
         for (name, param, value) in given {
-            if *value == Value::Bool(false) {
+            let nothing = value.as_array().is_some_and(Vec::is_empty);
+            if *value == Value::Bool(false) || nothing {
                 continue;
             }
             if param.position.is_none() {
                 words.push(format!("--{name}"));
             }
-            words.extend(typed(&param.kind, value));
+            if param.kind != ParamKind::Bool {
+                words.push(quoted(&typed(&param.kind, value)));
+            }
         }
         words.join(" ")
     }
@@ -170,15 +176,15 @@ pub struct Ended {
     pub missing: Vec<Missing>,
 }
 
-/// Returns the words that become this value.
-fn typed(kind: &ParamKind, value: &Value) -> Vec<String> {
+/// Returns the word that becomes this value.
+fn typed(kind: &ParamKind, value: &Value) -> String {
     match (kind, value) {
-        (ParamKind::Bool, _) => Vec::new(),
-        (ParamKind::Duration, value) => vec![format!("{value}s")],
+        (ParamKind::Duration, value) => format!("{value}s"),
         (ParamKind::List(of), Value::Array(items)) => {
-            items.iter().flat_map(|item| typed(of, item)).collect()
+            let words: Vec<String> = items.iter().map(|item| typed(of, item)).collect();
+            words.join(",")
         }
-        (_, Value::String(text)) => vec![quoted(text)],
-        (_, value) => vec![quoted(&value.to_string())],
+        (_, Value::String(text)) => text.clone(),
+        (_, value) => value.to_string(),
     }
 }

@@ -4,7 +4,6 @@
 //! allows. Checks that are no gate run beside later steps. When a step fails for good, nothing new
 //! starts, what is under way ends, and the rest is left undone.
 
-use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use futures_util::StreamExt;
@@ -19,7 +18,7 @@ use super::failure::{Failure, FailureKind};
 use super::plan::PlanStep;
 use super::power::{Power, Teller};
 use super::recorder::object;
-use super::request::{RunRequest, Selection};
+use super::request::RunRequest;
 use super::schedule::{Part, Program};
 use super::scope::Names;
 use super::single::Shared;
@@ -41,17 +40,9 @@ pub(crate) struct Common {
     /// One question at a time.
     pub(crate) asking: tokio::sync::Mutex<()>,
     pub(crate) shared: Shared,
-    pub(crate) choices: BTreeMap<String, Selection>,
-    pub(crate) accept: std::collections::BTreeSet<String>,
-    /// Guards that two persons have set aside, by step.
-    pub(crate) over_guards: std::collections::BTreeSet<String>,
-    /// Whether decisions take their default without a question.
-    pub(crate) yes: bool,
-    pub(crate) responder: String,
-    pub(crate) incident: String,
-    pub(crate) run_id: String,
-    /// What was asked for, to say what is typed to do it again.
+    /// What was asked for, with its choices, consents and who answers for it.
     pub(crate) request: RunRequest,
+    pub(crate) run_id: String,
     pub(crate) vault: Option<VaultPlace>,
     /// Subscriptions that may be written to; absent: all.
     pub(crate) writable: Option<Vec<String>>,
@@ -306,7 +297,11 @@ impl<'a> Target<'a> {
             // What was not to be done was not left.
             let skipped = step::skipped(self, nodes[node].frame).is_some();
             if step::writes(step) && !skipped {
-                let next = format!("{} --incident {}", self.command(), self.common.incident);
+                let next = format!(
+                    "{} --incident {}",
+                    self.command(),
+                    self.common.request.incident
+                );
                 let said = json!({"step": nodes[node].id, "target_index": self.index, "why": why, "next": next});
                 let _ = recorder.note("not_done", said).await;
             }

@@ -115,7 +115,12 @@ async fn try_upload(
         return Err(super::step::plan_cannot());
     };
     let common = item.target.common;
-    let blob = protocol::blob_name(&common.incident, &common.run_id, kept.sha256, name);
+    let blob = protocol::blob_name(
+        common.request.incident.as_str(),
+        &common.run_id,
+        kept.sha256,
+        name,
+    );
     let url = format!("{}/{}/{blob}", place.endpoint, place.container);
     let bytes = recorder
         .store

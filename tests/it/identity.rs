@@ -2,7 +2,7 @@
 
 use serde_json::{Value, json};
 
-use crate::support::Azir;
+use crate::support::{Azir, each};
 
 const HEIDI: &str = "88888888-8888-4888-8888-888888888802";
 
@@ -32,14 +32,6 @@ fn open(report: &Value) -> String {
     let items = report["residual"].as_array().unwrap().iter();
     let all: Vec<&str> = items.map(|item| item["what"].as_str().unwrap()).collect();
     all.join("\n")
-}
-
-fn each<'a>(state: &'a Value, kind: &str) -> Vec<&'a Value> {
-    state["directory"][kind]
-        .as_object()
-        .into_iter()
-        .flat_map(serde_json::Map::values)
-        .collect()
 }
 
 fn contains(text: &str, all: &[&str]) {

@@ -263,12 +263,13 @@ fn every_request_is_one_that_the_vendors_clients_know() {
             all.push("--yes");
         }
         let done = azir.run(&all);
-        // One subscription is closed to the responder, and one disk cannot be captured.
-        assert!(
-            [0, 1, 3, 4].contains(&done.code),
-            "{command:?}: {}",
-            done.stderr
-        );
+        // One subscription is closed to the responder, and one disk cannot be captured; what nobody is there to
+        // rotate by hand stays undone.
+        let known: &[i32] = match command[0] {
+            "respond-token-theft" => &[3],
+            _ => &[0, 1, 4],
+        };
+        assert!(known.contains(&done.code), "{command:?}: {}", done.stderr);
     }
     let mut arm = BTreeSet::new();
     let mut graph = BTreeSet::new();

@@ -2,19 +2,11 @@
 
 use serde_json::{Value, json};
 
-use crate::support::Azir;
+use crate::support::{Azir, each};
 
 const SHOP: &str = "aaaaaaaa-aaaa-4aaa-8aaa-aaaaaaaaaa01";
 const VAULT: &str = "/subscriptions/22222222-2222-4222-8222-222222222222/resourceGroups/rg-workload-prod/providers/Microsoft.KeyVault/vaults/kv-shop";
 const OLD_ONE: &str = "lab-secret-of-the-shop-1";
-
-fn each<'a>(state: &'a Value, kind: &str) -> Vec<&'a Value> {
-    state["directory"][kind]
-        .as_object()
-        .into_iter()
-        .flat_map(serde_json::Map::values)
-        .collect()
-}
 
 fn versions<'a>(state: &'a Value, name: &str) -> Vec<&'a Value> {
     let mut found: Vec<&Value> = each(state, "vaultSecrets")

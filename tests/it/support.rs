@@ -19,6 +19,15 @@ pub(crate) struct Azir {
     pub(crate) lab: Lab,
 }
 
+/// Returns the lab's objects of a kind.
+pub(crate) fn each<'a>(state: &'a Value, kind: &str) -> Vec<&'a Value> {
+    state["directory"][kind]
+        .as_object()
+        .into_iter()
+        .flat_map(serde_json::Map::values)
+        .collect()
+}
+
 /// What a command left behind.
 pub(crate) struct Done {
     pub(crate) code: i32,

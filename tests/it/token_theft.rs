@@ -2,18 +2,10 @@
 
 use serde_json::{Value, json};
 
-use crate::support::{Azir, SUB};
+use crate::support::{Azir, SUB, each};
 
 const HEIDI: &str = "88888888-8888-4888-8888-888888888802";
 const SHOP: &str = "aaaaaaaa-aaaa-4aaa-8aaa-aaaaaaaaaa01";
-
-fn each<'a>(state: &'a Value, kind: &str) -> Vec<&'a Value> {
-    state["directory"][kind]
-        .as_object()
-        .into_iter()
-        .flat_map(serde_json::Map::values)
-        .collect()
-}
 
 fn of_heidi(state: &Value, kind: &str) -> Vec<Value> {
     each(state, kind)
@@ -52,6 +44,13 @@ fn a_user_whose_token_was_stolen_is_cut_what_it_read_is_rotated_and_its_roles_wa
 {
     let azir = Azir::new();
     let before = azir.lab.state();
+    let clear = || {
+        let words = ["note", "--clears", "heidi@contoso.com", "seen in person"];
+        let said = azir.run(&[&words[..], &["--incident", "IR-1"]].concat());
+        assert_eq!(said.code, 0, "{}", said.stderr);
+    };
+    // Who was cleared before the cut is not cleared of it.
+    clear();
     let (code, report) = run(
         &azir,
         &[
@@ -129,15 +128,7 @@ fn a_user_whose_token_was_stolen_is_cut_what_it_read_is_rotated_and_its_roles_wa
     };
     assert_eq!(in_tenant(&azir.writes()[written..]), 0);
 
-    let said = azir.run(&[
-        "note",
-        "--clears",
-        "heidi@contoso.com",
-        "seen in person",
-        "--incident",
-        "IR-1",
-    ]);
-    assert_eq!(said.code, 0, "{}", said.stderr);
+    clear();
     let (code, report) = run(&azir, &fifth);
     assert_eq!(code, 0, "{report}");
     let state = azir.lab.state();
@@ -373,4 +364,117 @@ fn access_is_given_again_only_as_what_ends_and_only_to_whom_is_cleared() {
         ],
     );
     assert_eq!(code, 5, "{refused}");
+}
+
+#[test]
+fn a_password_is_set_anew_in_the_cut_and_one_that_cannot_be_holds_nothing_up() {
+    let azir = Azir::new();
+    let words = [
+        "revoke-user",
+        "bob@contoso.com",
+        "--reset-password",
+        "--vault",
+        "kv-shop",
+    ];
+    let (code, report) = run(&azir, &words);
+    assert_eq!(code, 0, "{report}");
+    let state = azir.lab.state();
+    let bob = each(&state, "users")
+        .into_iter()
+        .find(|one| one["userPrincipalName"] == "bob@contoso.com")
+        .unwrap()
+        .clone();
+    let name = format!("password-{}", bob["id"].as_str().unwrap());
+    let kept = each(&state, "vaultSecrets")
+        .into_iter()
+        .find(|one| one["name"] == name)
+        .unwrap();
+    assert_eq!(kept["__sha256"], bob["__password_sha256"]);
+    assert!(
+        !texts(&report, "residual").contains("is as it was"),
+        "{report}"
+    );
+
+    let azir = Azir::with("faults: []", |options| {
+        for caller in &mut options.scenario.callers {
+            caller
+                .graph
+                .retain(|right| right != "User-PasswordProfile.ReadWrite.All");
+        }
+    });
+    let (code, report) = run(
+        &azir,
+        &["revoke-user", "bob@contoso.com", "--reset-password"],
+    );
+    assert_eq!(code, 3, "{report}");
+    let open = texts(&report, "residual");
+    assert!(
+        open.contains("NOT RESET: the password of bob@contoso.com"),
+        "{open}"
+    );
+    let state = azir.lab.state();
+    let bob = each(&state, "users")
+        .into_iter()
+        .find(|one| one["userPrincipalName"] == "bob@contoso.com")
+        .unwrap();
+    assert_eq!(bob["accountEnabled"], false);
+    let asked = azir.lab.requests();
+    let revoked = asked
+        .iter()
+        .filter(|one| one.path.ends_with("/revokeSignInSessions"));
+    assert!(
+        revoked.count() >= 2,
+        "sessions are revoked once more all the same"
+    );
+    assert!(
+        asked.iter().any(|one| one.path.ends_with("/ownedObjects")),
+        "and the rest is read"
+    );
+}
+
+#[test]
+fn a_vault_and_a_run_that_are_not_there_are_told_with_what_to_type() {
+    let azir = Azir::new();
+    for (words, says, next) in [
+        (
+            &["rotate-app-secret", "shop-backend", "--vault", "kv-shup"][..],
+            "nearest: kv-shop",
+            "--vault kv-shop",
+        ),
+        (
+            &[
+                "rotate-app-secret",
+                "--from",
+                "apps.txt",
+                "--vault",
+                "kv-shop",
+            ],
+            "cannot read targets from apps.txt",
+            "one target a line",
+        ),
+        (
+            &[
+                "rotate-app-secret",
+                "--from",
+                "0123abcd",
+                "--vault",
+                "kv-shop",
+            ],
+            "there is no run 0123abcd",
+            "azir list",
+        ),
+    ] {
+        let done = azir.run(&[words, &["--incident", "IR-1", "--yes"]].concat());
+        assert!(
+            matches!(done.code, 2 | 5),
+            "{words:?}: {} {}",
+            done.code,
+            done.stderr
+        );
+        assert!(
+            done.stderr.contains(says) && done.stderr.contains(next),
+            "{words:?}: {}",
+            done.stderr
+        );
+    }
 }

@@ -21,7 +21,7 @@ pub(super) async fn execute(item: &Item<'_>, assert: &Assert) -> Result<Acted, F
         .text(&assert.message, &item.scope)
         .map_err(failed)?;
     let guards = item.step.otherwise == Otherwise::Stop;
-    if guards && item.target.common.over_guards.contains(item.id()) {
+    if guards && item.target.common.request.over_guards.contains(item.id()) {
         set_aside(item, message).await?;
         return Ok(Acted::with(Vec::new()));
     }
@@ -47,7 +47,9 @@ async fn set_aside(item: &Item<'_>, message: String) -> Result<(), Failure> {
             "choice": "set aside",
             "by": "the approved plan",
         }));
-        recorder.person(&common.responder, "decision", data).await?;
+        recorder
+            .person(&common.request.responder.upn, "decision", data)
+            .await?;
     }
     let mut tally = item.target.tally();
     tally.set_aside.push((item.id().to_owned(), message));

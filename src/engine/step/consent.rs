@@ -39,7 +39,7 @@ pub(super) async fn consent(
         let next = format!(
             "{} --incident {} --accept {id}",
             target.command(),
-            target.common.incident
+            target.common.request.incident
         );
         recorder
             .note(
@@ -55,7 +55,7 @@ pub(super) async fn consent(
 }
 
 async fn answer(target: &Target<'_>, id: &str, step: &Step, cost: &str) -> Option<Chosen> {
-    if target.common.accept.contains(id) {
+    if target.common.request.accept.contains(id) {
         return Some(Chosen {
             ids: vec![id.to_owned()],
             by: "--accept".to_owned(),

@@ -51,7 +51,7 @@ pub(super) async fn record(
         }));
         if chosen.by == "responder" {
             recorder
-                .person(&target.common.responder, "decision", data)
+                .person(&target.common.request.responder.upn, "decision", data)
                 .await?;
         } else {
             recorder.durable("decision", data).await?;
@@ -89,7 +89,7 @@ async fn choose(
             words: None,
         });
     }
-    let given = match common.choices.get(item.id()) {
+    let given = match common.request.choices.get(item.id()) {
         Some(Selection::All) => Some(ids(options)),
         Some(Selection::None) => Some(Vec::new()),
         Some(Selection::Ids(wanted)) => Some(matching(item, wanted, options)?),
@@ -102,7 +102,7 @@ async fn choose(
             words: None,
         });
     }
-    if common.yes {
+    if common.request.yes {
         return Ok(Chosen {
             ids: default,
             by: "default".into(),

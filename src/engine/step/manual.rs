@@ -35,9 +35,11 @@ pub(super) async fn execute(item: &Item<'_>, manual: &Manual) -> Result<Acted, F
             "instruction": instruction,
             "finding": finding,
             "left": left,
-            "by": common.responder,
+            "by": common.request.responder.upn,
         }));
-        recorder.person(&common.responder, "manual", data).await?;
+        recorder
+            .person(&common.request.responder.upn, "manual", data)
+            .await?;
     }
     match answer {
         Finding::Found(text) => Ok(Acted::with(vec![("finding", Value::String(text))])),
