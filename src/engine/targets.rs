@@ -12,7 +12,7 @@ use super::power::Teller;
 use super::request::RunRequest;
 use super::resolve::Resolver;
 use super::run::Engine;
-use crate::runbook::model::{ParamKind, Runbook};
+use crate::runbook::model::{Param, ParamKind, Runbook};
 
 /// The targets of a run, found.
 pub(crate) struct Found {
@@ -111,11 +111,7 @@ impl Engine {
                     directory.object(*kind, &typed).await?
                 }
                 (ParamKind::Resource(kind), Value::String(typed)) => {
-                    let command = &request.runbook.name.value;
-                    let words = match param.position {
-                        Some(_) => command.clone(),
-                        None => format!("{command} --{name}"),
-                    };
+                    let words = up_to(request, name, param);
                     let resolver = self.resolver(teller.clone(), &words);
                     resolver.resources(kind, &[typed]).await?.remove(0)
                 }
@@ -144,6 +140,22 @@ fn many(runbook: &Runbook) -> Option<(&String, &ParamKind)> {
         .iter()
         .find(|(_, param)| param.is_target())
         .map(|(key, param)| (key, &param.kind))
+}
+
+/// Returns what is typed after `azir`, up to the value of this parameter.
+fn up_to(request: &RunRequest, name: &str, param: &Param) -> String {
+    if param.position.is_some() {
+        return request.runbook.name.value.clone();
+    }
+    let mut others = request.clone();
+    others.arguments.shift_remove(name);
+    let target = match (&request.targets[..], many(&request.runbook)) {
+        ([one], _) => one.clone(),
+        (_, Some((key, _))) => key.to_uppercase(),
+        _ => String::new(),
+    };
+    let command = others.command(&target);
+    format!("{} --{name}", command.trim_start_matches("azir "))
 }
 
 /// Returns the targets that an earlier run hands on: of its results, the member that is the plural of the parameter.

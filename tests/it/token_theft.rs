@@ -439,7 +439,7 @@ fn a_vault_and_a_run_that_are_not_there_are_told_with_what_to_type() {
         (
             &["rotate-app-secret", "shop-backend", "--vault", "kv-shup"][..],
             "nearest: kv-shop",
-            "--vault kv-shop",
+            "azir rotate-app-secret shop-backend --vault kv-shop",
         ),
         (
             &[
