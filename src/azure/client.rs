@@ -17,11 +17,12 @@ use super::download::Download;
 use super::error::Error;
 use super::exchange::Wanted;
 use super::http::Http;
+use super::limits::Draw;
 use super::observe::{ClientNote, Observer};
 use super::origins::Origins;
 use super::pages::Pages;
 use super::request::{Effect, Plane, ReadRequest, RequestParts, Response, WriteRequest};
-use super::throttle::{Key, Priority, Throttle};
+use super::throttle::{Places, Priority, Throttle};
 use crate::clock::Clock;
 use crate::random::Random;
 
@@ -358,24 +359,37 @@ impl Inner {
         checked
     }
 
-    /// Waits for a turn on the bucket.
-    pub(crate) async fn admit(&self, key: &Key, priority: Priority, observer: &dyn Observer) {
-        loop {
-            let turn = self.throttle.take(key, priority);
-            if turn.wait.is_zero() {
-                return;
-            }
-            self.pause(turn.wait, "keeping within the request budget", observer)
-                .await;
-            if self.throttle.stands(key, turn) {
-                return;
+    /// Waits for a turn on every limit that counts a request; says so once. The places are to be dropped when the
+    /// answer was heard.
+    pub(crate) async fn admit<'a>(
+        &'a self,
+        draw: &'a Draw,
+        priority: Priority,
+        observer: &dyn Observer,
+    ) -> Places<'a> {
+        let mut places = self.throttle.places(draw);
+        let mut told = false;
+        for drawn in &draw.on {
+            loop {
+                let turn = places.take(drawn, priority);
+                if told {
+                    self.clock.sleep(turn.wait).await;
+                } else if !turn.wait.is_zero() {
+                    told = self
+                        .pause(turn.wait, "keeping within the request budget", observer)
+                        .await;
+                }
+                if places.stands(drawn, turn) {
+                    break;
+                }
             }
         }
+        places
     }
 
-    pub(crate) fn learn(&self, key: &Key, response: &Response) {
+    pub(crate) fn learn(&self, draw: &Draw, response: &Response) {
         self.throttle
-            .learn(key, |name| response.header(name).map(str::to_owned));
+            .learn(draw, |name| response.header(name).map(str::to_owned));
         let date = response
             .header("date")
             .and_then(|text| DateTime::parse_from_rfc2822(text).ok());
@@ -386,11 +400,13 @@ impl Inner {
         }
     }
 
-    pub(crate) async fn pause(&self, wait: Duration, why: &str, observer: &dyn Observer) {
+    /// Waits; returns whether it was long enough to be told.
+    pub(crate) async fn pause(&self, wait: Duration, why: &str, observer: &dyn Observer) -> bool {
         if wait.is_zero() {
-            return;
+            return false;
         }
-        if wait >= Duration::from_millis(900) {
+        let long = wait >= Duration::from_millis(900);
+        if long {
             observer
                 .note(ClientNote::Waiting {
                     why: why.to_owned(),
@@ -399,6 +415,7 @@ impl Inner {
                 .await;
         }
         self.clock.sleep(wait).await;
+        long
     }
 
     pub(crate) fn http_date(&self) -> String {

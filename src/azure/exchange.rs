@@ -11,11 +11,12 @@ use super::challenge;
 use super::client::{Inner, Manner};
 use super::credentials::Token;
 use super::error::{self, Error};
+use super::limits::Draw;
 use super::observe::{Call, ClientNote, Observer, Operation, Outcome, OutcomeKind};
 use super::request::{Effect, RequestParts, Response};
 use super::retry;
 use super::send::{Answered, Attempt, NoAnswer, send};
-use super::throttle::Key;
+use super::throttle::Places;
 
 /// A request with all that decides how it is sent.
 pub(crate) struct Wanted<'a> {
@@ -84,20 +85,28 @@ impl Inner {
         self.allowed(plane, wanted.url, "a request", wanted.observer)
             .await?;
         let mut scope = self.scope(plane);
-        let key = Key::of(plane, &wanted.parts.method, wanted.url.path());
+        let draw = Draw::of(
+            plane,
+            &wanted.parts.method,
+            wanted.url,
+            wanted.parts.body.as_deref(),
+        );
         let started = self.clock.mono_us();
         let mut renewed = false;
         let mut unsettled: Vec<u64> = Vec::new();
         let mut number = 0;
         loop {
             number += 1;
-            self.admit(&key, wanted.manner.priority, wanted.observer)
+            let places = self
+                .admit(&draw, wanted.manner.priority, wanted.observer)
                 .await;
             let token = match self.tokens.token(&scope).await {
                 Ok(token) => token,
                 Err(error) => return Err(after(wanted, &unsettled, error)),
             };
-            let (ticket, ended) = self.announced(wanted, &token, number, &key).await?;
+            let (ticket, ended) = self
+                .announced(wanted, &token, number, (&draw, places))
+                .await?;
             let error = match ended.result {
                 Ok(answered) => {
                     for earlier in unsettled {
@@ -129,14 +138,17 @@ impl Inner {
                 continue;
             }
             if let Some(hold) = ended.hold {
-                self.throttle.hold(&key, hold);
+                let information = ended.heard.as_ref();
+                let information =
+                    information.and_then(|heard| heard.header("x-ms-throttle-information"));
+                self.throttle.hold(&draw, hold, information);
             }
             let patient = |wait: &Duration| self.patient(wanted.manner, started, *wait);
             let Some(wait) = ended.wait.filter(patient) else {
                 return Err(after(wanted, &unsettled, error));
             };
             let why = format!("{} answered {}; trying again", wanted.host(), error.code());
-            // A hold is waited out in the queue for the bucket, with everybody else.
+            // A hold is waited out in the queue for the budget, with everybody else.
             if ended.hold.is_none() {
                 self.pause(wait, &why, wanted.observer).await;
             }
@@ -154,7 +166,7 @@ impl Inner {
         wanted: &Wanted<'_>,
         token: &Token,
         number: u32,
-        key: &Key,
+        admitted: (&Draw, Places<'_>),
     ) -> Result<(u64, Ended), Error> {
         let call = self.call(wanted);
         let refused = |refused: super::observe::Refused| Error::Refused {
@@ -163,7 +175,7 @@ impl Inner {
         };
         let ticket = wanted.observer.intent(&call).await.map_err(refused)?;
         let began = self.clock.mono_us();
-        let ended = self.attempt(wanted, &call, token, number, key).await;
+        let ended = self.attempt(wanted, &call, token, number, admitted).await;
         let duration_us = self.clock.mono_us().saturating_sub(began);
         wanted
             .observer
@@ -179,7 +191,7 @@ impl Inner {
         call: &Call,
         token: &Token,
         number: u32,
-        key: &Key,
+        (draw, places): (&Draw, Places<'_>),
     ) -> Ended {
         let jitter = self.random.unit();
         let attempt = Attempt {
@@ -189,11 +201,14 @@ impl Inner {
             headers: &wanted.parts.headers,
             body: wanted.parts.body.clone(),
             client_request_id: call.client_request_id,
+            priority: wanted.manner.priority,
             date: self.http_date(),
             stream: wanted.stream,
         };
         let again = |attempt| retry::wait(attempt, number, wanted.idempotent, None, jitter);
-        let (response, live) = match send(&self.http, &attempt, token).await {
+        let answered = send(&self.http, &attempt, token).await;
+        drop(places);
+        let (response, live) = match answered {
             Ok(answered) => answered,
             Err(NoAnswer::NotSent(error)) => {
                 // A request that cannot even be put together will be no better the next time.
@@ -213,7 +228,7 @@ impl Inner {
                 };
             }
         };
-        self.learn(key, &response);
+        self.learn(draw, &response);
         if response.status >= 300 {
             return self.turned_down(wanted, response, number, jitter).await;
         }
@@ -265,7 +280,9 @@ impl Inner {
                 code,
             };
             ended.wait = retry::wait(answered, number, wanted.idempotent, asked, jitter);
-            ended.hold = asked.filter(|_| *status == 429 && !retry::is_busy(code));
+            // What is refused without a word about how long is over for everybody too, for as long as this one waits.
+            let hold = asked.or(ended.wait);
+            ended.hold = hold.filter(|_| *status == 429 && !retry::is_busy(code));
             ended.unsure = wanted.writes() && retry::may_have_happened(*status, asked.is_some());
         }
         ended.heard = Some(response);

@@ -3,8 +3,9 @@
 //! Knows hosts, tokens, retries, throttles, long-running operations and paging of Azure Resource
 //! Manager, Microsoft Graph, Key Vault, Log Analytics and Blob storage. Knows no runbook, no journal
 //! and no particular resource. Start reading at `client`; each policy it follows is a file: `reads`,
-//! `origins`, `throttle`, `retry`, `lro`, `pages`.
+//! `origins`, `throttle` (with `limits`, `units`, `bucket`, `window`), `retry`, `lro`, `pages`.
 
+mod bucket;
 pub mod challenge;
 mod client;
 pub mod cloud;
@@ -13,6 +14,7 @@ pub mod download;
 pub mod error;
 mod exchange;
 pub mod http;
+mod limits;
 mod lro;
 mod named;
 pub mod observe;
@@ -25,6 +27,8 @@ pub mod request;
 mod retry;
 mod send;
 mod throttle;
+mod units;
+mod window;
 
 pub use client::{Client, ClientOptions, Reader};
 pub use cloud::Cloud;

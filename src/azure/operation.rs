@@ -12,12 +12,12 @@ use super::client::Inner;
 use super::credentials::Token;
 use super::error::Error;
 use super::exchange::{Wanted, refused};
+use super::limits::Draw;
 use super::lro::{self, Progress, Watch};
 use super::observe::{ClientNote, Operation};
 use super::request::Response;
 use super::retry;
 use super::send::{Attempt, NoAnswer, send};
-use super::throttle::Key;
 
 /// An operation that has not ended after this long is of unknown outcome.
 const OPERATION_LIMIT: Duration = Duration::from_secs(30 * 60);
@@ -180,20 +180,27 @@ impl Inner {
     /// Gets an address of an operation; trouble on the way is spent out, for polling has no effect.
     async fn get(&self, wanted: &Wanted<'_>, url: &Url) -> Result<Response, Error> {
         let plane = wanted.parts.plane;
-        let key = Key::of(plane, "GET", url.path());
+        let draw = Draw::of(plane, "GET", url, None);
         let scope = self.scope(plane);
         let mut renewed = false;
         let mut number = 0;
         loop {
             number += 1;
-            self.admit(&key, wanted.manner.priority, wanted.observer)
+            let places = self
+                .admit(&draw, wanted.manner.priority, wanted.observer)
                 .await;
             let token = self
                 .tokens
                 .token(&scope)
                 .await
                 .map_err(|error| wanted.unknown(error))?;
-            let (error, wait) = match self.poll_once(wanted, url, &token).await {
+            let answered = self.poll_once(wanted, url, &token).await;
+            drop(places);
+            if let Ok(response) = &answered {
+                self.learn(&draw, response);
+            }
+            let mut held = false;
+            let (error, wait) = match answered {
                 Ok(response) if response.status == 401 && !renewed => {
                     renewed = true;
                     self.tokens.forget(&scope, &token).await;
@@ -205,7 +212,8 @@ impl Inner {
                 Ok(response) => {
                     let asked = self.asked(&response);
                     if let (429, Some(hold)) = (response.status, asked) {
-                        self.throttle.hold(&key, hold);
+                        self.throttle.hold(&draw, hold, None);
+                        held = true;
                     }
                     let status = response.status;
                     let answered = retry::Attempt::Answered { status, code: "" };
@@ -225,12 +233,15 @@ impl Inner {
                     format!("its operation could not be followed: {error}"),
                 ));
             };
-            let why = format!("polling: {}", error.code());
-            self.pause(wait, &why, wanted.observer).await;
+            // A hold is waited out in the queue for the budget.
+            if !held {
+                let why = format!("polling: {}", error.code());
+                self.pause(wait, &why, wanted.observer).await;
+            }
         }
     }
 
-    /// Sends one poll and learns from its answer.
+    /// Sends one poll.
     async fn poll_once(
         &self,
         wanted: &Wanted<'_>,
@@ -245,14 +256,12 @@ impl Inner {
             headers: &[],
             body: None,
             client_request_id: self.random.uuid(),
+            priority: wanted.manner.priority,
             date: self.http_date(),
             stream: false,
         };
         match send(&self.http, &attempt, token).await {
-            Ok((response, _)) => {
-                self.learn(&Key::of(plane, "GET", url.path()), &response);
-                Ok(response)
-            }
+            Ok((response, _)) => Ok(response),
             Err(NoAnswer::NotSent(error) | NoAnswer::Lost(error)) => Err(error),
         }
     }

@@ -11,6 +11,7 @@ use super::credentials::Token;
 use super::error::{Error, chain};
 use super::http::{Http, body};
 use super::request::{Plane, Response};
+use super::throttle::Priority;
 
 /// Why an attempt has no answer.
 pub(crate) enum NoAnswer {
@@ -28,6 +29,8 @@ pub(crate) struct Attempt<'a> {
     pub(crate) headers: &'a [(String, String)],
     pub(crate) body: Option<Bytes>,
     pub(crate) client_request_id: Uuid,
+    /// Who goes first where a service has to choose.
+    pub(crate) priority: Priority,
     /// The time as an HTTP date, for planes that want it.
     pub(crate) date: String,
     /// Whether the body of a success is left on the connection, to be read piece by piece.
@@ -134,11 +137,17 @@ fn build(attempt: &Attempt<'_>, token: &Token) -> Result<reqwest::Request, Error
 fn own_headers(attempt: &Attempt<'_>) -> Result<HeaderMap, Error> {
     let mut map = HeaderMap::new();
     let id = attempt.client_request_id.to_string();
+    let priority = match attempt.priority {
+        Priority::Contain => "high",
+        Priority::Collect => "low",
+    };
     let own: &[(&str, &str)] = match attempt.plane {
         Plane::Graph => &[
             ("accept", "application/json"),
             ("client-request-id", &id),
             ("return-client-request-id", "true"),
+            // Section 4: what is low is refused before what is high.
+            ("x-ms-throttle-priority", priority),
         ],
         Plane::Blob => &[
             ("x-ms-client-request-id", &id),

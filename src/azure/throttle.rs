@@ -1,33 +1,17 @@
-//! A shared budget per plane, subscription and kind of request, so that many targets do not throttle each other.
+//! A shared budget per limit, so that many targets do not throttle each other.
 //!
-//! The figures are the documented buckets (arm.md section 1.5; graph-and-data-planes.md section 4); what the service
-//! says of the rest of a bucket is believed before our own count. A Retry-After holds everybody who draws on the same
-//! bucket. What contains may draw ahead on a bucket; what collects takes what is left over.
+//! What the limits are and what a request draws on them is in `limits`; how a bucket and a window count, in `bucket`
+//! and `window`. What the service says is believed before our own count: a 429 holds everybody who draws on the same
+//! limit. What contains may draw ahead; what collects takes what is left over.
 
 use std::collections::HashMap;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use super::request::Plane;
+use super::bucket::Bucket;
+use super::limits::{Account, Draw, Limit, Shape, TENANT, Users};
+use super::window::Window;
 use crate::clock::Clock;
-
-/// Plane, kind, size of the bucket, refill a second. What is not listed has no limit but the service's own word.
-const BUCKETS: [(Plane, Kind, f64, f64); 9] = [
-    (Plane::Arm, Kind::Reads, 250.0, 25.0),
-    (Plane::Arm, Kind::Writes, 200.0, 10.0),
-    (Plane::Arm, Kind::Deletes, 200.0, 10.0),
-    // 5,000 units in ten seconds (a tenant of middle size), at two units a read.
-    (Plane::Graph, Kind::Reads, 2_500.0, 250.0),
-    (Plane::Graph, Kind::Writes, 3_000.0, 20.0),
-    (Plane::Graph, Kind::Deletes, 3_000.0, 20.0),
-    (Plane::Graph, Kind::Reports, 5.0, 0.5),
-    // One a second for all apps of a tenant, and no Retry-After when it is exceeded.
-    (Plane::Graph, Kind::Protection, 1.0, 1.0),
-    (Plane::Logs, Kind::Writes, 200.0, 200.0 / 30.0),
-];
-
-/// What share of a bucket collecting leaves for containment.
-const KEPT_BACK: f64 = 0.2;
 
 /// Who goes first where the budget is short.
 #[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
@@ -39,83 +23,6 @@ pub enum Priority {
     Collect,
 }
 
-/// The kind of request, as the limits count them: POST counts as a write, whatever it does.
-#[derive(Clone, Copy, Debug, Eq, Hash, PartialEq)]
-pub(crate) enum Kind {
-    Reads,
-    Writes,
-    Deletes,
-    /// Sign-in and audit logs of Graph.
-    Reports,
-    /// Identity Protection and conditional access of Graph.
-    Protection,
-}
-
-impl Kind {
-    fn of(plane: Plane, method: &str, path: &str) -> Self {
-        let path = path.to_ascii_lowercase();
-        if plane == Plane::Graph && (path.contains("/auditlogs/") || path.contains("/reports/")) {
-            return Self::Reports;
-        }
-        if plane == Plane::Graph
-            && (path.contains("/identityprotection/")
-                || path.contains("/identity/conditionalaccess/"))
-        {
-            return Self::Protection;
-        }
-        match method {
-            "GET" | "HEAD" => Self::Reads,
-            "DELETE" => Self::Deletes,
-            _ => Self::Writes,
-        }
-    }
-
-    /// Returns the word of ARM's headers.
-    fn word(self) -> &'static str {
-        match self {
-            Self::Writes => "writes",
-            Self::Deletes => "deletes",
-            Self::Reads | Self::Reports | Self::Protection => "reads",
-        }
-    }
-}
-
-/// Which bucket a request draws on.
-#[derive(Clone, Debug, Eq, Hash, PartialEq)]
-pub(crate) struct Key {
-    plane: Plane,
-    scope: String,
-    kind: Kind,
-}
-
-impl Key {
-    /// Returns the bucket of a request by its path: of ARM the subscription's, else the tenant's.
-    pub(crate) fn of(plane: Plane, method: &str, path: &str) -> Self {
-        let mut segments = path.split('/').skip(1);
-        let subscription = (plane == Plane::Arm
-            && segments
-                .next()
-                .is_some_and(|first| first.eq_ignore_ascii_case("subscriptions")))
-        .then(|| segments.next().unwrap_or_default().to_ascii_lowercase())
-        .filter(|id| !id.is_empty());
-        Self {
-            plane,
-            scope: subscription.unwrap_or_else(|| "tenant".to_owned()),
-            kind: Kind::of(plane, method, path),
-        }
-    }
-}
-
-struct Bucket {
-    left: f64,
-    size: f64,
-    refill: f64,
-    counted_us: u64,
-    held_until_us: u64,
-    /// Counts the holds: a turn promised before one is promised no more.
-    holds: u64,
-}
-
 /// When a request may be sent.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub(crate) struct Turn {
@@ -125,123 +32,203 @@ pub(crate) struct Turn {
     promised: Option<u64>,
 }
 
-/// The buckets of one process.
+enum Counter {
+    Bucket(Bucket),
+    Window(Window),
+}
+
+struct Meter {
+    counter: Counter,
+    held_until_us: u64,
+    /// Counts the holds: a turn promised before one is promised no more.
+    holds: u64,
+}
+
+#[derive(Default)]
+struct Meters {
+    by: HashMap<Account, Meter>,
+    users: Users,
+    /// Units of the directory in its window, once more users were met than it began with.
+    units: Option<u32>,
+}
+
+/// The budgets of one process.
 pub(crate) struct Throttle {
     clock: Arc<dyn Clock>,
-    buckets: Mutex<HashMap<Key, Bucket>>,
+    meters: Mutex<Meters>,
+}
+
+/// Places taken for one request; given up when it was answered, or will not be sent.
+pub(crate) struct Places<'a> {
+    throttle: &'a Throttle,
+    held: Vec<&'a (Account, u32)>,
 }
 
 impl Throttle {
     pub(crate) fn new(clock: Arc<dyn Clock>) -> Self {
         Self {
             clock,
-            buckets: Mutex::new(HashMap::new()),
+            meters: Mutex::default(),
         }
     }
 
-    /// Asks for a turn on `key`'s bucket. Containment takes a place in the queue; collecting waits for spare room.
-    pub(crate) fn take(&self, key: &Key, priority: Priority) -> Turn {
+    /// Begins to take places; learns from the request how large the tenant is.
+    pub(crate) fn places(&self, draw: &Draw) -> Places<'_> {
+        let mut meters = self.lock();
+        if let Some(units) = meters.users.met(&draw.users) {
+            meters.units = Some(units);
+            for (account, meter) in &mut meters.by {
+                if let (Limit::GraphUnits, Counter::Window(window)) =
+                    (account.limit, &mut meter.counter)
+                {
+                    window.widen(units);
+                }
+            }
+        }
+        Places {
+            throttle: self,
+            held: Vec::new(),
+        }
+    }
+
+    /// Holds everybody who draws on what refused a request; `information` is the service's word for which limit it was.
+    pub(crate) fn hold(&self, draw: &Draw, hold: Duration, information: Option<&str>) {
         let now = self.clock.mono_us();
-        let mut buckets = self.lock();
-        let bucket = bucket(&mut buckets, key, now);
-        bucket.refill_until(now);
-        let needed = match priority {
-            Priority::Contain => 1.0,
-            Priority::Collect => (bucket.size * KEPT_BACK).max(1.0),
-        };
-        let owed = ((needed - bucket.left) / bucket.refill).max(0.0);
-        let held = Duration::from_micros(bucket.held_until_us.saturating_sub(now));
-        let wait = held + Duration::from_secs_f64(if owed.is_finite() { owed } else { 0.0 });
-        if priority == Priority::Collect && !wait.is_zero() {
+        let until = now.saturating_add(u64::try_from(hold.as_micros()).unwrap_or(u64::MAX));
+        let mut meters = self.lock();
+        for (account, _) in &draw.on {
+            if !information.is_none_or(|information| account.limit.is_meant(information)) {
+                continue;
+            }
+            let meter = meters.of(account, now);
+            meter.held_until_us = meter.held_until_us.max(until);
+            meter.holds += 1;
+            match &mut meter.counter {
+                Counter::Bucket(bucket) => bucket.hold(meter.held_until_us, now),
+                Counter::Window(window) => window.hold(meter.held_until_us),
+            }
+        }
+    }
+
+    /// Learns from an answer how much Resource Manager has left.
+    pub(crate) fn learn(&self, draw: &Draw, header: impl Fn(&str) -> Option<String>) {
+        let now = self.clock.mono_us();
+        for (account, _) in &draw.on {
+            let Some(word) = account.limit.arm_word() else {
+                continue;
+            };
+            let scope = if account.of == TENANT {
+                "tenant"
+            } else {
+                "subscription"
+            };
+            let left = header(&format!("x-ms-ratelimit-remaining-{scope}-{word}"))
+                .and_then(|text| text.trim().parse().ok());
+            if let (Some(left), Counter::Bucket(bucket)) =
+                (left, &mut self.lock().of(account, now).counter)
+            {
+                bucket.learn(left, now);
+            }
+        }
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Meters> {
+        self.meters.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl<'a> Places<'a> {
+    /// Asks for a turn on one limit. What is promised is held from now on.
+    pub(crate) fn take(&mut self, drawn: &'a (Account, u32), priority: Priority) -> Turn {
+        let (account, cost) = drawn;
+        let now = self.throttle.clock.mono_us();
+        let mut meters = self.throttle.lock();
+        let meter = meters.of(account, now);
+        let collecting = priority == Priority::Collect;
+        let held = Duration::from_micros(meter.held_until_us.saturating_sub(now));
+        if collecting && !held.is_zero() {
             return Turn {
-                wait,
+                wait: held,
                 promised: None,
             };
         }
-        // Below zero is what is already promised to those who wait.
-        bucket.left -= 1.0;
-        Turn {
-            wait,
-            promised: Some(bucket.holds),
-        }
-    }
-
-    /// Returns whether a turn that was waited for still stands: nobody was told to hold in the meantime.
-    pub(crate) fn stands(&self, key: &Key, turn: Turn) -> bool {
-        let now = self.clock.mono_us();
-        let mut buckets = self.lock();
-        turn.promised == Some(bucket(&mut buckets, key, now).holds)
-    }
-
-    /// Holds everybody on `key`'s bucket for as long as the service asked.
-    pub(crate) fn hold(&self, key: &Key, hold: Duration) {
-        let now = self.clock.mono_us();
-        let mut buckets = self.lock();
-        let bucket = bucket(&mut buckets, key, now);
-        bucket.refill_until(now);
-        let until = now.saturating_add(u64::try_from(hold.as_micros()).unwrap_or(u64::MAX));
-        bucket.held_until_us = bucket.held_until_us.max(until);
-        bucket.holds += 1;
-        // All places are void and asked for anew, so that the end of the hold is no burst.
-        bucket.left = bucket.left.clamp(0.0, 1.0);
-        bucket.counted_us = bucket.held_until_us;
-    }
-
-    /// Learns from an answer how much is left.
-    pub(crate) fn learn(&self, key: &Key, header: impl Fn(&str) -> Option<String>) {
-        let scope = if key.scope == "tenant" {
-            "tenant"
-        } else {
-            "subscription"
+        let (wait, promised) = match &mut meter.counter {
+            Counter::Bucket(bucket) => {
+                let (wait, promised) = bucket.take(now, collecting);
+                // A bucket counts on from the end of a hold.
+                (wait + held, promised)
+            }
+            Counter::Window(window) => {
+                let (wait, promised) = window.take(*cost, now, collecting);
+                (wait.max(held), promised)
+            }
         };
-        let name = format!("x-ms-ratelimit-remaining-{scope}-{}", key.kind.word());
-        let left = header(&name).and_then(|text| text.trim().parse::<u32>().ok());
-        if let Some(left) = left {
-            let now = self.clock.mono_us();
-            let mut buckets = self.lock();
-            let bucket = bucket(&mut buckets, key, now);
-            bucket.refill_until(now);
-            bucket.left = bucket.left.min(f64::from(left));
+        let promised = promised.then_some(meter.holds);
+        drop(meters);
+        if promised.is_some() {
+            self.held.push(drawn);
         }
+        Turn { wait, promised }
     }
 
-    fn lock(&self) -> std::sync::MutexGuard<'_, HashMap<Key, Bucket>> {
-        self.buckets.lock().unwrap_or_else(PoisonError::into_inner)
+    /// Returns whether a turn that was waited for still stands: nobody was told to hold in the meantime. The place of
+    /// one that does not is given back.
+    pub(crate) fn stands(&mut self, drawn: &'a (Account, u32), turn: Turn) -> bool {
+        let Some(promised) = turn.promised else {
+            return false;
+        };
+        let now = self.throttle.clock.mono_us();
+        let mut meters = self.throttle.lock();
+        let meter = meters.of(&drawn.0, now);
+        if meter.holds == promised {
+            return true;
+        }
+        if let Counter::Window(window) = &mut meter.counter {
+            window.give_back(drawn.1);
+        }
+        self.held.pop();
+        false
     }
 }
 
-impl Bucket {
-    fn refill_until(&mut self, now: u64) {
-        if now <= self.counted_us {
-            return;
+impl Drop for Places<'_> {
+    fn drop(&mut self) {
+        let now = self.throttle.clock.mono_us();
+        let mut meters = self.throttle.lock();
+        for (account, cost) in self.held.drain(..) {
+            if let Counter::Window(window) = &mut meters.of(account, now).counter {
+                window.answered(*cost, now);
+            }
         }
-        let passed = Duration::from_micros(now - self.counted_us).as_secs_f64();
-        self.left = (self.left + passed * self.refill).min(self.size);
-        self.counted_us = now;
     }
 }
 
-fn bucket<'a>(buckets: &'a mut HashMap<Key, Bucket>, key: &Key, now: u64) -> &'a mut Bucket {
-    buckets.entry(key.clone()).or_insert_with(|| {
-        let (size, refill) = BUCKETS
-            .iter()
-            .find(|(plane, kind, ..)| *plane == key.plane && *kind == key.kind)
-            .map_or((f64::MAX, f64::MAX), |(_, _, size, refill)| {
-                (*size, *refill)
-            });
-        Bucket {
-            left: size,
-            size,
-            refill,
-            counted_us: now,
-            held_until_us: 0,
-            holds: 0,
-        }
-    })
+impl Meters {
+    fn of(&mut self, account: &Account, now: u64) -> &mut Meter {
+        let units = self.units;
+        self.by.entry(account.clone()).or_insert_with(|| {
+            let counter = match account.limit.shape() {
+                Shape::Bucket(size, refill) => Counter::Bucket(Bucket::new(size, refill, now)),
+                Shape::Window(most, span) => {
+                    let mut window = Window::new(most, Duration::from_millis(span));
+                    if let (Limit::GraphUnits, Some(units)) = (account.limit, units) {
+                        window.widen(units);
+                    }
+                    Counter::Window(window)
+                }
+            };
+            Meter {
+                counter,
+                held_until_us: 0,
+                holds: 0,
+            }
+        })
+    }
 }
 
 #[cfg(test)]
 mod tests {
+    use super::super::request::Plane;
     use super::*;
     use crate::clock::ManualClock;
 
@@ -250,45 +237,56 @@ mod tests {
         (clock.clone(), Throttle::new(clock))
     }
 
-    fn wait(throttle: &Throttle, key: &Key) -> Duration {
-        throttle.take(key, Priority::Contain).wait
+    fn draw(plane: Plane, method: &str, address: &str) -> Draw {
+        super::super::limits::tests::draw(plane, method, address, None)
+    }
+
+    /// Sends a request that is answered at once; returns how long it had to wait.
+    fn wait(throttle: &Throttle, draw: &Draw) -> Duration {
+        let mut places = throttle.places(draw);
+        let mut longest = Duration::ZERO;
+        for drawn in &draw.on {
+            longest = longest.max(places.take(drawn, Priority::Contain).wait);
+        }
+        longest
     }
 
     #[test]
     fn beyond_the_bucket_requests_are_spaced_at_the_refill() {
         let (clock, throttle) = throttle();
-        let key = Key::of(Plane::Arm, "PUT", "/subscriptions/S/x");
+        let put = draw(Plane::Arm, "PUT", "/subscriptions/S/x");
         for _ in 0..200 {
-            assert_eq!(wait(&throttle, &key), Duration::ZERO);
+            assert_eq!(wait(&throttle, &put), Duration::ZERO);
         }
-        assert_eq!(wait(&throttle, &key), Duration::from_millis(100));
-        assert_eq!(wait(&throttle, &key), Duration::from_millis(200));
-        let other = Key::of(Plane::Arm, "PUT", "/subscriptions/other/x");
+        assert_eq!(wait(&throttle, &put), Duration::from_millis(100));
+        assert_eq!(wait(&throttle, &put), Duration::from_millis(200));
+        let other = draw(Plane::Arm, "PUT", "/subscriptions/other/x");
         assert_eq!(wait(&throttle, &other), Duration::ZERO);
         clock.advance(Duration::from_secs(1));
-        assert_eq!(wait(&throttle, &key), Duration::ZERO);
+        assert_eq!(wait(&throttle, &put), Duration::ZERO);
     }
 
     #[test]
     fn what_the_service_says_of_the_rest_is_believed() {
         let (_, throttle) = throttle();
-        let key = Key::of(Plane::Arm, "GET", "/subscriptions/S/x");
-        throttle.learn(&key, |name| {
+        let get = draw(Plane::Arm, "GET", "/subscriptions/S/x");
+        throttle.learn(&get, |name| {
             (name == "x-ms-ratelimit-remaining-subscription-reads").then(|| "1".to_owned())
         });
-        assert_eq!(wait(&throttle, &key), Duration::ZERO);
-        assert_eq!(wait(&throttle, &key), Duration::from_millis(40));
+        assert_eq!(wait(&throttle, &get), Duration::ZERO);
+        assert_eq!(wait(&throttle, &get), Duration::from_millis(40));
     }
 
     #[test]
     fn a_hold_voids_places_and_its_end_is_no_burst() {
         let (clock, throttle) = throttle();
-        let key = Key::of(Plane::Arm, "GET", "/subscriptions/S/x");
-        let early = throttle.take(&key, Priority::Contain);
-        assert!(throttle.stands(&key, early));
-        throttle.hold(&key, Duration::from_secs(9));
-        assert!(!throttle.stands(&key, early));
-        let same = Key::of(Plane::Arm, "GET", "/SUBSCRIPTIONS/s/y");
+        let get = draw(Plane::Arm, "GET", "/subscriptions/S/x");
+        let mut places = throttle.places(&get);
+        let early = places.take(&get.on[0], Priority::Contain);
+        assert!(places.stands(&get.on[0], early));
+        throttle.hold(&get, Duration::from_secs(9), None);
+        assert!(!places.stands(&get.on[0], early));
+        let same = draw(Plane::Arm, "GET", "/SUBSCRIPTIONS/s/y");
         assert_eq!(wait(&throttle, &same), Duration::from_secs(9));
         assert_eq!(wait(&throttle, &same), Duration::from_millis(9_040));
         assert_eq!(wait(&throttle, &same), Duration::from_millis(9_080));
@@ -299,36 +297,68 @@ mod tests {
     #[test]
     fn collecting_leaves_room_for_containment() {
         let (clock, throttle) = throttle();
-        let key = Key::of(Plane::Arm, "GET", "/subscriptions/S/x");
+        let get = draw(Plane::Arm, "GET", "/subscriptions/S/x");
+        let collect = || {
+            let mut places = throttle.places(&get);
+            let turn = places.take(&get.on[0], Priority::Collect);
+            let stands = places.stands(&get.on[0], turn);
+            (turn.wait, stands)
+        };
         let mut taken = 0;
-        while throttle.take(&key, Priority::Collect).wait.is_zero() {
+        while collect().0.is_zero() {
             taken += 1;
         }
         assert_eq!(taken, 201);
         for _ in 0..49 {
-            assert_eq!(wait(&throttle, &key), Duration::ZERO);
+            assert_eq!(wait(&throttle, &get), Duration::ZERO);
         }
-        let turn = throttle.take(&key, Priority::Collect);
-        assert!(turn.wait >= Duration::from_secs(1), "{turn:?}");
-        clock.advance(turn.wait);
-        assert!(
-            !throttle.stands(&key, turn),
-            "it has no place and must ask again"
-        );
-        assert!(throttle.take(&key, Priority::Collect).wait.is_zero());
+        let (waits, stands) = collect();
+        assert!(waits >= Duration::from_secs(1), "{waits:?}");
+        assert!(!stands, "it has no place and must ask again");
+        clock.advance(waits);
+        assert!(collect().0.is_zero());
     }
 
     #[test]
-    fn graph_reports_have_a_small_bucket_and_blobs_none() {
+    fn reports_have_a_small_window_and_blobs_none() {
         let (_, throttle) = throttle();
-        let reports = Key::of(Plane::Graph, "GET", "/v1.0/auditLogs/signIns");
+        let reports = draw(Plane::Graph, "GET", "/v1.0/auditLogs/signIns");
         for _ in 0..5 {
             assert_eq!(wait(&throttle, &reports), Duration::ZERO);
         }
-        assert_eq!(wait(&throttle, &reports), Duration::from_secs(2));
-        let blobs = Key::of(Plane::Blob, "PUT", "/c/b");
+        assert_eq!(wait(&throttle, &reports), Duration::from_secs(10));
+        let blobs = draw(Plane::Blob, "PUT", "/c/b");
         for _ in 0..10_000 {
             assert_eq!(wait(&throttle, &blobs), Duration::ZERO);
         }
+    }
+
+    #[test]
+    fn a_refusal_for_writing_too_much_lets_reads_go_on() {
+        let (_, throttle) = throttle();
+        let write = draw(Plane::Graph, "PATCH", "/v1.0/users/a");
+        let read = draw(Plane::Graph, "GET", "/v1.0/users/a");
+        throttle.hold(&write, Duration::from_secs(7), Some("WriteLimitExceeded"));
+        assert_eq!(wait(&throttle, &write), Duration::from_secs(7));
+        assert_eq!(wait(&throttle, &read), Duration::ZERO);
+        throttle.hold(&read, Duration::from_secs(3), None);
+        assert_eq!(wait(&throttle, &read), Duration::from_secs(3));
+    }
+
+    #[test]
+    fn a_larger_tenant_has_more_units() {
+        let (_, throttle) = throttle();
+        let unit = |user: usize| {
+            draw(
+                Plane::Graph,
+                "GET",
+                &format!("/v1.0/users/{user}?$select=id"),
+            )
+        };
+        let mut sent = 0;
+        while wait(&throttle, &unit(sent % 600)).is_zero() {
+            sent += 1;
+        }
+        assert_eq!(sent, 8_000);
     }
 }

@@ -24,6 +24,7 @@ mod tenant;
 mod throttle;
 mod tls;
 mod vault;
+mod windows;
 mod wire;
 
 pub use faults::Faults;

@@ -15,6 +15,7 @@ use super::scenario::Scenario;
 use super::server::{LabError, Logged, Options, Ready};
 use super::store::{Kept, Store};
 use super::throttle::{Throttle, Verdict};
+use super::windows::{Party, Setting, Windows};
 use super::{blob, graph, vault};
 use crate::clock::{Clock, micros};
 use crate::random::Random;
@@ -29,6 +30,9 @@ pub(super) struct Tenant {
     entra: Entra,
     store: Mutex<Store>,
     throttle: Mutex<Throttle>,
+    windows: Mutex<Windows>,
+    /// How many users the directory had when the lab was started.
+    users: usize,
     faults: Mutex<Faults>,
     log: Mutex<Vec<Logged>>,
 }
@@ -54,6 +58,7 @@ impl Tenant {
             store.keep_in(path, &kept, now).map_err(unreadable)?;
         }
         vault::at_port(&mut store, port);
+        let users = store.directory.all_now(graph::USERS).count();
         let mut key = [0; 32];
         options.random.fill(&mut key);
         Ok(Self {
@@ -67,6 +72,8 @@ impl Tenant {
             },
             store: Mutex::new(store),
             throttle: Mutex::new(Throttle::default()),
+            windows: Mutex::default(),
+            users,
             faults: Mutex::new(options.faults.clone()),
             log: Mutex::new(Vec::new()),
             options,
@@ -130,6 +137,32 @@ impl Tenant {
         }
     }
 
+    /// Counts a request to Graph against its limits; returns headers for its answer, or the refusal.
+    pub(super) fn throttle_graph(
+        &self,
+        ask: &Ask,
+        claims: &Claims,
+        now_us: u64,
+    ) -> Result<Vec<(&'static str, String)>, Reply> {
+        let party = Party {
+            app: &claims.appid,
+            tenant: &self.scenario.tenant,
+            users: self.users,
+        };
+        match self.windows(now_us) {
+            Some(setting) => lock(&self.windows).graph(ask, &party, setting),
+            None => Ok(Vec::new()),
+        }
+    }
+
+    fn windows(&self, now_us: u64) -> Option<Setting> {
+        self.options.throttle.map(|factor| Setting {
+            factor,
+            retry_after: self.options.retry_after,
+            now_us,
+        })
+    }
+
     /// Answers a request, on the plane that host and path name.
     pub(super) fn answer(&self, ask: &Ask, rule: Option<&Rule>) -> Reply {
         let now = self.clock.now();
@@ -187,12 +220,18 @@ impl Tenant {
         let resource = format!("https://vault.localhost:{}", self.port);
         match self.entra.check(ask, std::slice::from_ref(&resource), now) {
             Ok(claims) => {
+                let now_us = self.clock.mono_us();
+                if let Some(setting) = self.windows(now_us)
+                    && let Err(refusal) = lock(&self.windows).vault(ask, vault, setting)
+                {
+                    return refusal;
+                }
                 let mut visit = vault::Visit {
                     store: &mut lock(&self.store),
                     ask,
                     claims: &claims,
                     now,
-                    now_us: self.clock.mono_us(),
+                    now_us,
                     random: &*self.random,
                     page: self.options.page,
                 };

@@ -40,6 +40,9 @@ use super::tenant::Tenant;
 pub(super) use logs::{Attempt, note as note_sign_in};
 pub(super) use secrets::{Refusal as SignInRefusal, SignedIn, sign_in};
 
+/// What users are kept as.
+pub(super) const USERS: &str = "users";
+
 /// A request on its way through the directory.
 pub(super) struct Visit<'a> {
     pub(super) tenant: &'a Tenant,
@@ -142,7 +145,25 @@ fn dispatch(visit: &mut Visit<'_>) -> Reply {
     let Some((version, rest)) = segments.split_first() else {
         return not_modelled(ask);
     };
-    if !matches!(*version, "v1.0" | "beta") {
+    // A batch is not counted; what is in it is.
+    let counted = if rest == ["$batch"] {
+        Ok(Vec::new())
+    } else {
+        visit.tenant.throttle_graph(ask, visit.claims, visit.now_us)
+    };
+    let headers = match counted {
+        Ok(headers) => headers,
+        Err(refusal) => return refusal,
+    };
+    let reply = routed(visit, version, rest);
+    headers
+        .into_iter()
+        .fold(reply, |reply, (name, value)| reply.with(name, value))
+}
+
+fn routed(visit: &mut Visit<'_>, version: &str, rest: &[&str]) -> Reply {
+    let ask = visit.ask;
+    if !matches!(version, "v1.0" | "beta") {
         return graph_error(400, "BadRequest", &format!("Invalid version: {version}."));
     }
     if rest.first() == Some(&"me") {
@@ -152,7 +173,7 @@ fn dispatch(visit: &mut Visit<'_>) -> Reply {
             "/me request is only valid with delegated authentication flow.",
         );
     }
-    let there = |route: &&Route| (route.v1 || *version == "beta") && fits(route.path, rest);
+    let there = |route: &&Route| (route.v1 || version == "beta") && fits(route.path, rest);
     let mut known = ROUTES.iter().copied().flatten().filter(there).peekable();
     if known.peek().is_none() {
         return not_modelled(ask);
