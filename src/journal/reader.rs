@@ -49,18 +49,24 @@ pub struct Log {
 /// # Errors
 /// No segment, or one that cannot be read.
 pub fn read(run_dir: &Path) -> Result<Log, JournalError> {
-    let mut reader = Lines::open(run_dir)?;
     let mut lines = Vec::new();
+    let head = walk(run_dir, |line| lines.push(line))?;
+    Ok(Log { lines, head })
+}
+
+/// Calls `visit` with each line, and returns where the log ends; no line is kept.
+///
+/// # Errors
+/// As [`read`].
+pub fn walk(run_dir: &Path, mut visit: impl FnMut(Line)) -> Result<Head, JournalError> {
+    let mut reader = Lines::open(run_dir)?;
     while let Some(line) = reader.next_line()? {
-        lines.push(line);
+        visit(line);
     }
-    if lines.is_empty() {
+    if reader.head.entries == 0 {
         return Err(unreadable(run_dir, "its first line is missing".to_owned()));
     }
-    Ok(Log {
-        lines,
-        head: reader.head,
-    })
+    Ok(reader.head)
 }
 
 /// Returns where a log ends.

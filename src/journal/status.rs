@@ -143,6 +143,8 @@ pub fn undoable(intent: &Map<String, Value>) -> bool {
 pub struct OpenIntent {
     /// The line of the intent.
     pub seq: u64,
+    /// Which target of the run, from 0.
+    pub target_index: u64,
     /// The step.
     pub step: String,
     /// The item.
@@ -157,49 +159,59 @@ pub struct OpenIntent {
     pub client_request_id: String,
 }
 
-/// Returns the intents that no result or reconciliation has closed, in order.
-pub fn open_intents<'a>(lines: impl IntoIterator<Item = &'a Line>) -> Vec<OpenIntent> {
-    let mut open: BTreeMap<u64, (OpenIntent, Status)> = BTreeMap::new();
-    for line in lines {
-        let text = |path: &str| {
-            let mut value = None;
-            for (index, name) in path.split('.').enumerate() {
-                value = if index == 0 {
-                    line.data.get(name)
-                } else {
-                    value.and_then(|value: &Value| value.get(name))
-                };
-            }
-            value.and_then(Value::as_str).unwrap_or_default().to_owned()
+/// The intents that no result or reconciliation has closed so far; holds no others.
+#[derive(Clone, Debug, Default)]
+pub struct OpenIntents(BTreeMap<u64, OpenIntent>);
+
+impl OpenIntents {
+    /// Takes a line.
+    pub fn take(&mut self, line: &Line) {
+        let word = |value: Option<&Value>| {
+            let text = value.and_then(Value::as_str);
+            text.unwrap_or_default().to_owned()
         };
+        let text = |name: &str| word(line.data.get(name));
         if line.kind == "action.intent" {
+            let api = line.data.get("api");
             let intent = OpenIntent {
                 seq: line.seq,
+                target_index: line
+                    .data
+                    .get("target_index")
+                    .and_then(Value::as_u64)
+                    .unwrap_or(0),
                 step: text("step"),
                 item: text("item"),
-                method: text("api.method"),
+                method: word(api.and_then(|api| api.get("method"))),
                 target: text("target"),
                 effect: text("effect"),
                 client_request_id: text("client_request_id"),
             };
-            open.insert(line.seq, (intent, Status::Unknown));
-            continue;
+            self.0.insert(line.seq, intent);
+            return;
         }
-        let Some(event) = answer(&line.kind, &text("outcome"), &text("found")) else {
-            continue;
-        };
-        let Some(seq) = line.data.get("intent").and_then(Value::as_u64) else {
-            continue;
-        };
-        if let Some((_, status)) = open.get_mut(&seq) {
-            // An illegal event is the verifier's finding; here the earlier status stands.
-            *status = status.after(event).unwrap_or(*status);
+        // What is closed stays closed: an answer after the answer is the verifier's finding.
+        if let (Some(Event::Succeeded | Event::Refused), Some(seq)) = (
+            answer(&line.kind, &text("outcome"), &text("found")),
+            line.data.get("intent").and_then(Value::as_u64),
+        ) {
+            self.0.remove(&seq);
         }
     }
-    open.into_values()
-        .filter(|(_, status)| *status == Status::Unknown)
-        .map(|(intent, _)| intent)
-        .collect()
+
+    /// Returns them in order.
+    pub fn into_open(self) -> impl Iterator<Item = OpenIntent> {
+        self.0.into_values()
+    }
+}
+
+/// Returns the intents that no result or reconciliation has closed, in order.
+pub fn open_intents<'a>(lines: impl IntoIterator<Item = &'a Line>) -> Vec<OpenIntent> {
+    let mut open = OpenIntents::default();
+    for line in lines {
+        open.take(line);
+    }
+    open.into_open().collect()
 }
 
 #[cfg(test)]

@@ -1,6 +1,6 @@
 //! The fold of a run's lines into its report: steps, checks, what stays open, what was made, what was left.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 use serde_json::{Map, Value};
@@ -11,9 +11,9 @@ use super::model::{
     RunStatus, RunbookRef, SCHEMA_VERSION, Said, StepReport, StepStatus, TargetReport,
 };
 use super::run::{INCIDENT, cited, started};
-use crate::journal::reader::{holder, is_held};
-use crate::journal::status::{open_intents, undoable};
-use crate::journal::{Line, read};
+use crate::journal::Line;
+use crate::journal::reader::{holder, is_held, walk};
+use crate::journal::status::{OpenIntent, undoable};
 
 /// A run as far as its lines were read.
 pub(super) struct Fold {
@@ -357,15 +357,12 @@ impl Fold {
     }
 
     /// A write without an answer makes its step unknown, whatever else it says.
-    pub(super) fn unknown(&mut self, lines: &[Line]) {
-        let open: BTreeSet<u64> = open_intents(lines)
-            .into_iter()
-            .filter(|intent| intent.effect != "read")
-            .map(|intent| intent.seq)
-            .collect();
-        for line in lines.iter().filter(|line| open.contains(&line.seq)) {
+    pub(super) fn unknown(&mut self, open: impl Iterator<Item = OpenIntent>) {
+        for intent in open.filter(|intent| intent.effect != "read") {
+            let index = usize::try_from(intent.target_index).unwrap_or(usize::MAX);
             if let Some(step) = self
-                .at(&line.data)
+                .steps
+                .get_mut(&(index, intent.step))
                 .filter(|step| step.status != StepStatus::Done)
             {
                 step.status = StepStatus::Unknown;
@@ -389,30 +386,31 @@ impl Fold {
             {
                 continue;
             }
-            let Ok(log) = read(&sibling) else {
-                continue;
-            };
-            for line in &log.lines {
+            let mut put_back = Vec::new();
+            let mut all = false;
+            let told = walk(&sibling, |line| {
+                let text = |name: &str| line.data.get(name).and_then(Value::as_str);
                 let done = line.kind == "step"
                     && line.data.get("undoes") == Some(&Value::Bool(true))
-                    && line.data.get("outcome").and_then(Value::as_str) == Some("done");
-                let stays = line
-                    .data
-                    .get("why")
-                    .and_then(Value::as_str)
-                    .is_some_and(|why| why.starts_with("stays"));
-                if done
-                    && !stays
-                    && let Some(step) = self.at(&line.data)
-                {
+                    && text("outcome") == Some("done");
+                if done && !text("why").is_some_and(|why| why.starts_with("stays")) {
+                    put_back.extend(key(&line.data));
+                }
+                all |= line.kind == "note"
+                    && text("kind") == Some("result")
+                    && text("status") == Some("undone");
+            });
+            // One that cannot be read to its end proves nothing.
+            if told.is_err() {
+                continue;
+            }
+            for key in put_back {
+                if let Some(step) = self.steps.get_mut(&key) {
                     step.status = StepStatus::Undone;
                 }
-                let all = line.kind == "note"
-                    && line.data.get("kind").and_then(Value::as_str) == Some("result")
-                    && line.data.get("status").and_then(Value::as_str) == Some("undone");
-                if all {
-                    self.report.status = RunStatus::Undone;
-                }
+            }
+            if all {
+                self.report.status = RunStatus::Undone;
             }
         }
     }

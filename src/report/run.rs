@@ -8,10 +8,10 @@ use serde_json::Value;
 use super::fold::Fold;
 use super::model::{JournalRef, MissingWitness, RunReport, SignedBy};
 use crate::evidence::Store;
-use crate::journal::reader::open_regular;
-use crate::journal::status::{OpenIntent, open_intents};
+use crate::journal::reader::{open_regular, walk};
+use crate::journal::status::{OpenIntent, OpenIntents};
 use crate::journal::verify::{Outside, Signed, verify};
-use crate::journal::{JournalError, Line, read};
+use crate::journal::{JournalError, Line};
 
 /// Tells how a run stands, and what the verifier says of its record in the light of what is known outside.
 ///
@@ -62,46 +62,54 @@ fn signed_by(signed: &Signed) -> SignedBy {
 /// # Errors
 /// As [`report`].
 pub fn told(run_dir: &Path) -> Result<RunReport, JournalError> {
-    let log = read(run_dir)?;
-    let mut fold = Fold::new(run_dir, &log.lines[0]);
-    for line in &log.lines {
-        fold.take(line);
-    }
-    fold.unknown(&log.lines);
+    let mut begun: Option<Fold> = None;
+    let mut open = OpenIntents::default();
+    let mut missing = Vec::new();
+    let mut sealed = false;
+    let head = walk(run_dir, |line| {
+        begun
+            .get_or_insert_with(|| Fold::new(run_dir, &line))
+            .take(&line);
+        open.take(&line);
+        still_missing(&mut missing, &line);
+        sealed = line.kind == "seal";
+    })?;
+    // There was a first line, or the walk would have failed.
+    let mut fold = begun.ok_or_else(|| JournalError::Unreadable {
+        path: run_dir.to_path_buf(),
+        message: "its first line is missing".to_owned(),
+    })?;
+    fold.unknown(open.into_open());
     fold.undone(run_dir);
     let receipts = std::mem::take(&mut fold.receipts);
     let mut report = fold.finish();
     report.journal = JournalRef {
         receipts,
         path: run_dir.display().to_string(),
-        entries: log.head.entries,
-        head: log.head.chain.to_string(),
-        sealed: log.lines.last().is_some_and(|line| line.kind == "seal"),
-        missing: missing(&log.lines),
+        entries: head.entries,
+        head: head.chain.to_string(),
+        sealed,
+        missing,
         ..JournalRef::default()
     };
     Ok(report)
 }
 
-/// Returns the witnesses that the last session names as missing.
-fn missing(lines: &[Line]) -> Vec<MissingWitness> {
-    let mut missing = Vec::new();
-    for line in lines {
-        let text = |name: &str| {
-            let word = line.data.get(name).and_then(Value::as_str);
-            word.unwrap_or_default().to_owned()
-        };
-        if line.kind == "session.open" {
-            missing.clear();
-        } else if line.kind == "note" && text("kind") == "unvouched" {
-            missing.push(MissingWitness {
-                witness: text("witness"),
-                since: text("since"),
-                why: text("why"),
-            });
-        }
+/// Keeps the witnesses that the last session names as missing.
+fn still_missing(missing: &mut Vec<MissingWitness>, line: &Line) {
+    let text = |name: &str| {
+        let word = line.data.get(name).and_then(Value::as_str);
+        word.unwrap_or_default().to_owned()
+    };
+    if line.kind == "session.open" {
+        missing.clear();
+    } else if line.kind == "note" && text("kind") == "unvouched" {
+        missing.push(MissingWitness {
+            witness: text("witness"),
+            since: text("since"),
+            why: text("why"),
+        });
     }
-    missing
 }
 
 /// The purpose of an incident log: the run that holds what people say and do around the runs of their case.
@@ -188,9 +196,10 @@ pub fn started(run_dir: &Path) -> Result<Started, JournalError> {
 /// # Errors
 /// As [`report`].
 pub fn unknown(run_dir: &Path) -> Result<Vec<OpenIntent>, JournalError> {
-    let log = read(run_dir)?;
-    Ok(open_intents(&log.lines)
-        .into_iter()
+    let mut open = OpenIntents::default();
+    walk(run_dir, |line| open.take(&line))?;
+    Ok(open
+        .into_open()
         .filter(|intent| intent.effect != "read")
         .collect())
 }
