@@ -1,20 +1,13 @@
 //! What templates can name: per target and runbook, the parameters, `run`, `profile` and the results of steps.
 
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Mutex, MutexGuard, PoisonError};
 
-use serde_json::{Map, Value, json};
+use serde_json::{Value, json};
 
 use crate::runbook::expr::Scope;
 
 /// The names of one frame for one target; steps add theirs as they end.
-pub(crate) struct Names {
-    state: Mutex<State>,
-}
-
-struct State {
-    scope: Scope,
-    steps: Map<String, Value>,
-}
+pub(crate) struct Names(Mutex<Scope>);
 
 /// Returns what every frame of every target has; made once, because it may name every target.
 pub(crate) fn base(run: &Value, profile: &Value) -> Scope {
@@ -28,38 +21,33 @@ pub(crate) fn base(run: &Value, profile: &Value) -> Scope {
 impl Names {
     /// Starts with what every frame has.
     pub(crate) fn new(base: &Scope) -> Self {
-        let scope = base.clone();
-        Self {
-            state: Mutex::new(State {
-                scope,
-                steps: Map::new(),
-            }),
-        }
+        Self(Mutex::new(base.clone()))
     }
 
     /// Sets the parameters; dashes become underscores, what is not given is null.
     pub(crate) fn parameters<'a>(&self, values: impl IntoIterator<Item = (&'a String, Value)>) {
-        let mut state = self.lock();
+        let mut scope = self.lock();
         for (name, value) in values {
-            state.scope.set(&name.replace('-', "_"), &value);
+            scope.set(&name.replace('-', "_"), &value);
         }
     }
 
     /// Sets the results of a step, under its id and under `steps`.
     pub(crate) fn step(&self, id: &str, results: &Value) {
-        let mut state = self.lock();
-        state.scope.set(id, results);
-        state.steps.insert(id.to_owned(), results.clone());
-        let steps = Value::Object(state.steps.clone());
-        state.scope.set("steps", &steps);
+        self.lock().set_step(id, results);
+    }
+
+    /// Forgets all but `names`: of many targets that wait for each other, each holds what it still needs.
+    pub(crate) fn keep_only(&self, names: &[&str]) {
+        self.lock().keep_only(names);
     }
 
     /// Returns the names as they are now.
     pub(crate) fn scope(&self) -> Scope {
-        self.lock().scope.clone()
+        self.lock().clone()
     }
 
-    fn lock(&self) -> std::sync::MutexGuard<'_, State> {
-        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    fn lock(&self) -> MutexGuard<'_, Scope> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }

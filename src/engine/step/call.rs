@@ -9,7 +9,7 @@ use crate::engine::event::{StepOutcome, What};
 use crate::engine::failure::Failure;
 use crate::engine::schedule::Part;
 use crate::engine::target::Target;
-use crate::runbook::model::Action;
+use crate::runbook::model::{Action, Purpose};
 
 /// The name under which a frame knows why it is not to be run.
 const SKIPPED: &str = "__skipped";
@@ -123,6 +123,10 @@ pub(super) fn exit(target: &Target<'_>, node: usize, child: usize) -> Result<Ste
         values.insert(name.clone(), value);
     }
     super::lines::name_results(target, node, &Value::Object(values));
+    // Nobody asks one that only reads for more than its results; one that acts has its findings said at the end.
+    if runbook.purpose == Purpose::Read {
+        target.names[child].keep_only(&[ENTERED, SKIPPED]);
+    }
     Ok(StepDone::default())
 }
 

@@ -27,6 +27,7 @@ mod reissue;
 mod roles;
 mod rules;
 mod scales;
+mod scope;
 mod signins;
 mod standing;
 mod subnet;
@@ -34,63 +35,17 @@ mod timeline;
 mod travel;
 mod vaults;
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 
 use minijinja::{Environment, UndefinedBehavior, Value as Mini};
 use serde_json::{Map, Value};
 
-use self::convert::{to_json, to_mini};
+use self::convert::to_json;
 use self::landing::{Landing, Walk};
 use self::pieces::Piece;
 use super::model::{Call, Plane};
 pub use language::documented;
-
-/// The names that templates see; cheap to clone.
-#[derive(Clone, Default)]
-pub struct Scope {
-    names: BTreeMap<String, Mini>,
-}
-
-impl Scope {
-    /// Returns a scope without names.
-    pub fn new() -> Self {
-        Self::default()
-    }
-
-    /// Gives `name` a value, in place of any it had.
-    pub fn set(&mut self, name: &str, value: &Value) {
-        self.names.insert(name.to_owned(), to_mini(value));
-    }
-
-    /// Returns the value of a name.
-    pub fn get(&self, name: &str) -> Option<Value> {
-        self.names.get(name).and_then(|value| to_json(value).ok())
-    }
-
-    /// Takes from `other` the names that this scope lacks.
-    pub fn add_missing(&mut self, other: &Self) {
-        for (name, value) in &other.names {
-            self.names
-                .entry(name.clone())
-                .or_insert_with(|| value.clone());
-        }
-    }
-
-    fn context(&self) -> Mini {
-        Mini::from_pairs(
-            self.names
-                .iter()
-                .map(|(name, value)| (name.as_str(), value.clone())),
-        )
-    }
-}
-
-/// Names only: the values are the tenant's and do not belong in a log.
-impl std::fmt::Debug for Scope {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_set().entries(self.names.keys()).finish()
-    }
-}
+pub use scope::Scope;
 
 /// Why an expression has no value.
 #[derive(Clone, Debug, Eq, PartialEq, thiserror::Error)]
