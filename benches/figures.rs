@@ -1,7 +1,10 @@
 //! The figures of the README's performance section: `cargo bench --bench figures`.
 //!
-//! Measures, prints, and judges nothing; `--test` does everything once and small, to see that it works.
+//! Measures, prints, and judges nothing; `--test` does everything once and small, to see that it works. `--users COUNT
+//! FACTOR` cuts so many users off on a clock that runs so many times faster; that takes minutes, so it is asked for.
 #![expect(clippy::print_stdout, reason = "figures are printed")]
+
+mod users;
 
 use std::path::Path;
 use std::process::{Command, Stdio};
@@ -23,10 +26,24 @@ fn main() {
     {
         return verify_alone(Path::new(run));
     }
+    if let Some((first, rest)) = args[1..].split_first()
+        && first == users::ALONE
+    {
+        return users::alone(rest);
+    }
+    if let Some(at) = args.iter().position(|arg| arg == "--users") {
+        let count = args.get(at + 1).and_then(|count| count.parse().ok());
+        let factor = args.get(at + 2).and_then(|factor| factor.parse().ok());
+        let (count, factor) = count.zip(factor).expect("--users COUNT FACTOR");
+        return users::users(count, factor);
+    }
     let small = args.iter().any(|arg| arg == "--test");
     help(if small { 3 } else { 50 });
     journal(if small { 200 } else { 1_000_000 });
     overhead(if small { 0.02 } else { 1.0 }, if small { 1 } else { 3 });
+    if small {
+        users::users(2, 10.0);
+    }
 }
 
 /// The median wall time of `azir --help`, process start included.
@@ -112,12 +129,7 @@ fn verify_alone(run: &Path) {
     let report = verify(run, &Outside::default());
     let seconds = began.elapsed().as_secs_f64();
     assert_eq!(report.exit_code, 2, "{:?}", report.findings);
-    let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
-    let peak = status
-        .lines()
-        .find_map(|line| line.strip_prefix("VmHWM:"))
-        .and_then(|peak| peak.trim().strip_suffix(" kB"))
-        .unwrap_or("unknown");
+    let peak = users::peak().map_or("unknown".to_owned(), |peak| peak.to_string());
     println!("{} {seconds} {peak}", report.entries);
 }
 
