@@ -11,6 +11,7 @@ use std::time::Duration;
 use chrono::{DateTime, Utc};
 use url::Url;
 
+use super::batch::Batches;
 use super::cloud::{Cloud, STORAGE_SCOPE};
 use super::credentials::{Identity, TokenSource, Tokens, identity};
 use super::download::Download;
@@ -57,6 +58,7 @@ pub(crate) struct Inner {
     pub(crate) clock: Arc<dyn Clock>,
     pub(crate) random: Arc<dyn Random>,
     pub(crate) throttle: Throttle,
+    pub(crate) batches: Batches,
     /// Milliseconds that this machine's clock is ahead of the cloud's; `i64::MIN` while unknown.
     offset_ms: AtomicI64,
 }
@@ -89,6 +91,7 @@ impl Client {
             origins: Origins::new(options.cloud.clone()),
             tokens: Tokens::new(options.credential, Arc::clone(&options.clock)),
             throttle: Throttle::new(Arc::clone(&options.clock)),
+            batches: Batches::new(Arc::clone(&options.random)),
             cloud: options.cloud,
             http: options.http,
             clock: options.clock,
@@ -125,6 +128,7 @@ impl Client {
             idempotent: request.idempotent,
             manner: self.manner,
             stream: false,
+            together: false,
             observer,
         };
         let (response, _) = self.inner.exchange(&wanted).await?;
@@ -159,7 +163,14 @@ impl Reader {
         observer: &dyn Observer,
     ) -> Result<Response, Error> {
         let url = self.inner.url(&request.0)?;
-        self.read_at(&request.0, &url, observer).await
+        // Evidence is read in large pages, and what collects has time.
+        let together = request.0.plane == Plane::Graph && self.manner.priority == Priority::Contain;
+        let wanted = Wanted {
+            together,
+            ..self.reading(&request.0, &url, false, observer)
+        };
+        let (response, _) = self.inner.exchange(&wanted).await?;
+        Ok(response)
     }
 
     /// Reads a list page by page; `member` names the list in each page.
@@ -215,6 +226,7 @@ impl Reader {
             idempotent: true,
             manner: self.manner,
             stream,
+            together: false,
             observer,
         }
     }

@@ -27,6 +27,8 @@ pub(crate) struct Wanted<'a> {
     pub(crate) manner: Manner,
     /// Whether the body of a success is left on the connection.
     pub(crate) stream: bool,
+    /// Whether its first attempt may go in one request with others.
+    pub(crate) together: bool,
     pub(crate) observer: &'a dyn Observer,
 }
 
@@ -206,7 +208,11 @@ impl Inner {
             stream: wanted.stream,
         };
         let again = |attempt| retry::wait(attempt, number, wanted.idempotent, None, jitter);
-        let answered = send(&self.http, &attempt, token).await;
+        let answered = if wanted.together && number == 1 {
+            self.batches.send(&self.http, &attempt, token).await
+        } else {
+            send(&self.http, &attempt, token).await
+        };
         drop(places);
         let (response, live) = match answered {
             Ok(answered) => answered,

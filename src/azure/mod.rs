@@ -3,8 +3,9 @@
 //! Knows hosts, tokens, retries, throttles, long-running operations and paging of Azure Resource
 //! Manager, Microsoft Graph, Key Vault, Log Analytics and Blob storage. Knows no runbook, no journal
 //! and no particular resource. Start reading at `client`; each policy it follows is a file: `reads`,
-//! `origins`, `throttle` (with `limits`, `units`, `bucket`, `window`), `retry`, `lro`, `pages`.
+//! `origins`, `throttle` (with `limits`, `units`, `bucket`, `window`), `retry`, `lro`, `pages`, `batch`.
 
+mod batch;
 mod bucket;
 pub mod challenge;
 mod client;

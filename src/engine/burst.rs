@@ -41,6 +41,8 @@ pub(crate) struct Burst {
     collect: Meeting,
     /// Steps of all targets that are under way at once.
     pub(crate) permits: Semaphore,
+    /// Targets that are collected from at once: each has many steps then, and nobody is in a hurry any more.
+    pub(crate) room: Semaphore,
 }
 
 struct Meeting {
@@ -59,6 +61,7 @@ impl Burst {
             cut: meeting(),
             collect: meeting(),
             permits: Semaphore::new(TARGETS_AT_ONCE),
+            room: Semaphore::new(TARGETS_AT_ONCE),
         }
     }
 
@@ -68,12 +71,6 @@ impl Burst {
             Stage::Cut => Some(&self.cut),
             Stage::Collect => Some(&self.collect),
         }
-    }
-
-    /// Whether steps of a stage may start.
-    pub(crate) fn is_open(&self, stage: Stage) -> bool {
-        self.before(stage)
-            .is_none_or(|meeting| *meeting.open.borrow())
     }
 
     /// Says that one more target is ready for a stage; each target says so once.
@@ -99,20 +96,15 @@ impl Target<'_> {
         Stage::of(self.common.program.step(node))
     }
 
-    pub(super) fn is_open(&self, stage: Stage) -> bool {
-        let burst = self.common.burst.as_ref();
-        burst.is_none_or(|burst| burst.is_open(stage))
-    }
-
-    /// Returns the stage that is all that holds this target up.
-    pub(super) fn ready_for(&self, states: &[NodeState]) -> Option<Stage> {
+    /// Returns the stage that is all that holds this target up, which has begun what comes before it.
+    pub(super) fn ready_for(&self, begun: Stage, states: &[NodeState]) -> Option<Stage> {
         let waits = |node: &usize| states[*node] == NodeState::Waiting;
         let all = || 0..states.len();
         let stage = all()
             .filter(waits)
             .filter(|node| self.may_start(*node, states))
             .map(|node| self.stage(node))
-            .filter(|stage| !self.is_open(*stage))
+            .filter(|stage| *stage > begun)
             .min()?;
         let before = |node: &usize| match stage {
             Stage::Look => false,
@@ -145,14 +137,15 @@ mod tests {
     #[tokio::test]
     async fn a_stage_begins_when_the_last_target_has_come() {
         let burst = Burst::of(2);
-        assert!(burst.is_open(Stage::Look));
+        burst.opened(Stage::Look).await;
         burst.arrive(Stage::Cut);
-        assert!(!burst.is_open(Stage::Cut));
         let waits = burst.opened(Stage::Cut);
         tokio::pin!(waits);
         assert!(futures_util::poll!(&mut waits).is_pending());
         burst.arrive(Stage::Cut);
         waits.await;
-        assert!(burst.is_open(Stage::Cut) && !burst.is_open(Stage::Collect));
+        let collect = burst.opened(Stage::Collect);
+        tokio::pin!(collect);
+        assert!(futures_util::poll!(&mut collect).is_pending());
     }
 }

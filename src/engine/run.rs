@@ -291,8 +291,9 @@ impl Engine {
                 async move {
                     let target = Target::new(common, index, name.clone(), base, arguments);
                     target.execute().await;
-                    target.say_what_stays().await;
-                    target.close().await
+                    // Many wait in the burst; what comes after it takes no place meanwhile.
+                    Box::pin(target.say_what_stays()).await;
+                    Box::pin(target.close()).await
                 }
             })
             .buffer_unordered(at_once)

@@ -7,8 +7,10 @@
 use std::sync::{Arc, Mutex, PoisonError};
 
 use futures_util::StreamExt;
+use futures_util::future::LocalBoxFuture;
 use futures_util::stream::FuturesUnordered;
 use serde_json::{Map, Value, json};
+use tokio::sync::SemaphorePermit;
 
 use super::ask::Ask;
 use super::burst::{Burst, Stage};
@@ -104,9 +106,9 @@ pub(super) enum NodeState {
     Open,
 }
 
-enum Finished {
-    /// Every target has come this far.
-    Met,
+enum Finished<'a> {
+    /// Every target has come this far, and there is room for this one.
+    Met(Stage, Option<SemaphorePermit<'a>>),
     Node(usize, Result<StepDone, Failure>),
     Check(usize, CheckResult),
 }
@@ -153,17 +155,23 @@ impl<'a> Target<'a> {
         let mut gates_left = vec![0_usize; nodes.len()];
         let mut under_way = FuturesUnordered::new();
         let mut come = Stage::Look;
+        let mut begun = match &self.common.burst {
+            Some(_) => Stage::Look,
+            None => Stage::Collect,
+        };
+        // Held until the last step has ended.
+        let mut room = None;
         loop {
             for node in 0..nodes.len() {
                 if states[node] == NodeState::Waiting
                     && self.may_start(node, &states)
-                    && self.is_open(self.stage(node))
+                    && self.stage(node) <= begun
                 {
                     states[node] = NodeState::Running;
                     under_way.push(self.finish_node(node));
                 }
             }
-            if let Some(stage) = self.ready_for(&states)
+            if let Some(stage) = self.ready_for(begun, &states)
                 && stage > come
             {
                 self.arrive(come, stage);
@@ -174,7 +182,10 @@ impl<'a> Target<'a> {
                 break;
             };
             match finished {
-                Finished::Met => {}
+                Finished::Met(stage, permit) => {
+                    begun = stage;
+                    room = permit;
+                }
                 Finished::Node(node, Ok(done)) => {
                     let gates = done.checks.iter().filter(|check| check.gate).count();
                     gates_left[node] = gates;
@@ -204,17 +215,23 @@ impl<'a> Target<'a> {
                 }
             }
         }
+        drop(room);
         // Nobody waits for who stopped on the way.
         self.arrive(come, Stage::Collect);
         self.leave_rest(&states).await;
     }
 
-    fn finish_meeting(&self, stage: Stage) -> futures_util::future::LocalBoxFuture<'_, Finished> {
+    fn finish_meeting(&self, stage: Stage) -> LocalBoxFuture<'_, Finished<'_>> {
         Box::pin(async move {
+            let mut room = None;
             if let Some(burst) = &self.common.burst {
                 burst.opened(stage).await;
+                if stage == Stage::Collect {
+                    // Never closed.
+                    room = burst.room.acquire().await.ok();
+                }
             }
-            Finished::Met
+            Finished::Met(stage, room)
         })
     }
 
@@ -235,7 +252,7 @@ impl<'a> Target<'a> {
                     .all(|gate| states[*gate] == NodeState::Open))
     }
 
-    fn finish_node(&self, node: usize) -> futures_util::future::LocalBoxFuture<'_, Finished> {
+    fn finish_node(&self, node: usize) -> LocalBoxFuture<'_, Finished<'_>> {
         Box::pin(async move {
             let _permit = match &self.common.burst {
                 // Never closed.
@@ -246,11 +263,7 @@ impl<'a> Target<'a> {
         })
     }
 
-    fn finish_check(
-        &self,
-        node: usize,
-        check: check::Due,
-    ) -> futures_util::future::LocalBoxFuture<'_, Finished> {
+    fn finish_check(&self, node: usize, check: check::Due) -> LocalBoxFuture<'_, Finished<'_>> {
         Box::pin(async move { Finished::Check(node, check::make(self, node, check).await) })
     }
 

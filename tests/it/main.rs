@@ -9,6 +9,7 @@ mod agent_kit;
 mod anchors;
 mod architecture;
 mod audits;
+mod azure_batch;
 mod azure_lists;
 mod azure_operations;
 mod azure_retry;
