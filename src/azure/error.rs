@@ -82,6 +82,14 @@ pub enum Error {
     /// The request cannot be made: a POST that is no known read, a bad URL, a bad header.
     #[error("cannot make the request: {0}")]
     Request(String),
+    /// The cloud does not have what was asked for, so nothing was sent.
+    #[error("{cloud} has no {what}")]
+    Absent {
+        /// The cloud's name.
+        cloud: String,
+        /// What it lacks.
+        what: &'static str,
+    },
     /// The recorder refused, so nothing was sent.
     #[error("{message}")]
     Refused {
@@ -113,6 +121,7 @@ impl Error {
             Self::Malformed { .. } => "malformed",
             Self::TooLarge { .. } => "too_large",
             Self::Request(_) => "request",
+            Self::Absent { .. } => "not_in_this_cloud",
             Self::Refused { halted: true, .. } => "halted",
             Self::Refused { .. } => "cannot_record",
             Self::Cloud { .. } => "cloud",

@@ -84,6 +84,10 @@ impl Inner {
     /// Announces, sends and tells attempts until one is final.
     pub(crate) async fn exchange(&self, wanted: &Wanted<'_>) -> Result<Answered, Error> {
         let plane = wanted.parts.plane;
+        if let Some(what) = self.cloud.lacks(plane, wanted.url.path()) {
+            let cloud = self.cloud.name.clone();
+            return Err(Error::Absent { cloud, what });
+        }
         self.allowed(plane, wanted.url, "a request", wanted.observer)
             .await?;
         let mut scope = self.scope(plane);

@@ -5,6 +5,7 @@
 //! and no particular resource. Start reading at `client`; each policy it follows is a file: `reads`,
 //! `origins`, `throttle` (with `limits`, `units`, `bucket`, `window`), `retry`, `lro`, `pages`, `batch`.
 
+mod absent;
 mod batch;
 mod bucket;
 pub mod challenge;

@@ -6,6 +6,7 @@
 //! `recorder`), and what each step claims is read back (`check`). What people write around the runs goes over
 //! the [`desk`].
 
+mod absent;
 mod alone;
 pub mod approval;
 pub mod ask;

@@ -25,6 +25,7 @@ impl Engine {
     ) -> Result<Plan, EngineError> {
         let identity = self.identity().await?;
         let program = self.program(request)?;
+        let absent = self.absent(&program);
         let teller = Teller::new(None, Arc::clone(&self.clock), run, self.halt.clone());
         let common = self.common(
             request,
@@ -66,6 +67,7 @@ impl Engine {
             plan.targets.push(target);
             plan.preflight.extend(preflight);
         }
+        plan.preflight.extend(absent);
         self.general_preflight(&mut plan).await;
         Ok(plan)
     }

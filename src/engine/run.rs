@@ -112,6 +112,8 @@ impl Engine {
         let (said, unread) = self.said(&request.incident);
         desk::refuse_closed(&request.incident, &said)?;
         let request = request.with_defaults(&said);
+        let program = self.program(&request)?;
+        self.refuse_absent(&program, &request)?;
         let identity = self.identity().await?;
         let found = self.find(&request, run).await?;
         if let Some(approved) = &approved {
@@ -128,7 +130,6 @@ impl Engine {
                 None => return Err(EngineError::Unattended),
             }
         }
-        let program = self.program(&request)?;
         let recorder = self.open(&request, &program, &found, &identity, run, &said)?;
         if let Some(approved) = &approved {
             let decided = recorder

@@ -347,10 +347,10 @@ fn instance(ask: &Ask) -> Reply {
 }
 
 /// Answers `/metadata/endpoints`: one cloud for the newer versions and the oldest, a list for those between.
-pub(super) fn metadata(ask: &Ask, port: u16) -> Reply {
+pub(super) fn metadata(ask: &Ask, name: &str, port: u16) -> Reply {
     let graph = format!("https://graph.localhost:{port}");
     let cloud = json!({
-        "name": "lab",
+        "name": name,
         "portal": ask.origin,
         "portalEndpoint": ask.origin,
         "galleryEndpoint": ask.origin,

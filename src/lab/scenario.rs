@@ -2,6 +2,7 @@
 //!
 //! ```yaml
 //! tenant: 11111111-1111-4111-8111-111111111111
+//! cloud: AzureChinaCloud   # the name that its cloud gives itself; what Graph does not have there is not there
 //! subscriptions: [{id: 22222222-2222-4222-8222-222222222222, name: prod}]
 //! callers: [{name: responder, client_id: ..., client_secret: ..., object_id: ..., roles: [{role: Contributor, scope: /subscriptions/...}]}]
 //! groups: [{name: rg-app, location: westeurope}]
@@ -49,6 +50,9 @@ const DEFAULT: &str = include_str!("scenarios/default.yaml");
 pub struct Scenario {
     /// The tenant's id.
     pub tenant: String,
+    /// The name that its cloud gives itself; `lab` if it is not said.
+    #[serde(default = "lab")]
+    pub cloud: String,
     /// Its subscriptions; the first is the usual one.
     pub subscriptions: Vec<Subscription>,
     /// Who can sign in; the first is the responder.
@@ -83,6 +87,10 @@ pub struct Scenario {
     /// Application permissions of service principals, by object id.
     #[serde(default)]
     pub app_roles: BTreeMap<String, Vec<String>>,
+}
+
+fn lab() -> String {
+    "lab".to_owned()
 }
 
 /// The secrets of a key vault.

@@ -197,7 +197,7 @@ impl Tenant {
             return self.vault(ask, vault, now);
         }
         if ask.path.eq_ignore_ascii_case("/metadata/endpoints") {
-            return entra::metadata(ask, self.port);
+            return entra::metadata(ask, &self.scenario.cloud, self.port);
         }
         if let Some(reply) = self.sign_in(ask, now) {
             return reply;

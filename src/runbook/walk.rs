@@ -107,6 +107,33 @@ pub fn after_steps(runbook: &Runbook, visit: &mut dyn FnMut(&str, Place, bool)) 
     }
 }
 
+/// Calls `visit` with every call of a step, and whether it stands where a write is expected.
+pub fn calls(step: &Step, visit: &mut dyn FnMut(&Call, bool)) {
+    match &step.action {
+        Action::Read(call) => visit(call, false),
+        Action::Request(request) => {
+            visit(&request.call, true);
+            request.before.iter().for_each(|call| visit(call, false));
+        }
+        Action::Collect(collect) => visit(&collect.call, false),
+        Action::Rotate(rotate) => {
+            visit(&rotate.upstream, true);
+            let others = rotate.vault.iter().chain(&rotate.discard);
+            others.for_each(|call| visit(call, true));
+        }
+        _ => {}
+    }
+    for check in &step.checks {
+        check.get.iter().for_each(|call| visit(call, false));
+    }
+    if let Some(Undo::Requests(requests)) = &step.undo {
+        for request in requests {
+            visit(&request.call, true);
+            request.read.iter().for_each(|call| visit(call, false));
+        }
+    }
+}
+
 fn each<'t>(
     templates: impl IntoIterator<Item = &'t Template>,
     part: Part,

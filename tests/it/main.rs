@@ -58,6 +58,7 @@ mod lab_signin;
 mod lab_support;
 mod lab_wire;
 mod many_responders;
+mod national;
 mod requests_sent;
 mod restore_point;
 mod revoke_app;

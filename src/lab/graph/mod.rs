@@ -9,6 +9,7 @@ mod audit;
 mod batch;
 mod body;
 mod builtin;
+mod clouds;
 mod devices;
 pub(super) mod directory;
 mod filter;
@@ -165,6 +166,10 @@ fn routed(visit: &mut Visit<'_>, version: &str, rest: &[&str]) -> Reply {
     let ask = visit.ask;
     if !matches!(version, "v1.0" | "beta") {
         return graph_error(400, "BadRequest", &format!("Invalid version: {version}."));
+    }
+    if let Some(segment) = clouds::absent(&visit.tenant.scenario.cloud, rest) {
+        let message = format!("Resource not found for the segment '{segment}'.");
+        return graph_error(400, "BadRequest", &message);
     }
     if rest.first() == Some(&"me") {
         return graph_error(

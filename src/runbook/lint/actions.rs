@@ -1,33 +1,7 @@
 //! The permissions that a call needs, as far as its text shows them.
 
-use crate::runbook::model::{Action, Call, ParamKind, Plane, Runbook, Step, Undo};
-
-/// Calls `visit` with every call of a step, and whether it stands where a write is expected.
-pub(super) fn each_call(step: &Step, visit: &mut dyn FnMut(&Call, bool)) {
-    match &step.action {
-        Action::Read(call) => visit(call, false),
-        Action::Request(request) => {
-            visit(&request.call, true);
-            request.before.iter().for_each(|call| visit(call, false));
-        }
-        Action::Collect(collect) => visit(&collect.call, false),
-        Action::Rotate(rotate) => {
-            visit(&rotate.upstream, true);
-            let others = rotate.vault.iter().chain(&rotate.discard);
-            others.for_each(|call| visit(call, true));
-        }
-        _ => {}
-    }
-    for check in &step.checks {
-        check.get.iter().for_each(|call| visit(call, false));
-    }
-    if let Some(Undo::Requests(requests)) = &step.undo {
-        for request in requests {
-            visit(&request.call, true);
-            request.read.iter().for_each(|call| visit(call, false));
-        }
-    }
-}
+use crate::runbook::model::{Action, ParamKind, Plane, Runbook, Step};
+use crate::runbook::walk;
 
 /// What a call needs on ARM.
 #[derive(Clone, Debug, Eq, Ord, PartialEq, PartialOrd)]
@@ -52,7 +26,7 @@ impl Need {
 /// Returns what a step needs on ARM.
 pub(super) fn needs(step: &Step, runbook: &Runbook) -> Vec<Need> {
     let mut needs = Vec::new();
-    each_call(step, &mut |call, _| {
+    walk::calls(step, &mut |call, _| {
         if call.plane == Plane::Arm
             && let Some((method, path)) = call.line.value.split_once(' ')
         {

@@ -1,12 +1,12 @@
 //! Beta: a call to Graph's beta version says why, and only such a call does.
 
-use super::actions::each_call;
 use super::{Found, Subject};
 use crate::runbook::model::{Call, Plane};
+use crate::runbook::walk;
 
 pub(super) fn look(subject: &Subject<'_>, found: &mut Found<'_>) {
     for step in &subject.runbook.steps {
-        each_call(step, &mut |call, _| match (is_beta(call), &call.beta) {
+        walk::calls(step, &mut |call, _| match (is_beta(call), &call.beta) {
             (true, None) => found.add(
                 "beta",
                 call.line.place,

@@ -1,8 +1,8 @@
 //! Reads: what is declared to read does not write, for a plan makes reads and must change nothing.
 
-use super::actions::each_call;
 use super::{Found, Subject};
 use crate::runbook::model::{Call, Plane};
+use crate::runbook::walk;
 
 /// The ends of paths whose POST only reads; the client knows the same ones and refuses any other in a plan.
 const READING_POSTS: &[(Plane, &str)] = &[
@@ -18,7 +18,7 @@ const READING_POSTS: &[(Plane, &str)] = &[
 
 pub(super) fn look(subject: &Subject<'_>, found: &mut Found<'_>) {
     for step in &subject.runbook.steps {
-        each_call(step, &mut |call, writes| {
+        walk::calls(step, &mut |call, writes| {
             if !writes && !reads(call) {
                 let message = format!(
                     "{} is no read",

@@ -1,8 +1,8 @@
 //! Secrets: an answer that holds one is never stored, so it is not read by a step that stores answers.
 
-use super::actions::each_call;
 use super::{Found, Subject};
 use crate::runbook::model::{Action, Call, Plane};
+use crate::runbook::walk;
 
 /// Last segments of paths whose answers hold secrets.
 const SECRET_ANSWERS: &[&str] = &[
@@ -30,7 +30,7 @@ const SECRET_ANSWERS: &[&str] = &[
 
 pub(super) fn look(subject: &Subject<'_>, found: &mut Found<'_>) {
     for step in &subject.runbook.steps {
-        each_call(step, &mut |call, _| {
+        walk::calls(step, &mut |call, _| {
             // Who makes a secret by `rotate` stores no answer of it.
             let rotates = matches!(&step.action, Action::Rotate(rotate) if std::ptr::eq(call, &raw const rotate.upstream));
             if let Some(what) = secret(call)
