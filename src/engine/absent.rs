@@ -43,9 +43,9 @@ impl Engine {
         }
         if !answerable {
             // Of a run that is all gaps nobody learns anything.
-            found
-                .iter_mut()
-                .for_each(|answer| answer.verdict = Verdict::Fail);
+            for answer in &mut found {
+                answer.verdict = Verdict::Fail;
+            }
         }
         found
     }

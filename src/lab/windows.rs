@@ -243,7 +243,11 @@ fn is_write(method: &str, segments: &[&str]) -> bool {
     let asks = segments.last().is_some_and(|last| {
         last.starts_with("getmember") || last.starts_with("checkmember") || *last == "getbyids"
     });
-    !matches!(method, "GET" | "HEAD") && !(method == "POST" && asks)
+    match method {
+        "GET" | "HEAD" => false,
+        "POST" => !asks,
+        _ => true,
+    }
 }
 
 #[cfg(test)]

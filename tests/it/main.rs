@@ -26,6 +26,7 @@ mod every_runbook;
 mod exports;
 mod findings;
 mod full_disk;
+mod graph_metadata;
 mod identity;
 mod incident;
 mod isolate;

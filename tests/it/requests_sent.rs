@@ -5,6 +5,7 @@
 
 use std::collections::BTreeSet;
 
+use crate::graph_metadata::Metadata;
 use crate::support::{Azir, SUB};
 
 const ARM: &[&str] = &[
@@ -271,6 +272,7 @@ fn every_request_is_one_that_the_vendors_clients_know() {
         };
         assert!(known.contains(&done.code), "{command:?}: {}", done.stderr);
     }
+    let metadata = Metadata::read();
     let mut arm = BTreeSet::new();
     let mut graph = BTreeSet::new();
     let mut vault_calls = BTreeSet::new();
@@ -286,6 +288,12 @@ fn every_request_is_one_that_the_vendors_clients_know() {
                 continue;
             }
             names.sort_unstable();
+            if let Some(below) = request.path.strip_prefix("/v1.0/")
+                && below != "$batch"
+            {
+                let known = metadata.check(&request.method, below, &request.query, None);
+                assert_eq!(known, Ok(()), "{} {}", request.method, request.path);
+            }
             let line = format!(
                 "{} {} {}",
                 request.method,
