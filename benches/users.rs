@@ -3,6 +3,7 @@
 //! The lab runs in a process of its own, azir in another, both on clocks that run as many times faster as the second
 //! number says; the memory told is azir's alone. What is run is the shipped `revoke-user --cut-only`.
 
+use std::collections::{BTreeMap, BTreeSet};
 use std::io::BufRead as _;
 use std::path::Path;
 use std::process::{Command, Stdio};
@@ -61,9 +62,14 @@ pub(crate) fn users(count: usize, factor: f64) {
     };
     let passed = time("contained_at") - time("started_at");
     let seconds = passed.num_milliseconds() as f64 / 1e3;
+    // One window's worth is written at once.
+    let ratio = if bound > 0.0 {
+        format!("{:.3}", seconds / bound)
+    } else {
+        "none".to_owned()
+    };
     println!(
-        "revoke-user --cut-only, {count} users, clock x{factor}: cut and checked after {seconds:.0} s, bound {bound:.0} s, ratio {:.3}; {} requests, {} refused by throttles, {} failed; peak memory {:.0} MB; {} journal entries, verified",
-        seconds / bound,
+        "revoke-user --cut-only, {count} users, clock x{factor}: cut and checked after {seconds:.0} s, bound {bound:.0} s, ratio {ratio}; {} requests, {} refused by throttles, {} failed; peak memory {:.0} MB; {} journal entries, verified",
         told["requests"],
         told["throttled"],
         told["failed"],
@@ -149,8 +155,8 @@ async fn cut(count: usize, factor: f64, ready: &Value, home: &Path) -> Value {
         targets: (0..count).map(name).collect(),
         incident: "IR-1".parse().expect("an incident id"),
         mode: Mode::Execute,
-        choices: Default::default(),
-        accept: Default::default(),
+        choices: BTreeMap::new(),
+        accept: BTreeSet::new(),
         yes: true,
         responder: Responder {
             upn: "rita@contoso.com".to_owned(),
@@ -160,7 +166,7 @@ async fn cut(count: usize, factor: f64, ready: &Value, home: &Path) -> Value {
         authority: None,
         ticket: None,
         detected_at: None,
-        over_guards: Default::default(),
+        over_guards: BTreeSet::new(),
         approved: None,
         clearances: Vec::new(),
     };

@@ -218,9 +218,10 @@ impl Metadata {
             }
         };
         let tried: Vec<_> = places.iter().map(fits).collect();
-        match tried.iter().any(Result::is_ok) {
-            true => Ok(()),
-            false => tried.into_iter().next().unwrap(),
+        if tried.iter().any(Result::is_ok) {
+            Ok(())
+        } else {
+            tried.into_iter().next().unwrap()
         }
     }
 
@@ -491,7 +492,7 @@ fn the_calls_of_an_undo_are_among_them() {
     assert!(matches!(step.undo, Some(Undo::Requests(_))));
     let mut lines = Vec::new();
     walk::calls(step, &mut |call, writes| {
-        lines.push((call.line.value.clone(), writes))
+        lines.push((call.line.value.clone(), writes));
     });
     // The write, its check, its undo, and what the undo reads first.
     assert_eq!(lines.len(), 4, "{lines:?}");

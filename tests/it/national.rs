@@ -7,7 +7,7 @@ use crate::support::Azir;
 /// A tenant in a cloud of this name.
 fn of(cloud: &str) -> Azir {
     Azir::with("faults: []", |options| {
-        options.scenario.cloud = cloud.to_owned()
+        options.scenario.cloud = cloud.to_owned();
     })
 }
 
