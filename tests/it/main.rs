@@ -46,6 +46,7 @@ mod journal_writer;
 mod key;
 mod killed;
 mod killed_identity;
+mod killed_rotation;
 mod lab;
 mod lab_blob;
 mod lab_compute;

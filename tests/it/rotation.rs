@@ -31,7 +31,7 @@ fn open(report: &Value) -> String {
 }
 
 /// Every byte that azir left anywhere: its home, and what it printed.
-fn left_behind(azir: &Azir) -> Vec<u8> {
+pub(crate) fn left_behind(azir: &Azir) -> Vec<u8> {
     fn read(folder: &std::path::Path, all: &mut Vec<u8>) {
         for entry in std::fs::read_dir(folder).unwrap().flatten() {
             let path = entry.path();
@@ -48,7 +48,7 @@ fn left_behind(azir: &Azir) -> Vec<u8> {
 }
 
 /// Whether any run of characters as long as the secret, anywhere in what was left, is the secret.
-fn holds(left: &[u8], sha256: &str, length: usize) -> bool {
+pub(crate) fn holds(left: &[u8], sha256: &str, length: usize) -> bool {
     use sha2::{Digest as _, Sha256};
     let plain = |byte: &u8| byte.is_ascii_graphic() && *byte != b'"' && *byte != b'\\';
     let mut words = left
