@@ -217,6 +217,10 @@ pub(crate) fn client(
         "localhost",
         "graph.localhost",
         "stforensicirprodweu.blob.localhost",
+        "kv-hard.vault.localhost",
+        "kv-nowhere.vault.localhost",
+        "kv-policy.vault.localhost",
+        "kv-shop.vault.localhost",
     ] {
         builder = builder.resolve(host, here);
     }

@@ -58,6 +58,7 @@ mod lab_records;
 mod lab_rights;
 mod lab_signin;
 mod lab_support;
+mod lab_vault;
 mod lab_wire;
 mod many_responders;
 mod national;
