@@ -116,6 +116,11 @@ fn hint(error: &azure::Error) -> String {
     if error.is_auth() {
         return "azir doctor, then sign in again (az login)".into();
     }
+    // The directory's words for what is not there; a resource's are others.
+    if error.is_not_found() && error.code().starts_with("Request_") {
+        return "az ad user list or az ad app list with --display-name NAME, to see what there is"
+            .into();
+    }
     if error.is_not_found() {
         return "az resource list --name NAME, to see what there is".into();
     }

@@ -438,3 +438,34 @@ fn a_password_goes_to_nobody_or_into_the_vault() {
         assert!(done.stderr.contains(why), "{}", done.stderr);
     }
 }
+
+#[test]
+fn azirs_own_old_secret_is_not_removed_while_azir_signs_in_with_it() {
+    let azir = Azir::new();
+    let words = [
+        "rotate-app-secret",
+        "responder",
+        "--vault",
+        VAULT,
+        "--choose",
+        "old_which=all",
+        "--incident",
+        "IR-1",
+        "--yes",
+    ];
+    let done = azir.run(&words);
+    assert_eq!(done.code, 0, "{}{}", done.stdout, done.stderr);
+    let asked = azir.lab.requests();
+    let removed = |part: &str| asked.iter().any(|request| request.path.ends_with(part));
+    assert!(removed("/addPassword") && !removed("/removePassword"));
+    let told = format!("{}{}", done.stdout, done.stderr);
+    assert!(told.contains("azir signs in with"), "{told}");
+    let again = azir.run(&[
+        "check-user",
+        "alice@contoso.com",
+        "--incident",
+        "IR-1",
+        "--yes",
+    ]);
+    assert_eq!(again.code, 0, "{}", again.stderr);
+}
