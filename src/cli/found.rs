@@ -19,7 +19,7 @@ pub(super) fn told(report: &RunReport) -> (String, Vec<String>) {
         }
     }
     let lines = report.findings.iter().take(MOST).map(|finding| {
-        let whose = whose(report, &finding.targets);
+        let whose = whose(report, &finding.targets, &finding.what);
         let item = finding.item.as_ref();
         let item = item.filter(|item| !finding.what.contains(*item));
         let item = item.map(|item| format!(" ({item})")).unwrap_or_default();

@@ -54,7 +54,7 @@ pub(super) fn text(report: &RunReport, reader: &Reader) -> String {
         unique(report.collateral.iter().cloned()),
     );
     let open = report.residual.iter().map(|residual| {
-        let whose = whose(report, &residual.targets);
+        let whose = whose(report, &residual.targets, &residual.what);
         let until = residual.until.as_ref();
         let until = until.map(|until| format!(" ({})", reader.until(until)));
         format!("{whose}{}{}", residual.what, until.unwrap_or_default())
@@ -141,7 +141,7 @@ fn said(report: &RunReport, commands: bool) -> Vec<String> {
         residual.any(|open| open.what.strip_prefix("not known: ") == Some(what))
     };
     let said = said.filter(|said| !open(&said.what));
-    unique(said.map(|said| format!("{}{}", whose(report, &said.targets), said.what)))
+    unique(said.map(|said| format!("{}{}", whose(report, &said.targets, &said.what), said.what)))
 }
 
 /// Tells the commands that steps asked for, each whole on a line of its own, the reasons once.
@@ -261,9 +261,14 @@ fn made(report: &RunReport) -> Vec<String> {
         .collect()
 }
 
-/// Names the targets that something concerns, unless it is every one of them.
-pub(super) fn whose(report: &RunReport, targets: &[String]) -> String {
+/// Names the targets that something concerns, unless it is every one of them, or what is said names it already.
+pub(super) fn whose(report: &RunReport, targets: &[String], said: &str) -> String {
     if targets.is_empty() || targets.len() == report.targets.len() {
+        return String::new();
+    }
+    if let [only] = targets
+        && said.contains(ArmId::name_of(only))
+    {
         return String::new();
     }
     let names: Vec<&str> = targets
@@ -586,5 +591,14 @@ Undo:   azir undo d8f934ad
         let running = text(&report, &reader());
         assert!(running.contains("\nSTILL RUNNING: vm-a\n"), "{running}");
         assert!(!running.contains("Again:"), "{running}");
+    }
+
+    #[test]
+    fn a_target_that_is_named_already_is_not_named_again() {
+        let (report, of) = (two(), [A.to_owned()]);
+        assert_eq!(whose(&report, &of, "it is off"), "vm-a: ");
+        assert_eq!(whose(&report, &of, "vm-a is off"), "");
+        let both = [A.to_owned(), B.to_owned()];
+        assert_eq!(whose(&report, &both, "it is off"), "");
     }
 }

@@ -1,5 +1,7 @@
 //! What a run found out, folded from the notes of its journal.
 
+use std::collections::HashMap;
+
 use serde_json::{Map, Value};
 
 use super::model::Finding;
@@ -7,25 +9,34 @@ use super::model::Finding;
 /// How bad a finding can be, the worst first.
 const SEVERITIES: [&str; 4] = ["high", "medium", "low", "info"];
 
-/// Adds a finding; what is found for several targets in the same words is one finding.
-pub(super) fn add(findings: &mut Vec<Finding>, data: &Map<String, Value>, target: Option<String>) {
+/// Severity, text and item: what makes two findings the same.
+pub(super) type Words = (String, String, Option<String>);
+
+/// Adds a finding; what is found for several targets in the same words is one finding. `at` knows where each stands.
+pub(super) fn add(
+    findings: &mut Vec<Finding>,
+    at: &mut HashMap<Words, usize>,
+    data: &Map<String, Value>,
+    target: Option<String>,
+) {
     let text = |name: &str| data.get(name).and_then(Value::as_str).map(str::to_owned);
-    let new = Finding {
-        severity: text("severity").unwrap_or_default(),
-        what: text("what").unwrap_or_default(),
-        item: text("item"),
-        targets: Vec::new(),
-    };
-    let known = findings.iter_mut().find(|known| {
-        (&known.severity, &known.what, &known.item) == (&new.severity, &new.what, &new.item)
-    });
-    match known {
-        Some(known) => known.targets.extend(target),
-        None => findings.push(Finding {
-            targets: target.into_iter().collect(),
-            ..new
-        }),
-    }
+    let words = (
+        text("severity").unwrap_or_default(),
+        text("what").unwrap_or_default(),
+        text("item"),
+    );
+    let place = *at
+        .entry(words)
+        .or_insert_with_key(|(severity, what, item)| {
+            findings.push(Finding {
+                severity: severity.clone(),
+                what: what.clone(),
+                item: item.clone(),
+                targets: Vec::new(),
+            });
+            findings.len() - 1
+        });
+    findings[place].targets.extend(target);
 }
 
 /// Sorts the worst to the front; those that are equally bad stay as they were told.
@@ -44,6 +55,7 @@ mod tests {
     #[test]
     fn the_worst_stands_first_and_the_same_words_for_two_targets_stand_once() {
         let mut findings = Vec::new();
+        let mut at = HashMap::new();
         for (severity, what, target) in [
             ("info", "b", "one"),
             ("high", "a", "one"),
@@ -52,6 +64,7 @@ mod tests {
             let data = json!({"severity": severity, "what": what, "item": null});
             add(
                 &mut findings,
+                &mut at,
                 data.as_object().unwrap(),
                 Some(target.to_owned()),
             );

@@ -1,6 +1,6 @@
 //! The fold of a run's lines into its report: steps, checks, what stays open, what was made, what was left.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap};
 use std::path::{Path, PathBuf};
 
 use serde_json::{Map, Value};
@@ -19,6 +19,10 @@ use crate::journal::status::{OpenIntent, undoable};
 pub(super) struct Fold {
     run_dir: PathBuf,
     report: RunReport,
+    /// Where what is said of several targets stands, by its words: ten thousand targets are not searched for each.
+    residual_at: HashMap<(String, Option<String>), usize>,
+    said_at: HashMap<String, usize>,
+    found_at: HashMap<findings::Words, usize>,
     steps: BTreeMap<(usize, String), StepReport>,
     /// The steps by their place in the runbook; those without one, of an undo, as they were done.
     order: Vec<(u64, (usize, String))>,
@@ -104,6 +108,9 @@ impl Fold {
         Self {
             run_dir: run_dir.to_path_buf(),
             report,
+            residual_at: HashMap::new(),
+            said_at: HashMap::new(),
+            found_at: HashMap::new(),
             steps: BTreeMap::new(),
             order: Vec::new(),
             making: BTreeMap::new(),
@@ -259,19 +266,19 @@ impl Fold {
         let (what, until) = (text("what").unwrap_or_default(), text("until"));
         let target = index(data).and_then(|index| self.report.targets.get(index));
         let target = target.map(|target| target.target.clone());
-        let known = self
-            .report
-            .residual
-            .iter_mut()
-            .find(|known| known.what == what && known.until == until);
-        match known {
-            Some(known) => known.targets.extend(target),
-            None => self.report.residual.push(Residual {
-                what,
-                until,
-                targets: target.into_iter().collect(),
-            }),
-        }
+        let residual = &mut self.report.residual;
+        let at = *self
+            .residual_at
+            .entry((what.clone(), until.clone()))
+            .or_insert_with(|| {
+                residual.push(Residual {
+                    what,
+                    until,
+                    targets: Vec::new(),
+                });
+                residual.len() - 1
+            });
+        residual[at].targets.extend(target);
     }
 
     /// What a step says for several targets in the same words is said once.
@@ -279,13 +286,17 @@ impl Fold {
         let what = data.get("text").and_then(Value::as_str).unwrap_or_default();
         let target = index(data).and_then(|index| self.report.targets.get(index));
         let target = target.map(|target| target.target.clone());
-        match self.report.said.iter_mut().find(|said| said.what == what) {
-            Some(said) if target.as_ref().is_some_and(|it| said.targets.contains(it)) => {}
-            Some(said) => said.targets.extend(target),
-            None => self.report.said.push(Said {
+        let all = &mut self.report.said;
+        let at = *self.said_at.entry(what.to_owned()).or_insert_with(|| {
+            all.push(Said {
                 what: what.to_owned(),
-                targets: target.into_iter().collect(),
-            }),
+                targets: Vec::new(),
+            });
+            all.len() - 1
+        });
+        let said = &mut all[at];
+        if !target.as_ref().is_some_and(|it| said.targets.contains(it)) {
+            said.targets.extend(target);
         }
     }
 
@@ -301,7 +312,7 @@ impl Fold {
             Some("finding") => {
                 let target = index(data).and_then(|index| self.report.targets.get(index));
                 let target = target.map(|target| target.target.clone());
-                findings::add(&mut self.report.findings, data, target);
+                findings::add(&mut self.report.findings, &mut self.found_at, data, target);
             }
             Some("residual") => self.residual(data),
             Some("not_done") => self.report.not_done.push(NotDone {
