@@ -166,21 +166,53 @@ fn of_the_user(state: &Value) -> Value {
     state["directory"]["users"]["88888888-8888-4888-8888-888888888802"]["accountEnabled"].clone()
 }
 
-#[test]
-fn a_cut_of_a_user_that_is_killed_anywhere_is_undone_after_a_clearance_and_not_before() {
-    for (method, path, nth) in [
-        ("GET", "/transitiveMemberOf/", 1),
-        ("GET", "/roleAssignments", 1),
-        ("POST", "/revokeSignInSessions", 1),
-        ("PATCH", "/users/", 1),
-        ("GET", "/authentication/methods", 1),
-        ("DELETE", "/softwareOathMethods/", 1),
-        ("DELETE", "/phoneMethods/", 1),
-        ("POST", "/revokeSignInSessions", 2),
-        ("GET", "/auditLogs/signIns", 1),
-        ("GET", "/oauth2PermissionGrants", 1),
-        ("GET", "/vaults", 1),
-    ] {
+const CUT: [&str; 7] = [
+    "revoke-user",
+    "heidi@contoso.com",
+    "--incident",
+    "IR-1",
+    "--yes",
+    "--choose",
+    "attackers_which=b6332ec1-7057-4abe-9331-3d72feddfe41,12121212-1212-4212-8212-121212121202",
+];
+
+/// The tests that share the requests of a cut among them, so that they take no longer than they must.
+const SHARES: usize = 4;
+
+/// Returns the requests of a cut that is not killed, each with which one it is of those that a fault cannot tell from it.
+fn requests_of_a_cut() -> Vec<(String, String, usize)> {
+    let azir = Azir::new();
+    let (code, report) = azir.json(&CUT);
+    assert_eq!(code, 0, "{report}");
+    let sent: Vec<(String, String)> = azir
+        .lab
+        .requests()
+        .into_iter()
+        .filter(|request| !request.path.contains("oauth2/") && !request.path.contains("/metadata/"))
+        .map(|request| (request.method, request.path))
+        .collect();
+    let which = |place: usize| {
+        let (method, path) = &sent[place];
+        let alike = sent[..=place].iter().filter(|(known, other)| {
+            known == method
+                && other
+                    .to_ascii_lowercase()
+                    .contains(&path.to_ascii_lowercase())
+        });
+        alike.count()
+    };
+    (0..sent.len())
+        // Evidence bears the run's id in its path, which is another one each time.
+        .filter(|place| !sent[*place].1.contains("/ir-evidence/"))
+        .map(|place| (sent[place].0.clone(), sent[place].1.clone(), which(place)))
+        .collect()
+}
+
+fn killed_and_cleared(share: usize) {
+    let requests = requests_of_a_cut();
+    assert!(requests.len() >= 40, "{}", requests.len());
+    let own = requests.iter().skip(share).step_by(SHARES);
+    for (method, path, nth) in own {
         let place = format!("{method} {path} {nth}");
         let azir = Azir::with(
             &format!(
@@ -188,27 +220,17 @@ fn a_cut_of_a_user_that_is_killed_anywhere_is_undone_after_a_clearance_and_not_b
             ),
             |_| {},
         );
-        let args = [
-            "revoke-user",
-            "heidi@contoso.com",
-            "--incident",
-            "IR-1",
-            "--yes",
-            "--choose",
-            "attackers_which=b6332ec1-7057-4abe-9331-3d72feddfe41,12121212-1212-4212-8212-121212121202",
-        ];
-        kill_at(&azir, &args, method, path, nth);
-        assert_eq!(
-            azir.json(&["show", "last"]).1["status"],
-            "halted",
-            "{place}"
-        );
+        kill_at(&azir, &CUT, method, path, *nth);
+        if !azir.home.path().join("cases/IR-1").exists() {
+            // Killed while the user was looked up: there is no run yet, and nothing was written.
+            assert!(azir.writes().is_empty(), "{place}");
+            continue;
+        }
+        let killed = azir.json(&["show", "last"]).1;
+        assert_eq!(killed["status"], "halted", "{place}");
         let cut = of_the_user(&azir.lab.state()) == false;
-        let run = azir.json(&["show", "last"]).1["run"]
-            .as_str()
-            .unwrap()
-            .to_owned();
-        let refused = azir.run(&["undo", &run, "--yes"]);
+        let run = killed["run"].as_str().unwrap();
+        let refused = azir.run(&["undo", run, "--yes"]);
         assert_eq!(
             refused.code,
             if cut { 5 } else { 0 },
@@ -216,8 +238,28 @@ fn a_cut_of_a_user_that_is_killed_anywhere_is_undone_after_a_clearance_and_not_b
             refused.stdout,
             refused.stderr
         );
-        let done = azir.run(&["undo", &run, "--yes", "--clearance", "a drill"]);
+        let done = azir.run(&["undo", run, "--yes", "--clearance", "a drill"]);
         assert_eq!(done.code, 0, "{place}: {}{}", done.stdout, done.stderr);
         assert_eq!(of_the_user(&azir.lab.state()), true, "{place}");
     }
+}
+
+#[test]
+fn a_cut_of_a_user_killed_at_any_request_is_undone_after_a_clearance_and_not_before_1() {
+    killed_and_cleared(0);
+}
+
+#[test]
+fn a_cut_of_a_user_killed_at_any_request_is_undone_after_a_clearance_and_not_before_2() {
+    killed_and_cleared(1);
+}
+
+#[test]
+fn a_cut_of_a_user_killed_at_any_request_is_undone_after_a_clearance_and_not_before_3() {
+    killed_and_cleared(2);
+}
+
+#[test]
+fn a_cut_of_a_user_killed_at_any_request_is_undone_after_a_clearance_and_not_before_4() {
+    killed_and_cleared(3);
 }
