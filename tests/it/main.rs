@@ -61,6 +61,7 @@ mod lab_support;
 mod lab_vault;
 mod lab_wire;
 mod many_responders;
+mod many_users;
 mod national;
 mod requests_sent;
 mod restore_point;
