@@ -15,6 +15,7 @@ pub mod params;
 pub mod parse;
 pub mod place;
 pub mod problem;
+pub mod role;
 pub mod schema;
 mod tree;
 pub mod walk;
