@@ -24,6 +24,9 @@ pub(crate) const ALONE: &str = "--users-alone";
 
 /// Writes that each user takes: sessions revoked, account disabled, sessions revoked once more.
 const WRITES: usize = 3;
+/// Resource units of what is read of each user before the burst: the user, the groups, the roles with what they are, and
+/// the roles of azir's own identity.
+const UNITS: usize = 5;
 /// The tenant's limit of writes for one application (graph-and-data-planes.md section 4): so many in so many seconds.
 const LIMIT: (usize, f64) = (3_000, 150.0);
 
@@ -55,7 +58,8 @@ pub(crate) fn users(count: usize, factor: f64) {
     assert!(output.status.success(), "azir failed");
     let told: Value = serde_json::from_slice(&output.stdout).expect("figures");
     let number = |name: &str| told[name].as_f64().unwrap_or(f64::NAN);
-    let bound = bound(count);
+    let (reads, writes) = bound(count);
+    let bound = reads + writes;
     let time = |name: &str| {
         let text = told[name].as_str().unwrap_or_default();
         chrono::DateTime::parse_from_rfc3339(text).expect("a time")
@@ -69,7 +73,7 @@ pub(crate) fn users(count: usize, factor: f64) {
         "none".to_owned()
     };
     println!(
-        "revoke-user --cut-only, {count} users, clock x{factor}: cut and checked after {seconds:.0} s, bound {bound:.0} s, ratio {ratio}; {} requests, {} refused by throttles, {} failed; peak memory {:.0} MB; {} journal entries, verified",
+        "revoke-user --cut-only, {count} users, clock x{factor}: cut and checked after {seconds:.0} s, bound {bound:.0} s ({reads:.0} to read, {writes:.0} to write), ratio {ratio}; {} requests, {} refused by throttles, {} failed; peak memory {:.0} MB; {} journal entries, verified",
         told["requests"],
         told["throttled"],
         told["failed"],
@@ -96,10 +100,20 @@ fn name(number: usize) -> String {
     format!("user{number:05}@contoso.com")
 }
 
-/// Seconds that the writes alone must take: a full window at once, the next when the first has gone by.
-fn bound(count: usize) -> f64 {
-    let full = (count * WRITES).saturating_sub(1) / LIMIT.0;
-    full as f64 * LIMIT.1
+/// Seconds that it must take: all users are read before the first is written to, and of reads and of writes a full
+/// window is sent at once, the next when it has gone by.
+fn bound(count: usize) -> (f64, f64) {
+    let windows = |sum: usize, (most, span): (usize, f64)| {
+        let full = sum.saturating_sub(1) / most;
+        full as f64 * span
+    };
+    let units = match count {
+        0..50 => 3_500,
+        50..500 => 5_000,
+        _ => 8_000,
+    };
+    let reads = windows(count * UNITS, (units, 10.0));
+    (reads, windows(count * WRITES, LIMIT))
 }
 
 /// Is the azir that is measured; prints its figures as JSON.

@@ -167,6 +167,20 @@ fn own() -> Vec<Command> {
                     .about("Write a new runbook to begin with")
                     .arg(Arg::new("name").value_name("NAME").required(true)),
             )
+            .subcommand(
+                Command::new("role")
+                    .about("Print the Azure role that runs a runbook and does no more")
+                    .arg(Arg::new("name").value_name("NAME|FILE").required(true))
+                    .arg(
+                        Arg::new("scope")
+                            .long("scope")
+                            .value_name("SCOPE")
+                            .action(ArgAction::Append)
+                            .help(
+                                "Where it may be assigned [default: the profile's subscriptions]",
+                            ),
+                    ),
+            )
             .subcommand(Command::new("schema").about("Print the JSON Schema of the format")),
         Command::new("lab")
             .about("The built-in lab: a simulated tenant")

@@ -10,7 +10,7 @@ use super::home::Home;
 use super::refusal::Refusal;
 use super::{
     approve, args, doctor, execute, export, globals, handover, incident, key, note, out, record,
-    seal, shelf, tenant, timeline, usage, verify,
+    role, seal, shelf, tenant, timeline, usage, verify,
 };
 use crate::runbook::catalogue::Catalogue;
 
@@ -77,6 +77,7 @@ fn dispatch(
         ("runbook", Some(("show", inner))) => shelf::show(inner, catalogue),
         ("runbook", Some(("lint", inner))) => shelf::check(inner, inner, catalogue),
         ("runbook", Some(("new", inner))) => shelf::new(inner, catalogue),
+        ("runbook", Some(("role", inner))) => role::print(inner, catalogue, home),
         ("runbook", _) => Ok(shelf::print_schema()),
         ("lab", Some((_, inner))) => tenant::serve(inner),
         ("init", _) => doctor::init(&home?),

@@ -67,6 +67,7 @@ mod requests_sent;
 mod restore_point;
 mod revoke_app;
 mod revoke_user;
+mod role;
 mod rotation;
 mod runbook_format;
 mod seal;
