@@ -41,7 +41,8 @@ pub(crate) struct Burst {
     collect: Meeting,
     /// Steps of all targets that are under way at once.
     pub(crate) permits: Semaphore,
-    /// Targets that are collected from at once: each has many steps then, and nobody is in a hurry any more.
+    /// Targets that are looked at, or collected from, at once: each has many steps then. Who waits for the others, or
+    /// is being cut, takes no room.
     pub(crate) room: Semaphore,
 }
 

@@ -55,7 +55,7 @@ impl Engine {
                     let base = &base;
                     async move {
                         let target = Target::new(common, index, name.clone(), base, arguments);
-                        target.execute().await;
+                        target.execute(None).await;
                         target.say_what_stays().await;
                         plan_target(&target)
                     }

@@ -290,8 +290,13 @@ impl Engine {
             .map(|(index, (name, arguments))| {
                 let base = &base;
                 async move {
+                    let room = match &common.burst {
+                        // Never closed.
+                        Some(burst) => burst.room.acquire().await.ok(),
+                        None => None,
+                    };
                     let target = Target::new(common, index, name.clone(), base, arguments);
-                    target.execute().await;
+                    target.execute(room).await;
                     // Many wait in the burst; what comes after it takes no place meanwhile.
                     Box::pin(target.say_what_stays()).await;
                     Box::pin(target.close()).await

@@ -148,8 +148,8 @@ impl<'a> Target<'a> {
         }
     }
 
-    /// Executes every node; returns when nothing is under way any more.
-    pub(crate) async fn execute(&self) {
+    /// Executes every node; returns when nothing is under way any more. In a burst `room` is given up at each meeting.
+    pub(crate) async fn execute(&self, mut room: Option<SemaphorePermit<'a>>) {
         let nodes = &self.common.program.nodes;
         let mut states = vec![NodeState::Waiting; nodes.len()];
         let mut gates_left = vec![0_usize; nodes.len()];
@@ -159,8 +159,6 @@ impl<'a> Target<'a> {
             Some(_) => Stage::Look,
             None => Stage::Collect,
         };
-        // Held until the last step has ended.
-        let mut room = None;
         loop {
             for node in 0..nodes.len() {
                 if states[node] == NodeState::Waiting
@@ -176,6 +174,7 @@ impl<'a> Target<'a> {
             {
                 self.arrive(come, stage);
                 come = stage;
+                room = None;
                 under_way.push(self.finish_meeting(stage));
             }
             let Some(finished) = under_way.next().await else {
