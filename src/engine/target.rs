@@ -258,7 +258,8 @@ impl<'a> Target<'a> {
                 Some(burst) => burst.permits.acquire().await.ok(),
                 None => None,
             };
-            Finished::Node(node, step::execute(self, node).await)
+            // Who waits for a permit takes no room for what comes after it.
+            Finished::Node(node, Box::pin(step::execute(self, node)).await)
         })
     }
 
