@@ -26,9 +26,10 @@ fn name(number: usize) -> String {
 }
 
 fn tenant() -> Scenario {
-    let users: String = (0..USERS)
-        .map(|number| format!("    - {{userPrincipalName: {}}}\n", name(number)))
-        .collect();
+    let mut users = String::new();
+    for number in 0..USERS {
+        users += &format!("    - {{userPrincipalName: {}}}\n", name(number));
+    }
     let head = "\ndirectory:\n  users:\n";
     let default = include_str!("../../src/lab/scenarios/default.yaml");
     Scenario::load(&default.replacen(head, &format!("{head}{users}"), 1)).unwrap()
