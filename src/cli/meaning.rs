@@ -307,6 +307,14 @@ fn arguments(
             arguments.insert(name.clone(), value);
         }
     }
+    let target = runbook.params.iter().find(|(_, param)| param.is_target());
+    if let (Some((name, _)), [], []) = (target, &targets[..], &runs[..]) {
+        let command = &runbook.name.value;
+        return Err(Refusal::usage(
+            format!("{command} needs at least one {}", name.to_uppercase()),
+            format!("azir {command} --help"),
+        ));
+    }
     Ok((arguments, targets))
 }
 

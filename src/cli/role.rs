@@ -17,7 +17,7 @@ pub(super) fn print(
     home: Result<Home, Refusal>,
 ) -> Result<u8, Refusal> {
     let name = own.get_one::<String>("name").map_or("", String::as_str);
-    let chosen = shelf::find(catalogue, name)?;
+    let chosen = shelf::find_for("role", catalogue, name)?;
     let scopes = scopes(own, name, home)?;
     let role = Role::of(&chosen.runbook, catalogue)
         .map_err(|error| Refusal::usage(error.to_string(), "azir runbook list"))?;

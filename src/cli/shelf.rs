@@ -55,6 +55,23 @@ pub(super) fn find(catalogue: &Catalogue, name: &str) -> Result<Chosen, Refusal>
     }
 }
 
+/// Finds a runbook for a command on the shelf; where another name was meant, that command is proposed.
+pub(super) fn find_for(
+    command: &str,
+    catalogue: &Catalogue,
+    name: &str,
+) -> Result<Chosen, Refusal> {
+    find(catalogue, name).map_err(|refusal| {
+        let near = refusal.hint.strip_prefix("azir ");
+        let near = near.filter(|near| !near.starts_with("runbook "));
+        let hint = near.map(|near| format!("azir runbook {command} {near}"));
+        Refusal {
+            hint: hint.unwrap_or_else(|| refusal.hint.clone()),
+            ..refusal
+        }
+    })
+}
+
 fn is_path(name: &str) -> bool {
     name.contains('/') || name.ends_with(".yaml") || name.ends_with(".yml")
 }
@@ -102,10 +119,8 @@ pub(super) fn list(matches: &ArgMatches, own: &ArgMatches, catalogue: &Catalogue
 
 /// Reads a runbook aloud.
 pub(super) fn show(own: &ArgMatches, catalogue: &Catalogue) -> Result<u8, Refusal> {
-    let chosen = find(
-        catalogue,
-        own.get_one::<String>("name").map_or("", String::as_str),
-    )?;
+    let name = own.get_one::<String>("name").map_or("", String::as_str);
+    let chosen = find_for("show", catalogue, name)?;
     out::result(&docs::show(&chosen.runbook));
     Ok(0)
 }

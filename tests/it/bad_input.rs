@@ -598,3 +598,24 @@ fn a_choice_that_is_not_there_leaves_the_roles_and_does_the_rest() {
         "identity and tags: {writes:#?}"
     );
 }
+
+#[test]
+fn a_missing_target_is_said_before_anybody_is_asked_for_a_token() {
+    let home = tempfile::tempdir().unwrap();
+    for (name, target) in [("revoke-user", "USER"), ("isolate-vm", "VM")] {
+        let done = bare(home.path(), &[name, "--yes"]);
+        let said = format!("azir: {name} needs at least one {target}\nnext: azir {name} --help\n");
+        assert_eq!((done.code, done.stderr), (2, said));
+    }
+}
+
+#[test]
+fn a_wrong_name_on_the_shelf_proposes_the_command_that_was_typed() {
+    let home = tempfile::tempdir().unwrap();
+    for command in ["show", "role"] {
+        let done = bare(home.path(), &["runbook", command, "isolate-vn"]);
+        let next = format!("next: azir runbook {command} isolate-vm\n");
+        assert_eq!(done.code, 2);
+        assert!(done.stderr.ends_with(&next), "{}", done.stderr);
+    }
+}
