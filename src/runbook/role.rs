@@ -25,6 +25,34 @@ const EVIDENCE: &[&str] = &[
     "Microsoft.Storage/storageAccounts/blobServices/containers/blobs/add/action",
 ];
 
+/// What follows whoever changes anything of these providers: its operations are polled (arm.md sections 1.6 and 2.5,
+/// RBAC; Compute's and the second of Network's from "Azure permissions" of Microsoft's documentation).
+const POLLED: &[(&str, &[&str])] = &[
+    (
+        "Microsoft.Compute/",
+        &["Microsoft.Compute/locations/operations/read"],
+    ),
+    (
+        "Microsoft.Network/",
+        &[
+            "Microsoft.Network/locations/operations/read",
+            "Microsoft.Network/locations/operationResults/read",
+        ],
+    ),
+];
+/// What the whole body of an interface may link to, and so is asked for when it is put (arm.md section 2.5, RBAC).
+const JOINED: &[&str] = &[
+    "Microsoft.Network/applicationSecurityGroups/joinIpConfiguration/action",
+    "Microsoft.Network/loadBalancers/backendAddressPools/join/action",
+    "Microsoft.Network/loadBalancers/inboundNatRules/join/action",
+    "Microsoft.Network/networkSecurityGroups/join/action",
+    "Microsoft.Network/publicIPAddresses/join/action",
+    "Microsoft.Network/virtualNetworks/subnets/join/action",
+];
+
+/// What an undo of a machine's identities is asked for, by each that is attached again ("Azure permissions").
+const ATTACHED: &str = "Microsoft.ManagedIdentity/userAssignedIdentities/assign/action";
+
 /// What a runbook needs, of each kind of permission.
 #[derive(Clone, Debug, Default, Eq, PartialEq)]
 pub struct Role {
@@ -49,7 +77,29 @@ impl Role {
         role.data_actions.extend(own(EVIDENCE));
         let mut seen = BTreeSet::new();
         role.take(runbook, catalogue, &mut seen)?;
+        role.follow();
         Ok(role)
+    }
+
+    /// Adds what the services ask for besides what the requests show.
+    fn follow(&mut self) {
+        let changes = |start: &str| {
+            let mut own = self.actions.iter();
+            own.any(|action| action.starts_with(start) && !action.ends_with("/read"))
+        };
+        let mut more: Vec<&str> = Vec::new();
+        for (start, polled) in POLLED {
+            if changes(start) {
+                more.extend(*polled);
+            }
+        }
+        if changes("Microsoft.Network/networkInterfaces/write") {
+            more.extend(JOINED);
+        }
+        if changes("Microsoft.Compute/virtualMachines/write") {
+            more.push(ATTACHED);
+        }
+        self.actions.extend(more.into_iter().map(str::to_owned));
     }
 
     fn take(
@@ -81,7 +131,7 @@ impl Role {
         Ok(())
     }
 
-    /// Returns the role's definition as `az role definition create --role-definition @FILE` takes it (arm.md section 6).
+    /// Returns the role's definition as `az role definition create --role-definition @FILE` takes it (arm.md section 6.2).
     pub fn definition(&self, runbook: &Runbook, scopes: &[String]) -> Value {
         json!({
             "Name": format!("azir {}", runbook.name.value),
@@ -114,6 +164,14 @@ mod tests {
                 .contains("Microsoft.Compute/virtualMachines/read")
         );
         assert!(!role.actions.iter().any(|action| action.contains('*')));
+        for followed in [
+            "Microsoft.Compute/locations/operations/read",
+            "Microsoft.Network/locations/operations/read",
+            "Microsoft.Network/publicIPAddresses/join/action",
+        ] {
+            assert!(role.actions.contains(followed), "{followed}");
+            assert!(!of("revoke-user").actions.contains(followed), "{followed}");
+        }
         assert!(of("respond-token-theft").data_actions.iter().any(|action| {
             // Declared by what it calls, not by itself.
             action == "Microsoft.KeyVault/vaults/secrets/setSecret/action"

@@ -37,12 +37,16 @@ fn the_role_of_a_runbook_runs_it_and_its_undo() {
     let role = printed("isolate-vm");
     assert_eq!(role["IsCustom"], true);
     assert_eq!(role["AssignableScopes"], json!([SUB]));
-    let azir = with(&role);
     let words = ["isolate-vm", "vm-app-01", "--incident", "IR-1", "--yes"];
-    let (code, report) = azir.json(&words);
-    assert_eq!(code, 0, "{report}");
-    let (code, undone) = azir.json(&["undo", "last", "--yes"]);
-    assert_eq!(code, 0, "{undone}");
+    // The second has identities that an undo attaches again.
+    for machine in ["vm-app-01", "vm-hard-01"] {
+        let azir = with(&role);
+        let own = words.map(|word| if word == "vm-app-01" { machine } else { word });
+        let (code, report) = azir.json(&own);
+        assert_eq!(code, 0, "{report}");
+        let (code, undone) = azir.json(&["undo", "last", "--yes"]);
+        assert_eq!(code, 0, "{undone}");
+    }
     for action in [
         "Microsoft.Compute/snapshots/write",
         "Microsoft.Network/networkInterfaces/write",
