@@ -98,7 +98,11 @@ impl Batches {
             Err(told) => told,
         };
         match told.await {
-            Ok(Told::Lead(slot, others)) if others.is_empty() => {
+            Ok(Told::Lead(slot, others))
+                if others.is_empty() || self.queue.off.load(Ordering::Relaxed) =>
+            {
+                // The others find nobody who sent theirs.
+                drop(others);
                 with(slot, send(http, attempt, token)).await
             }
             Ok(Told::Lead(slot, others)) => {
@@ -144,8 +148,10 @@ impl Batches {
         let outer = match send(http, &batch, token).await {
             Ok((outer, _)) => outer,
             Err(NoAnswer::NotSent(error) | NoAnswer::Lost(error)) => {
-                tell(others, |_| Err(error.to_string()));
-                return Err(NoAnswer::Lost(error));
+                // What went wrong with the batch, as its size, says nothing of one request: each goes again alone.
+                let message = error.to_string();
+                tell(others, |_| Err(message.clone()));
+                return Err(lost(&url, message));
             }
         };
         match outer.status {

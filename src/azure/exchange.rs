@@ -143,19 +143,19 @@ impl Inner {
                 self.tokens.forget(&scope, &token).await;
                 continue;
             }
-            if let Some(hold) = ended.hold {
-                let information = ended.heard.as_ref();
-                let information =
-                    information.and_then(|heard| heard.header("x-ms-throttle-information"));
-                self.throttle.hold(&draw, hold, information);
-            }
+            let information = ended.heard.as_ref();
+            let information =
+                information.and_then(|heard| heard.header("x-ms-throttle-information"));
+            let held = ended
+                .hold
+                .is_some_and(|hold| self.throttle.hold(&draw, hold, information));
             let patient = |wait: &Duration| self.patient(wanted.manner, started, *wait);
             let Some(wait) = ended.wait.filter(patient) else {
                 return Err(after(wanted, &unsettled, error));
             };
             let why = format!("{} answered {}; trying again", wanted.host(), error.code());
             // A hold is waited out in the queue for the budget, with everybody else.
-            if ended.hold.is_none() {
+            if !held {
                 self.pause(wait, &why, wanted.observer).await;
             }
         }

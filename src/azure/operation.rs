@@ -212,8 +212,7 @@ impl Inner {
                 Ok(response) => {
                     let asked = self.asked(&response);
                     if let (429, Some(hold)) = (response.status, asked) {
-                        self.throttle.hold(&draw, hold, None);
-                        held = true;
+                        held = self.throttle.hold(&draw, hold, None);
                     }
                     let status = response.status;
                     let answered = retry::Attempt::Answered { status, code: "" };

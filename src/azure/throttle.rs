@@ -92,10 +92,12 @@ impl Throttle {
     }
 
     /// Holds everybody who draws on what refused a request; `information` is the service's word for which limit it was.
-    pub(crate) fn hold(&self, draw: &Draw, hold: Duration, information: Option<&str>) {
+    /// Returns whether there is such a limit: otherwise the request waits by itself.
+    pub(crate) fn hold(&self, draw: &Draw, hold: Duration, information: Option<&str>) -> bool {
         let now = self.clock.mono_us();
         let until = now.saturating_add(u64::try_from(hold.as_micros()).unwrap_or(u64::MAX));
         let mut meters = self.lock();
+        let mut held = false;
         for (account, _) in &draw.on {
             if !information.is_none_or(|information| account.limit.is_meant(information)) {
                 continue;
@@ -107,7 +109,9 @@ impl Throttle {
                 Counter::Bucket(bucket) => bucket.hold(meter.held_until_us, now),
                 Counter::Window(window) => window.hold(meter.held_until_us),
             }
+            held = true;
         }
+        held
     }
 
     /// Learns from an answer how much Resource Manager has left.

@@ -6,7 +6,6 @@ use super::config::Config;
 use super::home::Home;
 use super::refusal::Refusal;
 use super::{out, shelf};
-use crate::ids::ArmId;
 use crate::runbook::catalogue::Catalogue;
 use crate::runbook::role::Role;
 
@@ -47,13 +46,15 @@ fn scopes(
     if !typed.is_empty() {
         return typed
             .into_iter()
-            .map(|scope| match scope.parse::<ArmId>() {
-                Ok(id) => Ok(id.as_str().to_owned()),
-                Err(_) if is_management_group(scope) => Ok(scope.clone()),
-                Err(error) => Err(Refusal::usage(
-                    format!("--scope {scope}: {error}"),
-                    again("/subscriptions/ID"),
-                )),
+            .map(|scope| {
+                if is_scope(scope) {
+                    Ok(scope.clone())
+                } else {
+                    Err(Refusal::usage(
+                        format!("--scope {scope}: a role with rights on data is assigned to subscriptions and resource groups"),
+                        again("/subscriptions/ID"),
+                    ))
+                }
             })
             .collect();
     }
@@ -71,16 +72,16 @@ fn scopes(
     }
 }
 
-fn is_management_group(scope: &str) -> bool {
-    let start = "/providers/microsoft.management/managementgroups/";
-    let name = scope
-        .to_ascii_lowercase()
-        .strip_prefix(start)
-        .map(str::to_owned);
-    name.is_some_and(|name| {
-        !name.is_empty()
-            && name
-                .chars()
-                .all(|c| c.is_ascii_alphanumeric() || "-_().".contains(c))
-    })
+/// Azure lets no custom role with data actions be assigned to a management group ("Azure custom roles").
+fn is_scope(scope: &str) -> bool {
+    let segments: Vec<&str> = scope.split('/').collect();
+    let named =
+        |word: &str, of: &str, name: &str| word.eq_ignore_ascii_case(of) && !name.is_empty();
+    match segments.as_slice() {
+        ["", word, id] => named(word, "subscriptions", id),
+        ["", word, id, group, name] => {
+            named(word, "subscriptions", id) && named(group, "resourceGroups", name)
+        }
+        _ => false,
+    }
 }

@@ -10,7 +10,7 @@ use crate::runbook::model::{Otherwise, Plane, Step};
 use crate::runbook::walk;
 
 /// The name of these answers in a plan.
-pub(super) const WHAT: &str = "cloud";
+const WHAT: &str = "cloud";
 
 impl Engine {
     /// Says of each step that the cloud cannot answer whether the run can do without it.

@@ -2,9 +2,9 @@
 
 use std::time::Duration;
 
-use azir::azure::{Error, OutcomeKind};
+use azir::azure::{Error, OutcomeKind, Plane, ReadRequest};
 
-use super::azure_server::{Bench, Reply, Server, answer, error};
+use super::azure_server::{Bench, Reply, Server, answer, arm, error};
 
 const VM: &str = "/subscriptions/s/resourceGroups/g/providers/Microsoft.Compute/virtualMachines/v";
 
@@ -242,4 +242,31 @@ async fn the_clock_is_compared_with_the_clouds() {
     assert_eq!(bench.client.clock_offset_ms(), None);
     bench.get(VM).await.unwrap();
     assert_eq!(bench.client.clock_offset_ms(), Some(59_500));
+}
+
+#[tokio::test]
+async fn a_refusal_is_waited_out_also_where_no_limit_of_ours_is_meant() {
+    for (plane, path, limit) in [
+        (
+            Plane::Graph,
+            "/v1.0/auditLogs/signIns",
+            "WriteLimitExceeded",
+        ),
+        (Plane::Blob, "/container/blob", "none"),
+    ] {
+        let headers = [("retry-after", "17"), ("x-ms-throttle-information", limit)];
+        let refusal = error(429, "TooManyRequests", &headers);
+        let server = Server::start(vec![refusal, answer(200, &[], "{}")]).await;
+        let bench = Bench::of(&server);
+        let mut parts = arm("GET", path);
+        parts.plane = plane;
+        parts.api_version = None;
+        if plane == Plane::Blob {
+            parts.path_or_url = format!("{}{path}", server.base);
+            bench.client.allow_from_arm(&server.base).unwrap();
+        }
+        let request = ReadRequest::new(parts).unwrap();
+        bench.client.read(&request, &bench.told).await.unwrap();
+        assert_eq!(bench.waited(), Duration::from_secs(17), "{path}");
+    }
 }

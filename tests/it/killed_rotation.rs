@@ -166,6 +166,7 @@ fn a_users_password_that_a_vault_takes() {
     kill_at(&azir, &all, method, path, 1);
     assert_eq!(azir.json(&["show", "last"]).1["status"], "halted");
     let left = left_behind(&azir);
+    assert!(enabled(&azir.lab.state()) != before, "the vault took it");
     for sha256 in enabled(&azir.lab.state())
         .iter()
         .filter(|one| !before.contains(one))

@@ -98,8 +98,11 @@ fn what_no_azure_role_gives_is_said_and_a_role_without_a_place_is_refused() {
         "{}",
         done.stderr
     );
-    let done = azir.run(&["runbook", "role", "isolate-vm", "--scope", "prod"]);
-    assert_eq!(done.code, 2, "{}", done.stdout);
+    let group = "/providers/Microsoft.Management/managementGroups/prod";
+    for scope in ["prod", "/subscriptions", group] {
+        let done = azir.run(&["runbook", "role", "isolate-vm", "--scope", scope]);
+        assert_eq!(done.code, 2, "{}", done.stdout);
+    }
     azir.configure("subscriptions = [\"22222222-2222-4222-8222-222222222222\"]");
     let done = azir.run(&["runbook", "role", "isolate-vm"]);
     assert!(done.stdout.contains(SUB), "{}{}", done.stdout, done.stderr);
