@@ -52,34 +52,27 @@ pub(crate) enum Shape {
     Window(u32, u64),
 }
 
-/// Sources: arm.md section 1.5; graph-and-data-planes.md sections 1.11, 2, 4, 6, 7.
-const SHAPES: [(Limit, Shape); 14] = [
-    (Limit::GraphWrites, Shape::Window(3_000, 150_000)),
-    (Limit::GraphUnits, Shape::Window(SIZES[0].1, 10_000)),
-    (Limit::GraphReports, Shape::Window(5, 10_000)),
-    (Limit::GraphProtection, Shape::Window(1, 1_000)),
-    (Limit::GraphAlerts, Shape::Window(150, 60_000)),
-    (Limit::GraphHunting, Shape::Window(45, 60_000)),
-    (Limit::GraphMailbox, Shape::Window(10_000, 600_000)),
-    (Limit::GraphMailboxAtOnce, Shape::Window(4, 0)),
-    (Limit::ArmReads, Shape::Bucket(250.0, 25.0)),
-    (Limit::ArmWrites, Shape::Bucket(200.0, 10.0)),
-    (Limit::ArmDeletes, Shape::Bucket(200.0, 10.0)),
-    (Limit::LogsQueries, Shape::Window(200, 30_000)),
-    (Limit::VaultCreations, Shape::Window(300, 10_000)),
-    (Limit::VaultRequests, Shape::Window(4_000, 10_000)),
-];
-
 /// Units in ten seconds of a tenant that has at least so many users.
 const SIZES: [(usize, u32); 3] = [(0, 3_500), (50, 5_000), (500, 8_000)];
 
 impl Limit {
-    /// Returns how it counts.
+    /// Returns how it counts (arm.md section 1.5; graph-and-data-planes.md sections 1.11, 2, 4, 6, 7).
     pub(crate) fn shape(self) -> Shape {
-        SHAPES
-            .iter()
-            .find(|(limit, _)| *limit == self)
-            .map_or(Shape::Bucket(f64::MAX, f64::MAX), |(_, shape)| *shape)
+        match self {
+            Self::GraphWrites => Shape::Window(3_000, 150_000),
+            Self::GraphUnits => Shape::Window(SIZES[0].1, 10_000),
+            Self::GraphReports => Shape::Window(5, 10_000),
+            Self::GraphProtection => Shape::Window(1, 1_000),
+            Self::GraphAlerts => Shape::Window(150, 60_000),
+            Self::GraphHunting => Shape::Window(45, 60_000),
+            Self::GraphMailbox => Shape::Window(10_000, 600_000),
+            Self::GraphMailboxAtOnce => Shape::Window(4, 0),
+            Self::ArmReads => Shape::Bucket(250.0, 25.0),
+            Self::ArmWrites | Self::ArmDeletes => Shape::Bucket(200.0, 10.0),
+            Self::LogsQueries => Shape::Window(200, 30_000),
+            Self::VaultCreations => Shape::Window(300, 10_000),
+            Self::VaultRequests => Shape::Window(4_000, 10_000),
+        }
     }
 
     /// Returns the word of Resource Manager's headers for what is left.

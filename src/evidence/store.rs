@@ -78,7 +78,9 @@ impl Store {
             size: bytes.len() as u64,
         };
         let named = self.folder.join(kept.sha256.to_string());
-        if std::fs::metadata(named).is_ok_and(|known| known.len() == kept.size) {
+        // A link that somebody laid in its place is not followed.
+        let known = std::fs::symlink_metadata(named);
+        if known.is_ok_and(|known| known.is_file() && known.len() == kept.size) {
             return Ok(kept);
         }
         let mut object = self.begin()?;
