@@ -166,6 +166,20 @@ impl Error {
         matches!(self, Self::Auth { .. } | Self::NeedsSignIn { .. }) || self.status() == Some(401)
     }
 
+    /// Returns whether the same request may succeed later: the service or the way to it was not well, or a person must
+    /// sign in.
+    pub fn may_pass(&self) -> bool {
+        match self {
+            Self::Auth { .. }
+            | Self::NeedsSignIn { .. }
+            | Self::Unreachable { .. }
+            | Self::Unknown { .. }
+            | Self::Malformed { .. } => true,
+            Self::Service { status, .. } => matches!(status, 401 | 408 | 429 | 500..),
+            _ => false,
+        }
+    }
+
     /// Returns whether a write may have taken effect without an answer.
     pub fn is_unknown(&self) -> bool {
         matches!(self, Self::Unknown { .. })

@@ -69,6 +69,13 @@ fn own() -> Vec<Command> {
             ),
         approve::plan_command(),
         approve::command(),
+        Command::new("resume")
+            .about("Go on with a run that broke off, where its record ends")
+            .arg(
+                Arg::new("run")
+                    .value_name("RUN")
+                    .help("A run's id, a unique beginning of it, its folder, or last; absent: the one that is open"),
+            ),
         Command::new("undo")
             .about("Put back what a run changed")
             .arg(run())

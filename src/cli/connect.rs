@@ -38,6 +38,8 @@ pub(super) struct Place {
     auth: Option<AuthKind>,
     /// The cloud that a run to be undone acted in.
     recorded: Option<String>,
+    /// Whether the profile is the one that a run was begun with: who goes on with it may have another.
+    recorded_profile: bool,
 }
 
 impl Place {
@@ -68,6 +70,7 @@ impl Place {
                     _ => AuthKind::Cli,
                 }),
             recorded: None,
+            recorded_profile: false,
         })
     }
 
@@ -92,6 +95,7 @@ impl Place {
         place.lab = was_lab;
         if !typed("profile") && ![NO_PROFILE, ""].contains(&start.profile.as_str()) {
             place.profile = Some(start.profile.clone());
+            place.recorded_profile = true;
         }
         // A cloud that is known by its name is taken from the journal; others need their address.
         if !typed("cloud") && BUILT_IN.contains(&start.cloud.as_str()) {
@@ -129,7 +133,10 @@ pub(super) async fn connect(
     }
     let config = Config::load(home)?;
     let production = config.production();
-    let (profile_name, profile) = config.choose(place.profile.as_deref())?;
+    let (profile_name, profile) = match config.choose(place.profile.as_deref()) {
+        Err(_) if place.recorded_profile => config.choose(None)?,
+        chosen => chosen?,
+    };
     if profile_name == config::LAB {
         return connect_lab(place, case, production).await;
     }

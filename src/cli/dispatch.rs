@@ -10,7 +10,7 @@ use super::home::Home;
 use super::refusal::Refusal;
 use super::{
     approve, args, doctor, execute, export, globals, handover, incident, key, note, out, record,
-    role, seal, shelf, tenant, timeline, usage, verify,
+    resume, role, seal, shelf, tenant, timeline, usage, verify,
 };
 use crate::runbook::catalogue::Catalogue;
 
@@ -52,6 +52,7 @@ fn dispatch(
     home: Result<Home, Refusal>,
 ) -> Result<u8, Refusal> {
     match (name, own.subcommand()) {
+        ("resume", _) => resume::resume(own, catalogue, &home?),
         ("undo", _) => execute::undo(own, catalogue, &home?),
         ("incident", Some(("open", inner))) => incident::open(inner, &home?),
         ("incident", Some(("close", inner))) => incident::close(inner, &home?),

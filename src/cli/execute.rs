@@ -287,7 +287,7 @@ pub(super) async fn settle<T>(
             _ = tick.tick() => live.tick(),
             () = stops.next() => {
                 if *halt.borrow() {
-                    live.say("azir: stopped at once; azir show last says what is unknown");
+                    live.say("azir: stopped at once; azir resume goes on, azir show last says what is unknown");
                     #[expect(clippy::exit, reason = "the second ctrl-C means now; the journal is made for it")]
                     std::process::exit(i32::from(Exit::Interrupted.code()));
                 }

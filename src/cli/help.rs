@@ -9,6 +9,7 @@ use crate::runbook::catalogue::{Catalogue, title};
 /// azir's own commands by what they are for; one that is forgotten here fails a test.
 const GROUPS: &[(&str, &[&str])] = &[
     ("Two persons", &["plan", "approve"]),
+    ("Go on", &["resume"]),
     ("Put back", &["undo"]),
     (
         "Incident",

@@ -32,6 +32,7 @@ mod plan;
 mod prose;
 mod record;
 mod refusal;
+mod resume;
 mod role;
 mod seal;
 mod shelf;

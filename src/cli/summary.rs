@@ -364,22 +364,8 @@ fn seconds(report: &RunReport) -> Option<f64> {
 fn next(out: &mut String, report: &RunReport) {
     let journal = &report.journal;
     let short = crate::report::run::short(&report.run);
-    if report.status == RunStatus::Halted && report.not_done.is_empty() && report.mode != "undo" {
-        let targets: Vec<&str> = report
-            .targets
-            .iter()
-            .map(|target| target.target.as_str())
-            .collect();
-        let place = place(report);
-        if report.held_by.is_none() {
-            let _ = writeln!(
-                out,
-                "Again:  azir {} {} --incident {}{place}",
-                report.runbook.name,
-                targets.join(" "),
-                report.incident
-            );
-        }
+    if let Some(resume) = &report.resume {
+        let _ = writeln!(out, "Go on:  {}", resume.replace(&report.run, short));
     }
     if report.status == RunStatus::Halted
         && report.mode == "undo"
@@ -389,7 +375,7 @@ fn next(out: &mut String, report: &RunReport) {
     }
     let _ = writeln!(out, "Verify: azir journal verify {short}");
     // A run that broke off is looked at first: after a seal nothing can be settled in it.
-    let over = report.status != RunStatus::Halted;
+    let over = report.status != RunStatus::Halted && report.resume.is_none();
     if over && (!journal.missing.is_empty() || !journal.sealed) {
         let _ = writeln!(out, "Seal:   azir journal seal {short}");
     }
@@ -533,6 +519,7 @@ mod tests {
                 sealed: true,
                 ..JournalRef::default()
             },
+            resume: None,
             undo: Some("azir undo d8f934ad-ed6c-4817-8483-c5fd065dc165".to_owned()),
             ..RunReport::default()
         }

@@ -53,6 +53,18 @@ impl Due {
     }
 }
 
+impl Due {
+    /// Returns a check that an earlier session did not make, or did not find to hold.
+    pub(crate) fn again(index: usize, scope: Scope, key: String, gate: bool) -> Self {
+        Self {
+            index,
+            scope,
+            key,
+            gate,
+        }
+    }
+}
+
 /// Makes a check and says what it means.
 pub(crate) async fn make(target: &Target<'_>, node: usize, due: Due) -> CheckResult {
     let gate = due.gate;
@@ -133,18 +145,7 @@ async fn until(
     teller: &Teller,
 ) -> Result<Seen, Failure> {
     let id = &target.common.program.nodes[node].id;
-    let calls = Calls::new(
-        target.common.power.recorder().cloned(),
-        teller.clone(),
-        CallPlace {
-            step: id.clone(),
-            target_index: target.index,
-            item: due.key.clone(),
-            why: "check".into(),
-            undo: None,
-            before: None,
-        },
-    );
+    let calls = calls(target, node, &due.key, "check");
     let end = teller.clock().mono_us() + micros(check.within);
     let growth = if check
         .get
@@ -169,6 +170,96 @@ async fn until(
         teller.clock().sleep(pause).await;
         pause = pause.mul_f64(growth).min(Duration::from_secs(10));
     }
+}
+
+/// Returns whether what a step's checks speak of is so, read now; nothing where no check can tell.
+///
+/// # Errors
+/// A record that cannot be kept.
+pub(crate) async fn now(
+    target: &Target<'_>,
+    node: usize,
+    item: &str,
+    scope: &Scope,
+    once: bool,
+) -> Result<Option<bool>, Failure> {
+    let step = target.common.program.step(node);
+    let id = &target.common.program.nodes[node].id;
+    let calls = calls(target, node, item, "whether it took effect");
+    let mut patience = Patience::new(&target.teller, once);
+    loop {
+        let mut all = None;
+        for check in step.checks.iter().filter(|check| check.get.is_some()) {
+            let mut scope = scope.clone();
+            scope.add_missing(&target.scope(node));
+            let expressions = &target.common.expressions;
+            let wanted = check
+                .when
+                .as_ref()
+                .map(|when| expressions.truth(when, &scope));
+            if matches!(wanted, Some(Ok(false))) {
+                continue;
+            }
+            match look(target, id, check, &mut scope, &calls).await {
+                Ok(seen) => match seen.holds {
+                    Some(holds) => all = Some(all.unwrap_or(true) && holds),
+                    None => return Ok(None),
+                },
+                Err(failure) if failure.kind == FailureKind::Record => return Err(failure),
+                // What cannot be asked without the answer that was lost tells nothing.
+                Err(_) => return Ok(None),
+            }
+        }
+        if all != Some(false) || !patience.again().await {
+            return Ok(all);
+        }
+    }
+}
+
+/// How long something is looked for that a replica may not show yet.
+pub(crate) struct Patience {
+    clock: std::sync::Arc<dyn crate::clock::Clock>,
+    until_us: u64,
+    pause: Duration,
+}
+
+impl Patience {
+    /// Looks once, or for as long as the directory's replicas take.
+    pub(crate) fn new(teller: &Teller, once: bool) -> Self {
+        let clock = std::sync::Arc::clone(teller.clock());
+        let until_us = clock.mono_us() + if once { 0 } else { 20_000_000 };
+        Self {
+            clock,
+            until_us,
+            pause: Duration::from_millis(500),
+        }
+    }
+
+    /// Waits for the next look; returns whether there is one.
+    pub(crate) async fn again(&mut self) -> bool {
+        if self.clock.mono_us() + micros(self.pause) > self.until_us {
+            return false;
+        }
+        self.clock.sleep(self.pause).await;
+        self.pause = self.pause.mul_f64(2.0).min(Duration::from_secs(10));
+        true
+    }
+}
+
+fn calls(target: &Target<'_>, node: usize, item: &str, why: &str) -> Calls {
+    let id = &target.common.program.nodes[node].id;
+    Calls::new(
+        target.common.power.recorder().cloned(),
+        target.teller.of_step(id),
+        CallPlace {
+            step: id.clone(),
+            target_index: target.index,
+            item: item.to_owned(),
+            why: why.to_owned(),
+            undo: None,
+            before: None,
+        },
+    )
 }
 
 /// Reads once.

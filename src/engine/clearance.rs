@@ -6,9 +6,9 @@
 use serde_json::{Map, Value, json};
 
 use super::error::EngineError;
+use super::past::Past;
 use super::recorder::object;
 use super::request::UndoRequest;
-use super::undo_record::Old;
 use super::undo_standing::Change;
 use crate::report::incident::{CLEARANCE, Clearance};
 
@@ -18,7 +18,7 @@ use crate::report::incident::{CLEARANCE, Clearance};
 /// What waits for whose clearance, and how it is recorded.
 pub(super) fn refuse_uncleared(
     request: &UndoRequest,
-    old: &Old,
+    old: &Past,
     said: &[Clearance],
     changes: &[(String, Vec<Change>)],
 ) -> Result<(), EngineError> {
@@ -53,7 +53,7 @@ pub(super) fn refuse_uncleared(
 /// Returns what waits for a clearance, with its target.
 pub(super) fn waiting<'a>(
     request: &UndoRequest,
-    old: &Old,
+    old: &Past,
     said: &[Clearance],
     changes: &'a [(String, Vec<Change>)],
 ) -> Vec<(String, &'a Change)> {

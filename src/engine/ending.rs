@@ -21,6 +21,8 @@ pub(crate) struct End {
     pub(crate) status: RunStatus,
     pub(crate) effects: usize,
     pub(crate) record_lost: bool,
+    /// Whether going on with the run may bring it further.
+    pub(crate) passing: bool,
 }
 
 /// Writes the run's last lines and returns how it ended.
@@ -42,7 +44,8 @@ pub(crate) async fn finish(
             seconds: PATIENCE.as_secs_f64(),
         });
     };
-    let closed = recorder.end(seal(recorder, status), &tell).await;
+    let passing = ends.iter().any(|end| end.passing);
+    let closed = recorder.end(seal(recorder, status, passing), &tell).await;
     if record_lost && let Err(error) = closed {
         common.teller.tell(What::RunEnded {
             status: outcome::word(status),
@@ -72,11 +75,12 @@ pub(crate) async fn finish(
     })
 }
 
-/// A run is closed for good when every step is final: nothing unknown, nothing halted, no task that waits for a person.
-fn seal(recorder: &Recorder, status: RunStatus) -> Seal {
+/// A run is closed for good when every step is final: nothing unknown, nothing halted, nothing that failed and may yet
+/// pass, no task that waits for a person.
+fn seal(recorder: &Recorder, status: RunStatus, passing: bool) -> Seal {
     let standing = recorder.standing();
     let open = recorder.writer.open_intents();
-    if status == RunStatus::Halted || open > 0 || standing.waits() {
+    if status == RunStatus::Halted || passing || open > 0 || standing.waits() {
         return Seal::No;
     }
     let run_dir = recorder.run_dir();
@@ -176,20 +180,16 @@ impl Target<'_> {
             }
         }
         if contained(status) {
-            let after_us = self
-                .tally()
-                .contained_us
-                .unwrap_or_default()
-                .saturating_sub(self.common.started_us);
-            self.teller.tell(What::Contained {
-                after_ms: after_us / 1_000,
-            });
+            let after_ms = self.contained_after_ms();
+            self.teller.tell(What::Contained { after_ms });
         }
-        let error = self
-            .tally()
-            .stopped
-            .as_ref()
-            .map(|failure| failure.message.clone());
+        let (error, passing) = {
+            let tally = self.tally();
+            let error = tally.stopped.as_ref();
+            let left = tally.left.iter().map(|(_, failure)| failure);
+            let passing = error.into_iter().chain(left).any(|failure| failure.passing);
+            (error.map(|failure| failure.message.clone()), passing)
+        };
         self.teller.tell(What::TargetEnded {
             status: outcome::word(status),
             error,
@@ -199,7 +199,21 @@ impl Target<'_> {
             status,
             effects,
             record_lost,
+            passing,
         }
+    }
+
+    /// Returns after how many milliseconds the target was contained: by the monotonic clock, except where the run
+    /// began in another session.
+    fn contained_after_ms(&self) -> u64 {
+        let tally = self.tally();
+        let began = self.common.past.as_ref().map(|past| &past.started_at);
+        let began = began.and_then(|time| time.parse::<chrono::DateTime<chrono::Utc>>().ok());
+        if let (Some(began), Some(at)) = (began, tally.contained_at) {
+            return u64::try_from((at - began).num_milliseconds()).unwrap_or_default();
+        }
+        let contained = tally.contained_us.unwrap_or_default();
+        contained.saturating_sub(self.common.started_us) / 1_000
     }
 
     fn last_lines(

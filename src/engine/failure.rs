@@ -16,6 +16,8 @@ pub(crate) struct Failure {
     pub(crate) hint: String,
     /// What it means for the rest.
     pub(crate) kind: FailureKind,
+    /// Whether it may pass by itself, or with a person's help, so that going on with the run may succeed.
+    pub(crate) passing: bool,
 }
 
 /// What a failure means for the rest of the run.
@@ -43,6 +45,7 @@ impl Failure {
             message: message.into(),
             hint: hint.into(),
             kind: FailureKind::Failed,
+            passing: false,
         }
     }
 
@@ -90,6 +93,7 @@ impl Failure {
             message: chain(error),
             hint: hint(error),
             kind,
+            passing: error.may_pass(),
         }
     }
 }

@@ -4,9 +4,9 @@ use serde_json::Value;
 
 use super::calls::Calls;
 use super::failure::Failure;
+use super::past::PastWrite;
 use super::step::wire;
 use super::target::Target;
-use super::undo_record::OldWrite;
 use crate::azure::Reader;
 use crate::ids::ArmId;
 use crate::runbook::expr::RenderedCall;
@@ -15,7 +15,7 @@ use crate::runbook::model::Plane;
 /// Returns in words who last changed what a write changed, before the moment `until` (as `2026-05-23T10:00:00Z`).
 pub(super) async fn before(
     target: &Target<'_>,
-    write: &OldWrite,
+    write: &PastWrite,
     until: &str,
     calls: &Calls,
 ) -> String {

@@ -11,6 +11,7 @@ use super::calls::{CallPlace, Calls};
 use super::error::{EngineError, chain};
 use super::event::{PlannedStep, What};
 use super::failure::Failure;
+use super::past::Past;
 use super::power::Teller;
 use super::recorder::{Recorder, object};
 use super::request::RunRequest;
@@ -104,6 +105,7 @@ impl Engine {
             "run_names": cite(&self.run_names(request, identity, run, found).to_string())?,
             "profile": cite(&self.profile_names().to_string())?,
             "profile_name": self.profile_name,
+            "answers": super::resume::answers(&request.choices, &request.accept, request.yes),
             "detected_at": request.detected_at.map(crate::clock::seconds),
             "deadline_seconds": request.runbook.deadline.map(|deadline| deadline.as_secs()),
             "tenant": identity.tenant,
@@ -136,9 +138,25 @@ impl Engine {
 
     /// Returns the recorder of a session that has just begun, its witnesses beside it.
     pub(crate) fn recorder(&self, writer: Writer, store: Store, prefix: String) -> Arc<Recorder> {
+        Arc::new(self.attended(writer, store, prefix))
+    }
+
+    /// Returns the recorder of a further session of a run.
+    pub(super) fn recorder_after(
+        &self,
+        writer: Writer,
+        store: Store,
+        prefix: String,
+        past: &Past,
+    ) -> Arc<Recorder> {
+        let recorder = self.attended(writer, store, prefix);
+        Arc::new(recorder.after(past.exhibits, past.standing.clone()))
+    }
+
+    fn attended(&self, writer: Writer, store: Store, prefix: String) -> Recorder {
         let attendance = Attendance::begin(&writer, &self.witnesses, &self.clock);
         let random = Arc::clone(&self.random);
-        Arc::new(Recorder::new(writer, store, random, prefix, attendance))
+        Recorder::new(writer, store, random, prefix, attendance)
     }
 
     pub(super) fn tell_start(

@@ -54,8 +54,8 @@ impl Engine {
                     let common = &common;
                     let base = &base;
                     async move {
-                        let target = Target::new(common, index, name.clone(), base, arguments);
-                        target.execute(None).await;
+                        let mut target = Target::new(common, index, name.clone(), base, arguments);
+                        target.look().await;
                         target.say_what_stays().await;
                         plan_target(&target)
                     }

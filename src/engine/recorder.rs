@@ -102,6 +102,15 @@ impl Recorder {
         self
     }
 
+    /// Goes on after what earlier sessions of the run have written.
+    pub(crate) fn after(self, exhibits: u32, standing: Standing) -> Self {
+        let later = Self {
+            standing: Mutex::new(standing),
+            ..self
+        };
+        later.after_exhibits(exhibits)
+    }
+
     /// Returns what the lines of this session come to.
     pub(crate) fn standing(&self) -> Standing {
         self.standing
@@ -175,6 +184,18 @@ impl Recorder {
             .map_err(|error| Failure::record(chain(&error)))
     }
 
+    /// Writes down what reading shows of an attempt whose outcome was not known.
+    pub(crate) async fn reconcile(
+        &self,
+        intent: u64,
+        found: bool,
+        how: &str,
+    ) -> Result<u64, Failure> {
+        let found = if found { "yes" } else { "no" };
+        let data = object(json!({"intent": intent, "found": found, "how": how}));
+        self.line("action.reconcile", data).await
+    }
+
     /// Writes a note of `kind` with further members.
     pub(crate) async fn note(&self, kind: &str, members: Value) -> Result<u64, Failure> {
         let mut data = object(members);
@@ -189,6 +210,11 @@ impl Recorder {
         let bytes =
             serde_json::to_vec(&value).map_err(|error| Failure::record(error.to_string()))?;
         self.keep_bytes(&bytes)
+    }
+
+    /// Returns JSON that was stored, if it is there.
+    pub(crate) fn kept(&self, cite: &Cite) -> Option<Value> {
+        serde_json::from_slice(&self.store.get(cite.sha256).ok()?).ok()
     }
 
     /// Stores bytes as they are and returns their citation.

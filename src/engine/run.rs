@@ -4,16 +4,17 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use futures_util::StreamExt;
-use serde_json::{Value, json};
+use serde_json::{Map, Value, json};
 use tokio::sync::watch;
 use uuid::Uuid;
 
 use super::ask::Ask;
-use super::burst::Burst;
+use super::burst::Stage;
 use super::desk;
 use super::ending::{End, finish, short};
 use super::error::EngineError;
 use super::event::{Listener, What};
+use super::past::{self, Progress};
 use super::plan::{Plan, Preflight, Verdict};
 use super::planning::refuse_failed;
 use super::power::{Power, Teller};
@@ -29,7 +30,7 @@ use crate::clock::Clock;
 use crate::random::Random;
 use crate::report::incident::Incident;
 use crate::runbook::catalogue::Catalogue;
-use crate::runbook::expr::Expressions;
+use crate::runbook::expr::{Expressions, Scope};
 
 /// Targets of one run that are worked on at once; each has its own order, all share one throttle budget.
 pub(super) const TARGETS_AT_ONCE: usize = 128;
@@ -154,12 +155,9 @@ impl Engine {
             common.teller.tell(What::Gap { text });
         }
         common.vault = self.vault(&common).await;
-        if request.runbook.together && found.targets.len() > 1 {
-            common.burst = Some(Burst::of(found.targets.len()));
-        }
-        let ended = self
-            .execute(&common, &request, &found, &identity, run)
-            .await;
+        let names = self.run_names(&request, &identity, run, &found);
+        let base = super::scope::base(&names, &self.profile_names());
+        let ended = carry_out(&common, &base, found.targets).await;
         finish(&common, &recorder, ended).await
     }
 
@@ -234,7 +232,7 @@ impl Engine {
             vault: None,
             writable: self.profile.subscriptions.clone(),
             started_us: self.clock.mono_us(),
-            burst: None,
+            past: None,
         }
     }
 
@@ -270,42 +268,85 @@ impl Engine {
         // A profile is plain data that came from TOML, so it has a JSON form.
         value.unwrap_or_else(|_| json!({}))
     }
+}
 
-    async fn execute(
-        &self,
-        common: &Common,
-        request: &RunRequest,
-        found: &Found,
-        identity: &Identity,
-        run: Uuid,
-    ) -> Vec<End> {
-        let names = self.run_names(request, identity, run, found);
-        let base = super::scope::base(&names, &self.profile_names());
-        // Who is to be cut in one burst must all be there; their steps are held to a number at once.
-        let at_once = match common.burst {
-            Some(_) => found.targets.len(),
-            None => TARGETS_AT_ONCE,
-        };
-        let mut ends: Vec<End> = futures_util::stream::iter(found.targets.iter().enumerate())
-            .map(|(index, (name, arguments))| {
-                let base = &base;
-                async move {
-                    let room = match &common.burst {
-                        // Never closed.
-                        Some(burst) => burst.room.acquire().await.ok(),
-                        None => None,
-                    };
-                    let target = Target::new(common, index, name.clone(), base, arguments);
-                    target.execute(room).await;
-                    // Many wait in the burst; what comes after it takes no place meanwhile.
-                    Box::pin(target.say_what_stays()).await;
-                    Box::pin(target.close()).await
-                }
-            })
-            .buffer_unordered(at_once)
+/// Takes every target through the program, so many at once; in a burst stage by stage.
+pub(super) async fn carry_out(
+    common: &Common,
+    base: &Scope,
+    found: Vec<(String, Map<String, Value>)>,
+) -> Vec<End> {
+    let stages: &[Stage] = if common.request.runbook.together && found.len() > 1 {
+        &Stage::BURST
+    } else {
+        &Stage::ALONE
+    };
+    let mut ends = Vec::new();
+    let mut waiting: Vec<Waiting> = found
+        .into_iter()
+        .enumerate()
+        .map(|(index, (name, arguments))| Waiting {
+            index,
+            name,
+            arguments: Value::Object(arguments).to_string(),
+            progress: None,
+        })
+        .collect();
+    for stage in stages {
+        let mut gone: Vec<Gone> = futures_util::stream::iter(std::mem::take(&mut waiting))
+            .map(|waiting| waiting.go_on(common, base, *stage))
+            .buffer_unordered(TARGETS_AT_ONCE)
             .collect()
             .await;
-        ends.sort_by_key(|end| end.index);
-        ends
+        for one in gone.drain(..) {
+            match one {
+                Gone::Ended(end) => ends.push(end),
+                Gone::Waits(one) => waiting.push(*one),
+            }
+        }
+        waiting.sort_by_key(|one| one.index);
+    }
+    ends.sort_by_key(|end| end.index);
+    ends
+}
+
+/// A target between two stages: what it is called, what it was given, how far it has come.
+struct Waiting {
+    index: usize,
+    name: String,
+    /// Its arguments as JSON text: a tree of them takes ten times the room.
+    arguments: String,
+    /// Absent before the first stage.
+    progress: Option<Progress>,
+}
+
+/// What a stage made of a target.
+enum Gone {
+    Ended(End),
+    Waits(Box<Waiting>),
+}
+
+impl Waiting {
+    async fn go_on(self, common: &Common, base: &Scope, stage: Stage) -> Gone {
+        let arguments = serde_json::from_str(&self.arguments).unwrap_or_default();
+        let mut target = Target::new(common, self.index, self.name.clone(), base, &arguments);
+        let progress = match self.progress {
+            Some(progress) => {
+                target.remember(&progress);
+                progress
+            }
+            None => match &common.past {
+                Some(past) => past::of_target(&target, past),
+                None => Progress::none(common.program.nodes.len()),
+            },
+        };
+        let progress = target.execute(progress, stage).await;
+        if stage < Stage::Collect && target.goes_on(&progress) {
+            return Gone::Waits(Box::new(Self {
+                progress: Some(progress),
+                ..self
+            }));
+        }
+        Gone::Ended(Box::pin(target.end(progress)).await)
     }
 }

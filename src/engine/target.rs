@@ -4,22 +4,24 @@
 //! allows. Checks that are no gate run beside later steps. When a step fails for good, nothing new
 //! starts, what is under way ends, and the rest is left undone.
 
+use std::collections::HashSet;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use futures_util::StreamExt;
 use futures_util::future::LocalBoxFuture;
 use futures_util::stream::FuturesUnordered;
 use serde_json::{Map, Value, json};
-use tokio::sync::SemaphorePermit;
 
 use super::ask::Ask;
-use super::burst::{Burst, Stage};
+use super::burst::Stage;
 use super::check::{self, CheckResult};
+use super::ending::End;
 use super::event::{StepOutcome, What};
 use super::failure::{Failure, FailureKind};
+use super::past::{Past, Progress, Sent};
 use super::plan::PlanStep;
 use super::power::{Power, Teller};
-use super::recorder::object;
+use super::recorder::{Cite, object};
 use super::request::RunRequest;
 use super::schedule::{Part, Program};
 use super::scope::Names;
@@ -49,8 +51,8 @@ pub(crate) struct Common {
     /// Subscriptions that may be written to; absent: all.
     pub(crate) writable: Option<Vec<String>>,
     pub(crate) started_us: u64,
-    /// Where all targets meet before they are cut; absent: each goes its own way.
-    pub(crate) burst: Option<Burst>,
+    /// What earlier sessions of the run did, where it goes on; absent: it begins.
+    pub(crate) past: Option<Past>,
 }
 
 /// One target's state.
@@ -62,6 +64,10 @@ pub(crate) struct Target<'a> {
     pub(crate) names: Vec<Names>,
     pub(crate) teller: Teller,
     pub(crate) tally: Mutex<Tally>,
+    /// The results of the nodes that have ended, as evidence has them.
+    kept: Mutex<Vec<Option<Cite>>>,
+    /// Nodes of which nothing counts that an earlier session did.
+    afresh: HashSet<usize>,
 }
 
 /// What happened to a target so far.
@@ -97,18 +103,20 @@ pub(crate) struct Tally {
     pub(crate) plan: Vec<(usize, PlanStep)>,
 }
 
+/// Where a node stands.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
-pub(super) enum NodeState {
+pub(crate) enum NodeState {
+    /// For what comes before it.
     Waiting,
+    /// It is being executed.
     Running,
+    /// It has ended, and a gate of it has no answer yet.
     Ended,
     /// Ended, and every gate of it holds or is a named gap.
     Open,
 }
 
-enum Finished<'a> {
-    /// Every target has come this far, and there is room for this one.
-    Met(Stage, Option<SemaphorePermit<'a>>),
+enum Finished {
     Node(usize, Result<StepDone, Failure>),
     Check(usize, CheckResult),
 }
@@ -145,46 +153,79 @@ impl<'a> Target<'a> {
             names,
             teller,
             tally: Mutex::new(Tally::default()),
+            kept: Mutex::default(),
+            afresh: HashSet::new(),
         }
     }
 
-    /// Executes every node; returns when nothing is under way any more. In a burst `room` is given up at each meeting.
-    pub(crate) async fn execute(&self, mut room: Option<SemaphorePermit<'a>>) {
-        let nodes = &self.common.program.nodes;
-        let mut states = vec![NodeState::Waiting; nodes.len()];
-        let mut gates_left = vec![0_usize; nodes.len()];
-        let mut under_way = FuturesUnordered::new();
-        let mut come = Stage::Look;
-        let mut begun = match &self.common.burst {
-            Some(_) => Stage::Look,
-            None => Stage::Collect,
+    /// Executes every node up to a stage, from where the target stands; returns where it stands then, with nothing
+    /// under way any more.
+    pub(crate) async fn execute(&mut self, from: Progress, until: Stage) -> Progress {
+        let Progress {
+            mut states,
+            mut gates_left,
+            due,
+            kept,
+            afresh,
+            tally,
+        } = from;
+        self.afresh = afresh;
+        *self.kept() = kept;
+        *self.tally() = tally;
+        self.go(&mut states, &mut gates_left, due, until).await;
+        let afresh = std::mem::take(&mut self.afresh);
+        let kept = std::mem::take(&mut *self.kept());
+        let tally = std::mem::take(&mut *self.tally());
+        Progress {
+            states,
+            gates_left,
+            due: Vec::new(),
+            kept,
+            afresh,
+            tally,
+        }
+    }
+
+    /// Looks at every node, as far as a plan can.
+    pub(crate) async fn look(&mut self) {
+        let begun = Progress::none(self.common.program.nodes.len());
+        let looked = self.execute(begun, Stage::Collect).await;
+        *self.tally() = looked.tally;
+    }
+
+    /// Names the results of the nodes that ended in an earlier stage, as evidence has them.
+    pub(crate) fn remember(&self, progress: &Progress) {
+        let ended =
+            |node: usize| matches!(progress.states[node], NodeState::Ended | NodeState::Open);
+        let kept = |node: usize| {
+            let cite = progress.kept.get(node)?.as_ref()?;
+            self.common.power.recorder()?.kept(cite)
         };
+        super::past::restore(self, ended, kept);
+    }
+
+    async fn go(
+        &self,
+        states: &mut [NodeState],
+        gates_left: &mut [usize],
+        due: Vec<(usize, check::Due)>,
+        until: Stage,
+    ) {
+        let mut under_way = FuturesUnordered::new();
+        for (node, check) in due {
+            under_way.push(self.finish_check(node, check));
+        }
         loop {
-            for node in 0..nodes.len() {
-                if states[node] == NodeState::Waiting
-                    && self.may_start(node, &states)
-                    && self.stage(node) <= begun
-                {
+            for node in 0..states.len() {
+                if self.may_start(node, states) && self.stage(node) <= until {
                     states[node] = NodeState::Running;
                     under_way.push(self.finish_node(node));
                 }
-            }
-            if let Some(stage) = self.ready_for(begun, &states)
-                && stage > come
-            {
-                self.arrive(come, stage);
-                come = stage;
-                room = None;
-                under_way.push(self.finish_meeting(stage));
             }
             let Some(finished) = under_way.next().await else {
                 break;
             };
             match finished {
-                Finished::Met(stage, permit) => {
-                    begun = stage;
-                    room = permit;
-                }
                 Finished::Node(node, Ok(done)) => {
                     let gates = done.checks.iter().filter(|check| check.gate).count();
                     gates_left[node] = gates;
@@ -214,28 +255,17 @@ impl<'a> Target<'a> {
                 }
             }
         }
-        drop(room);
-        // Nobody waits for who stopped on the way.
-        self.arrive(come, Stage::Collect);
-        self.leave_rest(&states).await;
     }
 
-    fn finish_meeting(&self, stage: Stage) -> LocalBoxFuture<'_, Finished<'_>> {
-        Box::pin(async move {
-            let mut room = None;
-            if let Some(burst) = &self.common.burst {
-                burst.opened(stage).await;
-                if stage == Stage::Collect {
-                    // Never closed.
-                    room = burst.room.acquire().await.ok();
-                }
-            }
-            Finished::Met(stage, room)
-        })
+    /// Returns whether there is anything left to start for a target that stands so.
+    pub(crate) fn goes_on(&self, progress: &Progress) -> bool {
+        progress.tally.stopped.is_none()
+            && (0..progress.states.len()).any(|node| self.may_start(node, &progress.states))
     }
 
     pub(super) fn may_start(&self, node: usize, states: &[NodeState]) -> bool {
-        if self.tally().stopped.is_some()
+        if states[node] != NodeState::Waiting
+            || self.tally().stopped.is_some()
             || (self.teller.halted() && self.common.power.recorder().is_some())
         {
             return false;
@@ -251,19 +281,11 @@ impl<'a> Target<'a> {
                     .all(|gate| states[*gate] == NodeState::Open))
     }
 
-    fn finish_node(&self, node: usize) -> LocalBoxFuture<'_, Finished<'_>> {
-        Box::pin(async move {
-            let _permit = match &self.common.burst {
-                // Never closed.
-                Some(burst) => burst.permits.acquire().await.ok(),
-                None => None,
-            };
-            // Who waits for a permit takes no room for what comes after it.
-            Finished::Node(node, Box::pin(step::execute(self, node)).await)
-        })
+    fn finish_node(&self, node: usize) -> LocalBoxFuture<'_, Finished> {
+        Box::pin(async move { Finished::Node(node, step::execute(self, node).await) })
     }
 
-    fn finish_check(&self, node: usize, check: check::Due) -> LocalBoxFuture<'_, Finished<'_>> {
+    fn finish_check(&self, node: usize, check: check::Due) -> LocalBoxFuture<'_, Finished> {
         Box::pin(async move { Finished::Check(node, check::make(self, node, check).await) })
     }
 
@@ -274,6 +296,41 @@ impl<'a> Target<'a> {
             tally.stopped_at = id;
             tally.stopped = Some(failure);
         }
+    }
+
+    /// Notes where the results of a node lie.
+    pub(crate) fn keep_results(&self, node: usize, cite: Cite) {
+        if let Some(place) = self.kept().get_mut(node) {
+            *place = Some(cite);
+        }
+    }
+
+    fn kept(&self) -> std::sync::MutexGuard<'_, Vec<Option<Cite>>> {
+        self.kept.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Returns what earlier sessions wrote for an item of a node, where that still counts.
+    pub(crate) fn sent<'p>(&'p self, node: usize, item: &'p str) -> Vec<Sent<'p>> {
+        let id = &self.common.program.nodes[node].id;
+        match &self.common.past {
+            Some(past) if !self.afresh.contains(&node) => past.sent(self.index, id, item).collect(),
+            _ => Vec::new(),
+        }
+    }
+
+    /// Returns what an earlier session made of a node, where that still counts.
+    pub(crate) fn past_step(&self, node: usize) -> Option<&super::past::PastStep> {
+        let id = &self.common.program.nodes[node].id;
+        let past = self.common.past.as_ref()?;
+        past.step(self.index, id)
+    }
+
+    /// Says what was left, what stays, and how the target ended.
+    pub(crate) async fn end(&mut self, progress: Progress) -> End {
+        *self.tally() = progress.tally;
+        self.leave_rest(&progress.states).await;
+        self.say_what_stays().await;
+        self.close().await
     }
 
     /// Says of every node that never started that it was left undone.

@@ -11,6 +11,7 @@ use super::clearance;
 use super::ending::finish;
 use super::error::EngineError;
 use super::opening::incident_says;
+use super::past::{Past, read};
 use super::plan::{Plan, PlanStep, PlanTarget, Preflight, Verdict};
 use super::power::{Power, Teller};
 use super::recorder::{Recorder, object};
@@ -20,7 +21,6 @@ use super::schedule::Program;
 use super::siblings;
 use super::target::Target;
 use super::undo_item;
-use super::undo_record::{Old, read};
 use super::undo_standing::{Change, Standing};
 use crate::evidence::Store;
 use crate::journal::{RunStart, Writer, WriterDeps};
@@ -29,19 +29,19 @@ use crate::report::incident::Incident;
 impl Engine {
     /// Undoes a run.
     pub async fn undo(&self, request: UndoRequest) -> Result<Ended, EngineError> {
-        let old = read(&request.run_dir)?;
+        let old = read_to_undo(&request.run_dir)?;
         self.keep_out_of_production(old.is_drill())?;
         let (said, _) = self.said(&old.incident);
         super::desk::refuse_closed(&old.incident, &said)?;
         self.same_tenant(&old).await?;
-        let program = old.program()?;
+        let program = old.undo_program()?;
         let run = self.random.uuid();
         let identity = self.identity().await?;
         let stand_in = self.stand_in(&request, &old, &program);
         let teller = Teller::new(None, Arc::clone(&self.clock), run, self.halt.clone());
         let looking = self.common(
             &stand_in,
-            old.program()?,
+            old.undo_program()?,
             Power::Plan(self.client.reader().clone()),
             teller,
             run,
@@ -103,12 +103,12 @@ impl Engine {
 
     /// Finds out what an undo would do. Sends no write.
     pub async fn plan_undo(&self, request: &UndoRequest) -> Result<Plan, EngineError> {
-        let old = read(&request.run_dir)?;
+        let old = read_to_undo(&request.run_dir)?;
         self.keep_out_of_production(old.is_drill())?;
         self.same_tenant(&old).await?;
         let identity = self.identity().await?;
         let run = self.random.uuid();
-        let program = old.program()?;
+        let program = old.undo_program()?;
         let stand_in = self.stand_in(request, &old, &program);
         let teller = Teller::new(None, Arc::clone(&self.clock), run, self.halt.clone());
         let common = self.common(
@@ -125,7 +125,7 @@ impl Engine {
     }
 
     /// Refuses to undo in another tenant or cloud than the run acted in.
-    async fn same_tenant(&self, old: &Old) -> Result<(), EngineError> {
+    pub(super) async fn same_tenant(&self, old: &Past) -> Result<(), EngineError> {
         let identity = self.identity().await?;
         let tenant = old
             .start
@@ -145,7 +145,7 @@ impl Engine {
     }
 
     /// Returns the request that the undo's names and choices come from.
-    fn stand_in(&self, request: &UndoRequest, old: &Old, program: &Program) -> RunRequest {
+    fn stand_in(&self, request: &UndoRequest, old: &Past, program: &Program) -> RunRequest {
         RunRequest {
             runbook: Arc::clone(&program.frames[0].runbook),
             text: Arc::clone(&program.frames[0].text),
@@ -170,7 +170,7 @@ impl Engine {
     fn undo_plan(
         &self,
         request: &UndoRequest,
-        old: &Old,
+        old: &Past,
         said: &Incident,
         changes: &[(String, Vec<Change>)],
         principal: &str,
@@ -229,7 +229,7 @@ impl Engine {
     fn open_undo(
         &self,
         request: &UndoRequest,
-        old: &Old,
+        old: &Past,
         identity: &crate::azure::Identity,
         run: uuid::Uuid,
         said: &Incident,
@@ -282,10 +282,22 @@ impl Engine {
     }
 }
 
+/// Reads the record of the run to undo, which is no undo itself.
+fn read_to_undo(run_dir: &std::path::Path) -> Result<Past, EngineError> {
+    let old = read(run_dir)?;
+    if old.says("mode") == "undo" {
+        return Err(EngineError::Usage {
+            message: "this run is itself an undo".to_owned(),
+            hint: "run the runbook again to isolate again".to_owned(),
+        });
+    }
+    Ok(old)
+}
+
 /// Looks at every write of every target, with the target's name.
 async fn look(
     targets: &[Target<'_>],
-    old: &Old,
+    old: &Past,
 ) -> Result<Vec<(String, Vec<Change>)>, EngineError> {
     let mut changes = Vec::new();
     for target in targets {

@@ -8,17 +8,17 @@ use super::event::{PlannedStep, What};
 use super::failure::{Failure, FailureKind};
 use super::last_change;
 use super::outcome;
+use super::past::{Past, PastWrite};
 use super::recorder::Recorder;
 use super::step;
 use super::target::{Common, Target, phase_word};
-use super::undo_record::{Old, OldWrite};
 use super::undo_standing::{Change, Standing, calls, parts};
 use super::undo_write::put_back;
 use crate::report::model::RunStatus;
 use crate::runbook::model::On;
 
 /// Looks at every write of a target, in the order of the undo.
-pub(crate) async fn look(target: &Target<'_>, old: &Old) -> Result<Vec<Change>, EngineError> {
+pub(crate) async fn look(target: &Target<'_>, old: &Past) -> Result<Vec<Change>, EngineError> {
     let mut changes = Vec::new();
     for (node, write) in order(target, old) {
         match write {
@@ -58,7 +58,7 @@ pub(crate) async fn look(target: &Target<'_>, old: &Old) -> Result<Vec<Change>, 
 }
 
 /// Puts a target back and records it; returns how it ended.
-pub(crate) async fn carry_out(target: &Target<'_>, old: &Old, over_drift: bool) -> End {
+pub(crate) async fn carry_out(target: &Target<'_>, old: &Past, over_drift: bool) -> End {
     let mut tried = 0_usize;
     let mut failed: Vec<Failure> = Vec::new();
     for (node, write) in order(target, old) {
@@ -91,7 +91,7 @@ pub(crate) async fn carry_out(target: &Target<'_>, old: &Old, over_drift: bool) 
 }
 
 /// Tells listeners that the undo begins.
-pub(crate) fn tell_start(common: &Common, old: &Old, recorder: &Recorder) {
+pub(crate) fn tell_start(common: &Common, old: &Past, recorder: &Recorder) {
     let runbook = &common.program.frames[0].runbook;
     let plan = common
         .program
@@ -128,7 +128,7 @@ pub(crate) fn tell_start(common: &Common, old: &Old, recorder: &Recorder) {
 }
 
 /// Returns the writes in reverse order of the file, with the undo's own steps at their places.
-fn order<'o>(target: &Target<'_>, old: &'o Old) -> Vec<(usize, Option<&'o OldWrite>)> {
+fn order<'o>(target: &Target<'_>, old: &'o Past) -> Vec<(usize, Option<&'o PastWrite>)> {
     let program = &target.common.program;
     let mut order = Vec::new();
     for (node, place) in program.nodes.iter().enumerate().rev() {
@@ -191,5 +191,6 @@ async fn close(target: &Target<'_>, tried: usize, failed: Vec<Failure>) -> End {
         status,
         effects,
         record_lost: lost,
+        passing: failed.iter().any(|failure| failure.passing),
     }
 }

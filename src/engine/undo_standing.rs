@@ -4,13 +4,12 @@ use serde_json::Value;
 
 use super::calls::Calls;
 use super::failure::Failure;
+use super::past::{PastWrite, item_names};
 use super::step::{self, Item, wire};
 use super::target::{Target, phase_word};
-use super::undo_record::OldWrite;
 use crate::json::member;
 use crate::runbook::expr::{RenderedCall, Scope};
 use crate::runbook::model::{Plane, Undo, UndoRequest};
-use crate::runbook::place::Spanned;
 
 /// What an undo would do about one write.
 pub(crate) struct Change {
@@ -81,10 +80,10 @@ impl Standing {
 /// One request that puts something back.
 pub(crate) enum Part<'a> {
     /// Members of an edit.
-    Members { write: &'a OldWrite },
+    Members { write: &'a PastWrite },
     /// A request that the runbook gives.
     Request {
-        write: &'a OldWrite,
+        write: &'a PastWrite,
         request: &'a UndoRequest,
         scope: Scope,
     },
@@ -92,7 +91,11 @@ pub(crate) enum Part<'a> {
     Nothing(Standing),
 }
 
-pub(crate) fn parts<'a>(target: &'a Target<'_>, node: usize, write: &'a OldWrite) -> Vec<Part<'a>> {
+pub(crate) fn parts<'a>(
+    target: &'a Target<'_>,
+    node: usize,
+    write: &'a PastWrite,
+) -> Vec<Part<'a>> {
     let step = target.common.program.step(node);
     match (&step.undo, &step.lasting) {
         (Some(Undo::Restore | Undo::Ask), _) => vec![Part::Members { write }],
@@ -102,7 +105,7 @@ pub(crate) fn parts<'a>(target: &'a Target<'_>, node: usize, write: &'a OldWrite
             .map(|request| Part::Request {
                 write,
                 request,
-                scope: scope(target, node, write),
+                scope: item_names(target, node, &write.record["item"], Some(write)),
             })
             .collect(),
         (None, Some(why)) => vec![Part::Nothing(Standing::Lasting(why.clone()))],
@@ -110,58 +113,6 @@ pub(crate) fn parts<'a>(target: &'a Target<'_>, node: usize, write: &'a OldWrite
             "the runbook does not say how to undo it".to_owned(),
         ))],
     }
-}
-
-/// Returns the names that the step saw, its results, and what was there before and after.
-fn scope(target: &Target<'_>, node: usize, write: &OldWrite) -> Scope {
-    let step = target.common.program.step(node);
-    let mut scope = target.scope(node);
-    let item = &write.record["item"];
-    if !item.is_null() {
-        scope.set(&step.as_name, item);
-        scope.set("item", item);
-    }
-    let results = target.names[target.common.program.nodes[node].frame]
-        .scope()
-        .get(&step.id.value)
-        .unwrap_or(Value::Null);
-    scope.set("before", &write.record["before"]);
-    scope.set("after", &write.after);
-    let own = match results.get("each").and_then(Value::as_array) {
-        Some(each) => each
-            .iter()
-            .find(|one| one.get("item") == Some(item))
-            .cloned(),
-        None => Some(results),
-    };
-    let own = own.and_then(|own| own.as_object().cloned());
-    for (name, template) in &step.lets {
-        let known = own.as_ref().and_then(|own| own.get(name));
-        let value = match known {
-            Some(value) if !value.is_null() => Some(value.clone()),
-            // The run was killed before it named its results: they are worked out from what was sent.
-            _ => again(target, write, template, &scope),
-        };
-        scope.set(name, &value.unwrap_or(Value::Null));
-    }
-    scope
-}
-
-/// Works out a result of a step from the names that the step saw when it wrote.
-fn again(
-    target: &Target<'_>,
-    write: &OldWrite,
-    template: &Spanned<Value>,
-    scope: &Scope,
-) -> Option<Value> {
-    let mut scope = scope.clone();
-    scope.set("now", &write.record["now"]);
-    scope.set("body", &write.after);
-    target
-        .common
-        .expressions
-        .value(&template.value, &scope)
-        .ok()
 }
 
 impl Part<'_> {
@@ -242,7 +193,7 @@ pub(crate) fn calls(target: &Target<'_>, node: usize, item: &str, why: &str) -> 
 /// Reads a resource and compares the members that the run changed.
 pub(crate) async fn members_now(
     target: &Target<'_>,
-    write: &OldWrite,
+    write: &PastWrite,
     calls: &Calls,
 ) -> Result<(Value, Standing), Failure> {
     let mut call = resource("GET", write, None);
@@ -330,7 +281,7 @@ pub(crate) async fn read_current(
     Ok(())
 }
 
-pub(crate) fn resource(method: &str, write: &OldWrite, body: Option<Value>) -> RenderedCall {
+pub(crate) fn resource(method: &str, write: &PastWrite, body: Option<Value>) -> RenderedCall {
     RenderedCall {
         plane: Plane::Arm,
         method: method.to_owned(),

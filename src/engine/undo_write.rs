@@ -6,11 +6,11 @@ use serde_json::json;
 
 use super::event::{StepOutcome, What};
 use super::failure::{Failure, FailureKind};
+use super::past::PastWrite;
 use super::power::Power;
 use super::recorder::object;
 use super::step::{self, wire};
 use super::target::{Target, phase_word};
-use super::undo_record::OldWrite;
 use super::undo_standing::{Part, Standing, calls, members_now, parts, read_current, resource};
 use crate::azure::Effect;
 use crate::json::set_member;
@@ -21,7 +21,7 @@ use crate::runbook::model::UndoRequest;
 pub(crate) async fn put_back(
     target: &Target<'_>,
     node: usize,
-    write: &OldWrite,
+    write: &PastWrite,
     over_drift: bool,
 ) -> Result<(), Failure> {
     let began = begin(target, node, &write.item).await?;
@@ -35,7 +35,8 @@ pub(crate) async fn put_back(
     end(target, node, began, result).await
 }
 
-async fn one(
+/// Puts one part of a write back; returns what came of it.
+pub(crate) async fn one(
     target: &Target<'_>,
     node: usize,
     part: &Part<'_>,
@@ -79,7 +80,7 @@ async fn one(
 async fn restore_members(
     target: &Target<'_>,
     node: usize,
-    write: &OldWrite,
+    write: &PastWrite,
 ) -> Result<String, Failure> {
     let Power::Act { client, recorder } = &target.common.power else {
         return Err(step::plan_cannot());
@@ -140,7 +141,7 @@ async fn restore_members(
 async fn send(
     target: &Target<'_>,
     node: usize,
-    write: &OldWrite,
+    write: &PastWrite,
     request: &UndoRequest,
     mut scope: Scope,
 ) -> Result<String, Failure> {

@@ -191,6 +191,11 @@ impl Lab {
         self.tenant.log()
     }
 
+    /// Returns how many requests a `delay` has kept from being done, those that have been done since included.
+    pub fn kept_back(&self) -> usize {
+        self.tenant.kept_back()
+    }
+
     /// Returns the tenant's state, for tests to compare.
     pub fn state(&self) -> Value {
         self.tenant.state()

@@ -35,6 +35,7 @@ pub(super) struct Tenant {
     users: usize,
     faults: Mutex<Faults>,
     log: Mutex<Vec<Logged>>,
+    kept_back: std::sync::atomic::AtomicUsize,
 }
 
 impl Tenant {
@@ -76,6 +77,7 @@ impl Tenant {
             users,
             faults: Mutex::new(options.faults.clone()),
             log: Mutex::new(Vec::new()),
+            kept_back: std::sync::atomic::AtomicUsize::new(0),
             options,
         })
     }
@@ -105,6 +107,16 @@ impl Tenant {
     /// Returns the fault that a request meets.
     pub(super) fn fault(&self, ask: &Ask) -> Option<Rule> {
         lock(&self.faults).next(&ask.method, &ask.path)
+    }
+
+    /// Counts a request that is kept from being done for now.
+    pub(super) fn keep_back(&self) {
+        self.kept_back
+            .fetch_add(1, std::sync::atomic::Ordering::SeqCst);
+    }
+
+    pub(super) fn kept_back(&self) -> usize {
+        self.kept_back.load(std::sync::atomic::Ordering::SeqCst)
     }
 
     /// Returns every request that was answered.

@@ -31,7 +31,10 @@ pub(super) async fn handle(
     let rule = tenant.fault(&ask);
     match rule.as_ref().map(|rule| rule.fault) {
         Some(Fault::ResetBefore) => return broken(),
-        Some(Fault::Delay) => late(&tenant, rule.as_ref()).await,
+        Some(Fault::Delay) => {
+            tenant.keep_back();
+            late(&tenant, rule.as_ref()).await;
+        }
         _ => {}
     }
     let mut reply = match rule.as_ref().and_then(|rule| instead(rule, &ask)) {

@@ -1,6 +1,6 @@
 //! The fold of a run's lines into its report: steps, checks, what stays open, what was made, what was left.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, HashMap, HashSet};
 use std::path::{Path, PathBuf};
 
 use serde_json::{Map, Value};
@@ -23,9 +23,16 @@ pub(super) struct Fold {
     residual_at: HashMap<(String, Option<String>), usize>,
     said_at: HashMap<String, usize>,
     found_at: HashMap<findings::Words, usize>,
-    steps: BTreeMap<(usize, String), StepReport>,
+    steps: BTreeMap<Key, StepReport>,
+    /// The last answer of each check of a step, by item and claim, in the order in which they were first made.
+    checks: HashMap<Key, Vec<(String, CheckReport)>>,
+    /// Which step each gap, and each thing that was not done, belongs to.
+    gaps_at: Vec<Option<Key>>,
+    not_done_at: Vec<Option<Key>>,
+    /// Steps that were never begun because their target had stopped.
+    left: HashSet<Key>,
     /// The steps by their place in the runbook; those without one, of an undo, as they were done.
-    order: Vec<(u64, (usize, String))>,
+    order: Vec<(u64, Key)>,
     /// What is being made, by the line of its intent.
     making: BTreeMap<u64, Made>,
     /// Anchor lines by witness.
@@ -112,6 +119,10 @@ impl Fold {
             said_at: HashMap::new(),
             found_at: HashMap::new(),
             steps: BTreeMap::new(),
+            checks: HashMap::new(),
+            gaps_at: Vec::new(),
+            not_done_at: Vec::new(),
+            left: HashSet::new(),
             order: Vec::new(),
             making: BTreeMap::new(),
             receipts: BTreeMap::new(),
@@ -141,9 +152,48 @@ impl Fold {
                 *self.receipts.entry(kind.to_owned()).or_default() += 1;
             }
             "check" => self.check(data),
+            "session.open" if data.get("reason").and_then(Value::as_str) == Some("resume") => {
+                self.resumed();
+            }
             "evidence" => self.evidence(data),
             "note" => self.note(line),
             _ => {}
+        }
+    }
+
+    /// The run goes on: what its end said is said anew when it ends again.
+    fn resumed(&mut self) {
+        let report = &mut self.report;
+        report.residual.clear();
+        self.residual_at.clear();
+        report.collateral.clear();
+        report.finished_at = None;
+        self.ended = false;
+        for target in &mut report.targets {
+            target.status = RunStatus::Halted;
+            target.error = None;
+        }
+        let left = std::mem::take(&mut self.left);
+        for key in &left {
+            if let Some(step) = self.steps.get_mut(key) {
+                step.status = StepStatus::Pending;
+            }
+        }
+        self.forget(false, |key| left.contains(key));
+    }
+
+    /// Forgets what was not done at some steps, and with it their gaps where those are judged anew.
+    fn forget(&mut self, gaps: bool, of: impl Fn(&Key) -> bool) {
+        let stays = |key: &Option<Key>| !key.as_ref().is_some_and(&of);
+        let mut places = self.not_done_at.iter();
+        let all = &mut self.report.not_done;
+        all.retain(|_| places.next().is_none_or(stays));
+        self.not_done_at.retain(stays);
+        if gaps {
+            let mut places = self.gaps_at.iter();
+            let all = &mut self.report.gaps;
+            all.retain(|_| places.next().is_none_or(stays));
+            self.gaps_at.retain(stays);
         }
     }
 
@@ -179,6 +229,14 @@ impl Fold {
         let Some(key) = key(data) else {
             return;
         };
+        let (state, outcome) = (text("state"), text("outcome"));
+        if state.as_deref() == Some("skipped") && outcome.is_none() {
+            self.left.insert(key.clone());
+        }
+        if state.as_deref() == Some("started") && self.steps.contains_key(&key) {
+            self.forget(true, |other| *other == key);
+            self.checks.remove(&key);
+        }
         if !self.steps.contains_key(&key) {
             let place = data.get("order").and_then(Value::as_u64);
             self.order.push((place.unwrap_or(u64::MAX), key.clone()));
@@ -194,7 +252,7 @@ impl Fold {
             writes: 0,
             items: None,
         });
-        match text("state").as_deref() {
+        match state.as_deref() {
             Some("started") => {
                 step.started_at = Some(line.time.clone());
                 step.status = StepStatus::Unknown;
@@ -206,7 +264,7 @@ impl Fold {
             Some("skipped") => step.status = StepStatus::Skipped,
             _ => {
                 step.ended_at = Some(line.time.clone());
-                step.status = match text("outcome").as_deref() {
+                step.status = match outcome.as_deref() {
                     Some("done") => StepStatus::Done,
                     Some("unknown") => StepStatus::Unknown,
                     Some("skipped" | "left_undone") => StepStatus::Skipped,
@@ -223,21 +281,17 @@ impl Fold {
             .unwrap_or_default()
             .to_owned();
         let holds = data.get("holds").and_then(Value::as_bool);
-        let Some(step) = self.at(data) else {
+        let Some(key) = key(data).filter(|key| self.steps.contains_key(key)) else {
             return;
         };
-        step.check = Some(match step.check.take() {
-            None => CheckReport { claim, holds },
-            Some(known) => CheckReport {
-                claim: format!("{}; {claim}", known.claim),
-                // False before unknown before true.
-                holds: match (known.holds, holds) {
-                    (Some(false), _) | (_, Some(false)) => Some(false),
-                    (None, _) | (_, None) => None,
-                    _ => Some(true),
-                },
-            },
-        });
+        let item = data.get("item").and_then(Value::as_str).unwrap_or_default();
+        let all = self.checks.entry(key).or_default();
+        let same =
+            |(other, check): &&mut (String, CheckReport)| other == item && check.claim == claim;
+        match all.iter_mut().find(same) {
+            Some((_, known)) => known.holds = holds,
+            None => all.push((item.to_owned(), CheckReport { claim, holds })),
+        }
     }
 
     fn evidence(&mut self, data: &Map<String, Value>) {
@@ -304,10 +358,13 @@ impl Fold {
         let data = &line.data;
         let text = |name: &str| data.get(name).and_then(Value::as_str).map(str::to_owned);
         match text("kind").as_deref() {
-            Some("gap") => self.report.gaps.push(Gap {
-                step: text("step"),
-                what: text("text").unwrap_or_default(),
-            }),
+            Some("gap") => {
+                self.gaps_at.push(key(data));
+                self.report.gaps.push(Gap {
+                    step: text("step"),
+                    what: text("text").unwrap_or_default(),
+                });
+            }
             Some("say") => self.said(data),
             Some("finding") => {
                 let target = index(data).and_then(|index| self.report.targets.get(index));
@@ -315,11 +372,14 @@ impl Fold {
                 findings::add(&mut self.report.findings, &mut self.found_at, data, target);
             }
             Some("residual") => self.residual(data),
-            Some("not_done") => self.report.not_done.push(NotDone {
-                step: text("step").unwrap_or_default(),
-                why: text("why").unwrap_or_default(),
-                next: text("next").unwrap_or_default(),
-            }),
+            Some("not_done") => {
+                self.not_done_at.push(key(data));
+                self.report.not_done.push(NotDone {
+                    step: text("step").unwrap_or_default(),
+                    why: text("why").unwrap_or_default(),
+                    next: text("next").unwrap_or_default(),
+                });
+            }
             Some("collateral") => self.report.collateral.extend(text("text")),
             Some("target") => self.target(data),
             Some("result") => {
@@ -430,9 +490,10 @@ impl Fold {
         // What can be read at once is read at once; a person looks for the steps where the runbook has them.
         self.order.sort_by_key(|(place, _)| *place);
         for (_, key) in &self.order {
-            if let (Some(target), Some(step)) =
+            if let (Some(target), Some(mut step)) =
                 (self.report.targets.get_mut(key.0), self.steps.remove(key))
             {
+                step.check = self.checks.remove(key).and_then(together);
                 target.steps.push(step);
             }
         }
@@ -484,10 +545,28 @@ impl Fold {
     }
 }
 
+/// Returns the checks of a step as one: false before unknown before true.
+fn together(checks: Vec<(String, CheckReport)>) -> Option<CheckReport> {
+    checks
+        .into_iter()
+        .map(|(_, check)| check)
+        .reduce(|known, next| CheckReport {
+            claim: format!("{}; {}", known.claim, next.claim),
+            holds: match (known.holds, next.holds) {
+                (Some(false), _) | (_, Some(false)) => Some(false),
+                (None, _) | (_, None) => None,
+                _ => Some(true),
+            },
+        })
+}
+
+/// Which step of which target.
+type Key = (usize, String);
+
 fn index(data: &Map<String, Value>) -> Option<usize> {
     usize::try_from(data.get("target_index")?.as_u64()?).ok()
 }
 
-fn key(data: &Map<String, Value>) -> Option<(usize, String)> {
+fn key(data: &Map<String, Value>) -> Option<Key> {
     Some((index(data)?, data.get("step")?.as_str()?.to_owned()))
 }

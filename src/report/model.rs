@@ -55,6 +55,9 @@ pub struct RunReport {
     pub evidence: Vec<EvidenceRef>,
     /// The record.
     pub journal: JournalRef,
+    /// The command that goes on with it; absent where it is closed, is being written, or has nothing left to do.
+    #[serde(default)]
+    pub resume: Option<String>,
     /// The command that undoes it; absent where nothing can be undone.
     pub undo: Option<String>,
     /// The run that this one undoes.

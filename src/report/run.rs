@@ -6,7 +6,7 @@ use std::path::Path;
 use serde_json::Value;
 
 use super::fold::Fold;
-use super::model::{JournalRef, MissingWitness, RunReport, SignedBy};
+use super::model::{JournalRef, MissingWitness, RunReport, RunStatus, SignedBy};
 use crate::evidence::Store;
 use crate::journal::reader::{open_regular, walk};
 use crate::journal::status::{OpenIntent, OpenIntents};
@@ -92,7 +92,18 @@ pub fn told(run_dir: &Path) -> Result<RunReport, JournalError> {
         missing,
         ..JournalRef::default()
     };
+    report.resume = goes_on(&report).then(|| format!("azir resume {}", report.run));
     Ok(report)
+}
+
+/// Returns whether a run can be gone on with: it broke off, or failed by what may pass, and is not closed.
+fn goes_on(report: &RunReport) -> bool {
+    let unfinished = matches!(
+        report.status,
+        RunStatus::Halted | RunStatus::Failed | RunStatus::Partial
+    );
+    let of_runbook = report.mode != "undo" && report.runbook.name != INCIDENT;
+    unfinished && of_runbook && !report.journal.sealed && report.held_by.is_none()
 }
 
 /// Keeps the witnesses that the last session names as missing.

@@ -397,11 +397,13 @@ impl Status {
             next.push(format!("azir journal verify {}", damaged.path));
         }
         for run in &self.runs {
-            let unsettled = run.status == RunStatus::Halted
-                || self.open_intents.iter().any(|open| open.run == run.run);
+            let halted = run.status == RunStatus::Halted;
+            let unsettled = halted || self.open_intents.iter().any(|open| open.run == run.run);
             let short = short(&run.run);
             if run.verified == Some(false) {
                 next.push(format!("azir journal verify {short}"));
+            } else if halted && run.mode != "undo" && !run.sealed && !run.being_written {
+                next.push(format!("azir resume {short}"));
             } else if unsettled && !run.being_written {
                 next.push(format!("azir show {short}"));
             }

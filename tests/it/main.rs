@@ -65,6 +65,7 @@ mod many_users;
 mod national;
 mod requests_sent;
 mod restore_point;
+mod resume;
 mod revoke_app;
 mod revoke_user;
 mod role;

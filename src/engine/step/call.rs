@@ -1,13 +1,12 @@
 //! `run`: another runbook in the same run and journal.
 
-use serde_json::{Map, Value};
+use serde_json::{Map, Value, json};
 
 use super::StepDone;
 use super::in_plan::in_plan;
 use super::lines::reason;
 use crate::engine::event::{StepOutcome, What};
 use crate::engine::failure::Failure;
-use crate::engine::schedule::Part;
 use crate::engine::target::Target;
 use crate::runbook::model::{Action, Purpose};
 
@@ -16,95 +15,86 @@ const SKIPPED: &str = "__skipped";
 /// The name under which a frame knows that it was begun.
 const ENTERED: &str = "__entered";
 
-/// Hands the parameters to the called frame, or marks it as skipped.
+/// Hands the parameters to the called frame, or marks it as skipped; what it was given is kept, because it may hold
+/// what was so at that time.
 pub(super) async fn enter(
     target: &Target<'_>,
     node: usize,
     child: usize,
 ) -> Result<StepDone, Failure> {
+    let id = &target.common.program.nodes[node].id;
+    let (entry, told) = entry(target, node, child)?;
+    enter_as(target, child, &entry);
+    if let Some(recorder) = target.common.power.recorder() {
+        let cite = recorder.keep(&entry)?;
+        target.keep_results(node, cite);
+        let data = json!({"step": id, "target_index": target.index, "outputs": cite.value()});
+        recorder.note("entered", data).await?;
+    }
+    if let (Some(why), false) = (told, in_plan(target)) {
+        target.teller.of_step(id).tell(What::StepEnded {
+            outcome: StepOutcome::Skipped,
+            elapsed_ms: 0,
+            why: Some(why),
+        });
+    }
+    Ok(StepDone::default())
+}
+
+/// Returns what a called frame is given, `{"given": {...}}`, or why it is not entered, `{"skipped": "..."}`; and
+/// what of that is told.
+fn entry(
+    target: &Target<'_>,
+    node: usize,
+    child: usize,
+) -> Result<(Value, Option<String>), Failure> {
     let step = target.common.program.step(node);
     let id = &target.common.program.nodes[node].id;
     let scope = target.scope(node);
     let failed = |error| Failure::expression(id, &error);
-    let parent = target.common.program.nodes[node].frame;
     // A condition may name what a skipped runbook was never given.
-    if let Some(why) = skipped(target, parent) {
-        target.names[child].step(SKIPPED, &Value::String(why));
-        return Ok(StepDone::default());
+    if let Some(why) = skipped(target, target.common.program.nodes[node].frame) {
+        return Ok((json!({"skipped": why}), None));
     }
+    let expressions = &target.common.expressions;
     let wanted = match &step.when {
-        Some(when) => target
-            .common
-            .expressions
-            .truth(when, &scope)
-            .map_err(failed)?,
+        Some(when) => expressions.truth(when, &scope).map_err(failed)?,
         None => true,
     };
     if !wanted {
         let why = reason(target, node, &scope)?;
-        target.names[child].step(SKIPPED, &Value::String(why.clone()));
-        if !in_plan(target) {
-            target.teller.of_step(id).tell(What::StepEnded {
-                outcome: StepOutcome::Skipped,
-                elapsed_ms: 0,
-                why: Some(why),
-            });
-        }
-        return Ok(StepDone::default());
+        return Ok((json!({"skipped": why}), Some(why)));
     }
-    let Action::Run(other) = &step.action else {
-        return Ok(StepDone::default());
-    };
-    let runbook = &target.common.program.frames[child].runbook;
     let mut given = Map::new();
-    for (name, template) in &other.with {
-        let value = target
-            .common
-            .expressions
-            .value(&template.value, &scope)
-            .map_err(failed)?;
-        given.insert(name.clone(), value);
+    if let Action::Run(other) = &step.action {
+        for (name, template) in &other.with {
+            let value = expressions.value(&template.value, &scope);
+            given.insert(name.clone(), value.map_err(failed)?);
+        }
     }
-    target.names[child].step(ENTERED, &Value::Bool(true));
-    target.names[child].parameters(runbook.params.iter().map(|(name, param)| {
+    let runbook = &target.common.program.frames[child].runbook;
+    let all = runbook.params.iter().map(|(name, param)| {
         let value = given.get(name).cloned().or_else(|| param.default.clone());
-        (name, value.unwrap_or(Value::Null))
-    }));
-    Ok(StepDone::default())
+        (name.clone(), value.unwrap_or(Value::Null))
+    });
+    Ok((json!({"given": Value::Object(all.collect())}), None))
 }
 
-/// Names the parameters of every called frame again, from the results that its caller's steps had.
-pub(crate) fn restore_called(target: &Target<'_>) {
-    for (node, place) in target.common.program.nodes.iter().enumerate() {
-        let Part::Enter(child) = place.part else {
-            continue;
-        };
-        let Action::Run(other) = &target.common.program.step(node).action else {
-            continue;
-        };
-        let scope = target.scope(node);
-        let runbook = &target.common.program.frames[child].runbook;
-        target.names[child].parameters(runbook.params.iter().map(|(name, param)| {
-            // What named a step that was never reached is null, as it was then.
-            let given = other.with.get(name).and_then(|template| {
-                target
-                    .common
-                    .expressions
-                    .value(&template.value, &scope)
-                    .ok()
-            });
-            (
-                name,
-                given
-                    .or_else(|| param.default.clone())
-                    .unwrap_or(Value::Null),
-            )
-        }));
+/// Enters a called frame as it was entered: with what it was given, or not at all. What was never reached has no
+/// parameters.
+pub(crate) fn enter_as(target: &Target<'_>, child: usize, entry: &Value) {
+    let names = &target.names[child];
+    if let Some(why) = entry.get("skipped") {
+        names.step(SKIPPED, why);
+    }
+    if let Some(given) = entry.get("given").and_then(Value::as_object) {
+        names.step(ENTERED, &Value::Bool(true));
+        names.parameters(given.iter().map(|(name, value)| (name, value.clone())));
     }
 }
 
 /// Hands the results of the called frame to the step that called it.
-pub(super) fn exit(target: &Target<'_>, node: usize, child: usize) -> Result<StepDone, Failure> {
+pub(crate) fn exit(target: &Target<'_>, node: usize, child: usize) -> Result<StepDone, Failure> {
     let id = &target.common.program.nodes[node].id;
     let runbook = &target.common.program.frames[child].runbook;
     let mut values = Map::new();

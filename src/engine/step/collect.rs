@@ -61,10 +61,13 @@ pub(super) async fn execute(item: &Item<'_>, collect: &Collect) -> Result<Acted,
         .iter()
         .map(|failure| failure.message.as_str())
         .collect();
+    // An earlier session may have come as far as the line of the exhibit, and no further.
+    let past = item.target.past_step(item.node);
+    let known = past.is_some_and(|step| step.exhibits.contains(&kept.sha256.to_string()));
     let data = object(json!({
         "step": item.id(),
         "target_index": item.target.index,
-        "exhibit": recorder.next_exhibit(),
+        "exhibit": if known { String::new() } else { recorder.next_exhibit() },
         "name": name,
         "description": description,
         "source": source,
@@ -75,7 +78,9 @@ pub(super) async fn execute(item: &Item<'_>, collect: &Collect) -> Result<Acted,
         "size": kept.size,
         "hash_origin": "local",
     }));
-    recorder.durable("evidence", data).await?;
+    if !known {
+        recorder.durable("evidence", data).await?;
+    }
     if let Some(failure) = &broken {
         // What was read before it broke off is evidence all the same; that it is not all of it is the gap.
         let text = format!(

@@ -19,6 +19,11 @@ pub(super) async fn consent(
     if !step.consent_explicit || items.is_empty() {
         return Ok(None);
     }
+    let given = |ids: &Vec<String>| ids.contains(id);
+    let past = target.past_step(node).and_then(|step| step.chosen.as_ref());
+    if past.is_some_and(given) {
+        return Ok(None);
+    }
     let cost = match &step.undo {
         Some(Undo::Never(why)) => format!("cannot be undone: {why}"),
         _ => step.lasting.clone().unwrap_or_default(),

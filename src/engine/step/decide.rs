@@ -26,6 +26,13 @@ pub(super) async fn execute(item: &Item<'_>, decide: &Decide) -> Result<Acted, F
         .iter()
         .filter_map(option)
         .collect();
+    let past = item.target.past_step(item.node);
+    if let Some(ids) = past.and_then(|step| step.chosen.clone())
+        && !common.request.choices.contains_key(item.id())
+    {
+        // The responder has answered; the record has it.
+        return Ok(Acted::with(vec![("chosen", json!(ids))]));
+    }
     let chosen = choose(item, decide, &question, &options).await?;
     record(item.target, item.id(), &question, &options, &chosen).await?;
     Ok(Acted::with(vec![("chosen", json!(chosen.ids))]))

@@ -7,11 +7,13 @@ use serde_json::{Value, json};
 
 use super::request::{count, plan_cannot};
 use super::wire;
-use super::{Acted, Item};
+use super::{Acted, Item, again};
 use crate::azure::Effect;
 use crate::engine::calls::Calls;
 use crate::engine::failure::{Failure, FailureKind};
+use crate::engine::past::PastWrite;
 use crate::engine::power::Power;
+use crate::engine::recorder::Recorder;
 use crate::json::{member, set_member};
 use crate::runbook::expr::RenderedCall;
 use crate::runbook::model::{Edit, Plane};
@@ -37,6 +39,13 @@ pub(super) async fn execute(item: &Item<'_>, edit: &Edit) -> Result<Acted, Failu
     let current = wire::read(client, &resource("GET", &id, edit, None), &reads)
         .await?
         .body;
+    let sent = item.sent();
+    let earlier = sent.first().map(|sent| sent.write());
+    if let Some(earlier) = earlier
+        && let Some(acted) = go_on(item, recorder, earlier, &current).await?
+    {
+        return Ok(acted);
+    }
     let changes = changes(&current, wanted);
     if changes.is_empty() {
         return Ok(Acted::with(vec![
@@ -83,9 +92,55 @@ pub(super) async fn execute(item: &Item<'_>, edit: &Edit) -> Result<Acted, Failu
     compare(item, &current, &after, &changes).await?;
     Ok(Acted::with(vec![
         ("body", after),
-        ("before", current),
+        (
+            "before",
+            earlier.map_or(current, |earlier| earlier.record["before"].clone()),
+        ),
         ("changed", json!(true)),
     ]))
+}
+
+/// Goes on with an edit of an earlier session: what the resource shows of it is written down; where it has the
+/// members that were sent, nothing is sent again.
+async fn go_on(
+    item: &Item<'_>,
+    recorder: &Recorder,
+    earlier: &PastWrite,
+    current: &Value,
+) -> Result<Option<Acted>, Failure> {
+    let changes: Vec<Change> = earlier.record["changes"]
+        .as_array()
+        .into_iter()
+        .flatten()
+        .map(|change| Change {
+            path: change["path"].as_str().unwrap_or_default().to_owned(),
+            before: present(&change["before"]),
+            after: present(&change["after"]),
+        })
+        .collect();
+    let there = changes
+        .iter()
+        .all(|change| same(member(current, &change.path), change.after.as_ref()));
+    let how = if there {
+        "the resource was read, and has the members that were sent"
+    } else {
+        "the resource was read, and does not have the members that were sent"
+    };
+    again::settle(recorder, earlier, there, how).await?;
+    if !there {
+        return Ok(None);
+    }
+    let before = &earlier.record["before"];
+    compare(item, before, current, &changes).await?;
+    Ok(Some(Acted::with(vec![
+        ("body", current.clone()),
+        ("before", before.clone()),
+        ("changed", json!(true)),
+    ])))
+}
+
+fn present(value: &Value) -> Option<Value> {
+    (!value.is_null()).then(|| value.clone())
 }
 
 /// Asks the resource itself what came of a write whose end was not seen; nothing where it does not show it.

@@ -213,7 +213,7 @@ async fn gather(
         say_of(target, node, say, &values).await?;
     }
     let why = first.as_ref().map(|failure| failure.message.clone());
-    let outputs = keep_outputs(target, &values)?;
+    let outputs = keep_outputs(target, node, &values)?;
     end(target, node, id, began, outcome, why, outputs).await?;
     if let Some(failure) = first {
         return Err(failure);

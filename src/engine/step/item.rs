@@ -5,6 +5,7 @@ use serde_json::{Map, Value};
 use crate::engine::calls::{CallPlace, Calls};
 use crate::engine::check::Due;
 use crate::engine::failure::Failure;
+use crate::engine::past::Sent;
 use crate::engine::target::Target;
 use crate::runbook::expr::Scope;
 use crate::runbook::model::Step;
@@ -58,6 +59,11 @@ impl Item<'_> {
                 before: None,
             },
         )
+    }
+
+    /// Returns what earlier sessions wrote for this item, in order.
+    pub(crate) fn sent(&self) -> Vec<Sent<'_>> {
+        self.target.sent(self.node, &self.key)
     }
 
     /// Wraps a failed expression.

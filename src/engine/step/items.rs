@@ -19,13 +19,11 @@ pub(super) fn items<'a>(
         .enumerate()
         .map(|(index, value)| {
             let mut scope = scope.clone();
-            let key = if step.for_each.is_some() {
+            if step.for_each.is_some() {
                 scope.set(&step.as_name, &value);
                 scope.set("item", &value);
-                item_key(&value).unwrap_or_else(|| format!("item {}", index + 1))
-            } else {
-                target.name.clone()
-            };
+            }
+            let key = key_of(target, step, &value, index);
             Item {
                 target,
                 node,
@@ -35,6 +33,15 @@ pub(super) fn items<'a>(
             }
         })
         .collect()
+}
+
+/// Returns what an item of a step is called in the record; `number` counts from 0.
+pub(crate) fn key_of(target: &Target<'_>, step: &Step, value: &Value, number: usize) -> String {
+    if step.for_each.is_some() {
+        item_key(value).unwrap_or_else(|| format!("item {}", number + 1))
+    } else {
+        target.name.clone()
+    }
 }
 
 /// Returns the name of an item: its text, its id, or its name.

@@ -117,7 +117,7 @@ pub(super) async fn skip(
         note_plan(target, node, Vec::new(), Some(format!("skipped: {why}")));
         return Ok(StepDone::default());
     }
-    let outputs = keep_outputs(target, &values)?;
+    let outputs = keep_outputs(target, node, &values)?;
     if quietly {
         record_end(target, node, &id, StepOutcome::Skipped, Some(&why), outputs).await?;
     } else {
@@ -166,14 +166,21 @@ pub(super) fn name_results(target: &Target<'_>, node: usize, values: &Value) {
     target.names[node.frame].step(&step.id.value, values);
 }
 
-pub(super) fn keep_outputs(target: &Target<'_>, values: &Value) -> Result<Option<Value>, Failure> {
+/// Keeps the results of a node in evidence, where it has any; returns how the journal cites them.
+pub(super) fn keep_outputs(
+    target: &Target<'_>,
+    node: usize,
+    values: &Value,
+) -> Result<Option<Value>, Failure> {
     match target.common.power.recorder() {
         Some(recorder)
             if values
                 .as_object()
                 .is_some_and(|members| !members.is_empty()) =>
         {
-            recorder.keep(values).map(|cite| Some(cite.value()))
+            let cite = recorder.keep(values)?;
+            target.keep_results(node, cite);
+            Ok(Some(cite.value()))
         }
         _ => Ok(None),
     }

@@ -12,6 +12,10 @@ use crate::runbook::model::Manual;
 pub(super) async fn execute(item: &Item<'_>, manual: &Manual) -> Result<Acted, Failure> {
     let common = item.target.common;
     let failed = |error| item.expression(&error);
+    let past = item.target.past_step(item.node);
+    if let Some(found) = past.and_then(|step| step.finding.clone()) {
+        return Ok(Acted::with(vec![("finding", Value::String(found))]));
+    }
     let instruction = common
         .expressions
         .text(&manual.instruction, &item.scope)

@@ -2,6 +2,7 @@
 //!
 //! Knows the step and its target; knows neither the order of steps nor other targets. Start at [`execute`].
 
+mod again;
 mod assert;
 mod call;
 mod collect;
@@ -17,15 +18,17 @@ mod manual;
 mod read;
 mod request;
 mod rotate;
+mod rotated;
 mod wait;
 pub(crate) mod wire;
 mod words;
 
-pub(crate) use call::{entered, restore_called, skipped};
+pub(crate) use call::{enter_as, entered, exit, skipped};
 pub(crate) use edit::same_values as same;
 pub(crate) use execute::execute;
 pub(crate) use in_plan::note_plan;
 pub(crate) use item::{Acted, Item, ItemDone, StepDone};
+pub(crate) use items::key_of;
 pub(crate) use lines::nothing_of;
 pub(crate) use request::plan_cannot;
 pub(crate) use words::{kind_word, undo_words, writes};

@@ -2,6 +2,7 @@
 
 use serde_json::{Value, json};
 
+use super::again::{self, GoOn};
 use super::wire::{self, Answer};
 use super::{Acted, Item};
 use crate::azure::Effect;
@@ -16,9 +17,20 @@ pub(super) async fn execute(item: &Item<'_>, request: &Request) -> Result<Acted,
         return Err(plan_cannot());
     };
     let mut scope = item.scope.clone();
-    let before = match &request.before {
-        Some(call) => Some(read_before(item, call, &scope).await?),
-        None => None,
+    let mut settles = Vec::new();
+    let before = match item.sent().first() {
+        Some(sent) => match again::request(item, request, &request.call, recorder, *sent).await? {
+            GoOn::There(acted) => return Ok(acted),
+            GoOn::Send(then, open) => {
+                scope = then;
+                settles = open;
+                scope.get("before")
+            }
+        },
+        None => match &request.before {
+            Some(call) => Some(read_before(item, call, &scope).await?),
+            None => None,
+        },
     };
     if let Some(before) = &before {
         scope.set("before", before);
@@ -46,7 +58,7 @@ pub(super) async fn execute(item: &Item<'_>, request: &Request) -> Result<Acted,
         "target": rendered.path_or_url,
         "body": rendered.body,
         "before": before,
-        "now": item.scope.get("now"),
+        "now": scope.get("now"),
     }))?;
     let mut calls = item
         .calls(&item.step.title.value)
@@ -56,10 +68,15 @@ pub(super) async fn execute(item: &Item<'_>, request: &Request) -> Result<Acted,
     let sent = wire::write(client, &rendered, effect, request.idempotent, &calls).await;
     count(item, &sent);
     let Answer { status, body, .. } = sent?;
+    for intent in settles {
+        let how = "it was sent again, does no more twice than once, and took effect";
+        recorder.reconcile(intent, true, how).await?;
+    }
     Ok(Acted::with(vec![
         ("before", before.unwrap_or(Value::Null)),
         ("body", body),
         ("status", json!(status)),
+        ("now", scope.get("now").unwrap_or(Value::Null)),
     ]))
 }
 

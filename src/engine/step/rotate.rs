@@ -9,7 +9,7 @@ use serde_json::{Value, json};
 
 use super::request::{count, plan_cannot};
 use super::wire::{self, Answer};
-use super::{Acted, Item};
+use super::{Acted, Item, rotated};
 use crate::azure::{Client, Effect};
 use crate::engine::failure::{Failure, FailureKind};
 use crate::engine::power::Power;
@@ -37,6 +37,9 @@ pub(super) async fn execute(item: &Item<'_>, rotate: &Rotate) -> Result<Acted, F
         client,
         recorder,
     };
+    if let Some(acted) = rotated::go_on(&hands, rotate).await? {
+        return Ok(acted);
+    }
     let made = rotate.generate.map(|how| generate(how, &*common.random));
     let mut scope = item.scope.clone();
     if made.is_some() {
@@ -62,6 +65,7 @@ pub(super) async fn execute(item: &Item<'_>, rotate: &Rotate) -> Result<Acted, F
         (None, None) => return Err(plan_cannot()),
     };
     scope.set("upstream", &upstream);
+    rotated::note_answer(&hands, &upstream).await?;
     let version = match &rotate.vault {
         Some(vault) => {
             hands
@@ -77,10 +81,10 @@ pub(super) async fn execute(item: &Item<'_>, rotate: &Rotate) -> Result<Acted, F
 }
 
 /// What carries the value from hand to hand.
-struct Hands<'a> {
-    item: &'a Item<'a>,
+pub(super) struct Hands<'a> {
+    pub(super) item: &'a Item<'a>,
     client: &'a Client,
-    recorder: &'a Recorder,
+    pub(super) recorder: &'a Recorder,
 }
 
 impl Hands<'_> {
@@ -96,7 +100,7 @@ impl Hands<'_> {
         self.put(rendered, secret, what).await
     }
 
-    fn rendered(&self, call: &Call, scope: &Scope) -> Result<RenderedCall, Failure> {
+    pub(super) fn rendered(&self, call: &Call, scope: &Scope) -> Result<RenderedCall, Failure> {
         let expressions = &self.item.target.common.expressions;
         let failed = |error| self.item.expression(&error);
         let rendered = expressions.call(call, scope).map_err(failed)?;
@@ -169,12 +173,16 @@ impl Hands<'_> {
     }
 
     /// Returns what tells this attempt from any other, without saying anything of the value.
-    fn mark(&self) -> String {
+    pub(super) fn mark(&self) -> String {
         let item = crate::digest::Digest::of(self.item.key.as_bytes()).to_string();
         format!("{}-{}", self.item.id(), item.get(..12).unwrap_or_default())
     }
 
-    async fn found(&self, versions: &RenderedCall, mark: &str) -> Result<Option<Value>, Failure> {
+    pub(super) async fn found(
+        &self,
+        versions: &RenderedCall,
+        mark: &str,
+    ) -> Result<Option<Value>, Failure> {
         let calls = self.item.calls("whether the vault took it");
         let reader = self.item.target.common.power.reader();
         let all = wire::read_list(reader, versions, &calls).await?;
@@ -186,7 +194,7 @@ impl Hands<'_> {
     }
 
     /// Asks upstream to take back what nobody can use.
-    async fn discard(
+    pub(super) async fn discard(
         &self,
         rotate: &Rotate,
         scope: &Scope,
@@ -202,7 +210,7 @@ impl Hands<'_> {
 }
 
 /// Returns the list of a secret's versions, beside the request that makes one.
-fn versions_of(put: &RenderedCall) -> RenderedCall {
+pub(super) fn versions_of(put: &RenderedCall) -> RenderedCall {
     RenderedCall {
         method: "GET".to_owned(),
         path_or_url: format!("{}/versions", put.path_or_url.trim_end_matches('/')),

@@ -1,0 +1,231 @@
+//! How far a target has come: which nodes have ended, whose gates still wait, which checks are still to be made.
+//!
+//! What failed is tried again, and with it whatever made something of its results. What a responder left undone stays
+//! so until it is accepted.
+
+use std::collections::HashSet;
+
+use serde_json::Value;
+
+use super::fold::{PastStep, Sent};
+use super::names::{item_names, restore};
+use super::record::Past;
+use crate::engine::check::Due;
+use crate::engine::event::StepOutcome;
+use crate::engine::failure::{Failure, FailureKind};
+use crate::engine::recorder::Cite;
+use crate::engine::schedule::Part;
+use crate::engine::step;
+use crate::engine::target::{NodeState, Tally, Target};
+use crate::runbook::model::Phase;
+use crate::runbook::walk;
+
+/// How far a target has come, with what it needs to go on; small, because thousands may wait.
+#[derive(Default)]
+pub(crate) struct Progress {
+    /// Where each node stands.
+    pub(crate) states: Vec<NodeState>,
+    /// How many gates of each node wait for their answer.
+    pub(crate) gates_left: Vec<usize>,
+    /// Checks that are due at once, with their nodes.
+    pub(crate) due: Vec<(usize, Due)>,
+    /// The results of the nodes that have ended, as evidence has them.
+    pub(crate) kept: Vec<Option<Cite>>,
+    /// Nodes that are taken again although they were done: what they were made from has changed.
+    pub(crate) afresh: HashSet<usize>,
+    /// What happened so far.
+    pub(crate) tally: Tally,
+}
+
+impl Progress {
+    /// Returns where a target stands that has not begun.
+    pub(crate) fn none(nodes: usize) -> Self {
+        Self {
+            states: vec![NodeState::Waiting; nodes],
+            gates_left: vec![0; nodes],
+            kept: vec![None; nodes],
+            ..Self::default()
+        }
+    }
+}
+
+/// Returns how far an earlier session came with a target.
+pub(crate) fn of_target(target: &Target<'_>, past: &Past) -> Progress {
+    let program = &target.common.program;
+    let mut progress = Progress::none(program.nodes.len());
+    let again = again(target, past);
+    for (node, place) in program.nodes.iter().enumerate() {
+        if again.contains(&node) {
+            continue;
+        }
+        let step = past.step(target.index, &place.id);
+        let ended = match place.part {
+            Part::Whole | Part::Enter(_) => step.is_some_and(|step| step.outcome.is_some()),
+            // Costs nothing and changes nothing; done when everything before it is.
+            Part::Exit(_) => place
+                .after
+                .iter()
+                .all(|before| progress.states[*before] != NodeState::Waiting),
+        };
+        if ended {
+            progress.states[node] = NodeState::Open;
+            progress.kept[node] = step.and_then(|step| cite(step.outputs.as_ref()?));
+        }
+    }
+    let known = |node: usize| past.outputs(target.index, &program.nodes[node].id);
+    restore(
+        target,
+        |node| progress.states[node] == NodeState::Open,
+        known,
+    );
+    for node in 0..program.nodes.len() {
+        if progress.states[node] == NodeState::Open
+            && program.nodes[node].part == Part::Whole
+            && let Some(step) = past.step(target.index, &program.nodes[node].id)
+        {
+            take_up(target, past, node, step, &mut progress);
+        }
+    }
+    // A node that is taken because another one is taken again does afresh what it did; one that broke off does not.
+    let ended = |node: &usize| {
+        let step = past.step(target.index, &program.nodes[*node].id);
+        step.is_some_and(|step| step.outcome == Some(StepOutcome::Done))
+    };
+    progress.afresh = again.into_iter().filter(ended).collect();
+    progress.tally.effects = past.effects(target.index);
+    progress
+}
+
+/// Takes up what one ended node left: its checks that do not hold yet, its gaps, what was left to the responder.
+fn take_up(
+    target: &Target<'_>,
+    past: &Past,
+    node: usize,
+    known: &PastStep,
+    progress: &mut Progress,
+) {
+    let step = target.common.program.step(node);
+    let id = &target.common.program.nodes[node].id;
+    let tally = &mut progress.tally;
+    tally.gaps += known.gaps;
+    for description in &known.empty {
+        let text = format!("{description}: the source gave no row, which proves nothing");
+        tally.residual.push((format!("not known: {text}"), None));
+    }
+    if known.outcome == Some(StepOutcome::LeftUndone) {
+        let why = format!("it needs explicit consent; --accept {id} gives it");
+        let failure = Failure::failed("consent", why, format!("--accept {id}"));
+        let failure = failure.of_kind(FailureKind::LeftUndone);
+        tally.left.push((id.clone(), failure));
+    }
+    if known.outcome != Some(StepOutcome::Done) {
+        return;
+    }
+    if step::writes(step) && step.phase != Phase::Tag {
+        note_time(tally, &known.ended_at);
+    }
+    if let Some(held) = &known.gate_held_at {
+        note_time(tally, held);
+    }
+    let due = due(target, past, node, known);
+    // What was checked besides the step's own claims is not read again.
+    let own = |claim: &String| due.iter().any(|(_, other, _)| other == claim);
+    let false_before = known
+        .checks
+        .iter()
+        .filter(|((_, claim), holds)| **holds != Some(true) && !own(claim));
+    tally.unchecked += false_before.count();
+    let gates = due.iter().filter(|(due, ..)| due.gate).count();
+    progress.gates_left[node] = gates;
+    if gates > 0 {
+        progress.states[node] = NodeState::Ended;
+    }
+    progress
+        .due
+        .extend(due.into_iter().map(|(due, ..)| (node, due)));
+}
+
+/// Returns the checks of a step that were not made, or did not hold, each with its claim and its item.
+fn due(
+    target: &Target<'_>,
+    past: &Past,
+    node: usize,
+    known: &PastStep,
+) -> Vec<(Due, String, String)> {
+    let step = target.common.program.step(node);
+    let place = &target.common.program.nodes[node];
+    if step.checks.is_empty() {
+        return Vec::new();
+    }
+    let results = target.names[place.frame].scope().get(&step.id.value);
+    let each = results.as_ref().and_then(|all| all["each"].as_array());
+    let items: Vec<Value> = match each {
+        Some(each) => each.iter().map(|one| one["item"].clone()).collect(),
+        None => vec![Value::Null],
+    };
+    let mut due = Vec::new();
+    for (number, item) in items.iter().enumerate() {
+        let key = step::key_of(target, step, item, number);
+        let sent = past.sent(target.index, &place.id, &key).next();
+        let scope = item_names(target, node, item, sent.map(Sent::write));
+        for (index, check) in step.checks.iter().enumerate() {
+            let claim = target.common.expressions.text(&check.claim, &scope);
+            let claim = claim.unwrap_or_default();
+            let holds = known.checks.get(&(key.clone(), claim.clone()));
+            if holds != Some(&Some(true)) {
+                let due_now = Due::again(index, scope.clone(), key.clone(), check.gate);
+                due.push((due_now, claim, key.clone()));
+            }
+        }
+    }
+    due
+}
+
+/// Returns the nodes to take again: those that did not end well, and those that name the results of such a one.
+fn again(target: &Target<'_>, past: &Past) -> HashSet<usize> {
+    let program = &target.common.program;
+    let mut again: HashSet<usize> = HashSet::new();
+    for (node, place) in program.nodes.iter().enumerate() {
+        let known = past.step(target.index, &place.id);
+        let known = known.filter(|_| !matches!(place.part, Part::Exit(_)));
+        let outcome = known.and_then(|step| step.outcome);
+        let accepted = target.common.request.accept.contains(&place.id);
+        let failed = match outcome {
+            Some(StepOutcome::Failed | StepOutcome::Unknown) => true,
+            Some(StepOutcome::LeftUndone) => accepted,
+            _ => false,
+        };
+        let named = walk::names(program.step(node));
+        let stale = again.iter().any(|earlier| {
+            let other = &program.nodes[*earlier];
+            let inside = matches!(other.part, Part::Enter(child) if child == place.frame);
+            let names = other.frame == place.frame
+                && !matches!(other.part, Part::Enter(_))
+                && named.contains(&program.step(*earlier).id.value);
+            inside || names
+        });
+        // The frame of a call that has results to hand on is as stale as what made them.
+        let exit = matches!(place.part, Part::Exit(_))
+            && place.after.iter().any(|before| again.contains(before));
+        if failed || (stale && outcome.is_some()) || exit {
+            again.insert(node);
+        }
+    }
+    again
+}
+
+fn note_time(tally: &mut Tally, time: &str) {
+    let Ok(time) = time.parse::<chrono::DateTime<chrono::Utc>>() else {
+        return;
+    };
+    if tally.contained_at.is_none_or(|known| known < time) {
+        tally.contained_at = Some(time);
+    }
+}
+
+fn cite(outputs: &Value) -> Option<Cite> {
+    Some(Cite {
+        sha256: outputs["sha256"].as_str()?.parse().ok()?,
+        size: outputs["size"].as_u64()?,
+    })
+}
