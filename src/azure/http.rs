@@ -246,7 +246,8 @@ fn provider() {
     });
 }
 
-/// `localhost` and everything under it is this machine, whatever a resolver says (RFC 6761).
+/// `localhost` and everything under it is this machine, whatever a resolver says, and nothing is under `invalid`
+/// (RFC 6761).
 struct Resolver;
 
 impl Resolve for Resolver {
@@ -255,6 +256,10 @@ impl Resolve for Resolver {
             if super::origins::is_localhost(name.as_str()) {
                 let address = SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), 0);
                 return Ok(Box::new(std::iter::once(address)) as Addrs);
+            }
+            if name.as_str().ends_with(".invalid") {
+                let nobody = std::io::ErrorKind::NotFound;
+                return Err(std::io::Error::new(nobody, "no such name can be").into());
             }
             let found: Vec<SocketAddr> =
                 tokio::net::lookup_host((name.as_str(), 0)).await?.collect();
