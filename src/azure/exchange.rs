@@ -254,6 +254,17 @@ impl Inner {
                 ..Ended::failed(error)
             };
         }
+        // A page in the place of an answer is not from the service: whether the write ever got there, nobody knows.
+        if wanted.writes() && wanted.parts.plane != Plane::Blob && is_page(&response) {
+            let message = "a page where JSON belongs; something in between answered".to_owned();
+            let host = response.host.clone();
+            return Ended {
+                wait: again(retry::Attempt::NoAnswer),
+                unsure: true,
+                heard: Some(response),
+                ..Ended::failed(wanted.unknown(Error::Malformed { host, message }))
+            };
+        }
         let mut operation = None;
         let heard = Some(response.clone());
         let result = self.follow(wanted, response, &mut operation).await;
@@ -340,6 +351,11 @@ fn readable(response: &Response) -> Result<(), Error> {
     } else {
         response.json().map(drop)
     }
+}
+
+/// Returns whether a body is a page of HTML or XML, which no plane answers with that speaks JSON.
+fn is_page(response: &Response) -> bool {
+    response.body.trim_ascii_start().starts_with(b"<")
 }
 
 fn outcome(ended: &Ended, duration_us: u64) -> Outcome {
