@@ -68,7 +68,8 @@ impl Inner {
             let pause = pace.unwrap_or_else(|| retry::poll_pause(operation.polls));
             let spent = Duration::from_micros(self.clock.mono_us().saturating_sub(started));
             let limit = wanted.manner.give_up_after.unwrap_or(OPERATION_LIMIT);
-            if spent + pause > limit {
+            // What a service asks for may be longer than any time there is.
+            if spent.saturating_add(pause) > limit {
                 return Err(not_followed(
                     wanted,
                     format!(
