@@ -61,13 +61,14 @@ impl Inner {
         operation: &mut Operation,
     ) -> Result<Over, Error> {
         let started = self.clock.mono_us();
+        let limit = wanted.manner.give_up_after.unwrap_or(OPERATION_LIMIT);
+        let until_us = end_us(started, limit);
         let mut address = self.address(wanted, &watch, operation).await?;
         let mut pace = self.asked(first);
         let mut missing = 0;
         loop {
             let pause = pace.unwrap_or_else(|| retry::poll_pause(operation.polls));
             let spent = Duration::from_micros(self.clock.mono_us().saturating_sub(started));
-            let limit = wanted.manner.give_up_after.unwrap_or(OPERATION_LIMIT);
             // What a service asks for may be longer than any time there is.
             if spent.saturating_add(pause) > limit {
                 return Err(not_followed(
@@ -81,7 +82,7 @@ impl Inner {
             }
             self.clock.sleep(pause).await;
             operation.polls += 1;
-            let response = self.get(wanted, &address).await?;
+            let response = self.get(wanted, &address, until_us).await?;
             pace = self.asked(&response);
             match lro::progress(&watch, &response) {
                 Progress::Succeeded => {
@@ -175,11 +176,18 @@ impl Inner {
         let plane = wanted.parts.plane;
         self.allowed(plane, url, "a Location header", wanted.observer)
             .await?;
-        self.get(wanted, url).await
+        let until_us = end_us(self.clock.mono_us(), OPERATION_LIMIT);
+        self.get(wanted, url, until_us).await
     }
 
-    /// Gets an address of an operation; trouble on the way is spent out, for polling has no effect.
-    async fn get(&self, wanted: &Wanted<'_>, url: &Url) -> Result<Response, Error> {
+    /// Gets an address of an operation; trouble on the way is spent out, for polling has no effect, but no attempt
+    /// begins after `until_us`.
+    async fn get(
+        &self,
+        wanted: &Wanted<'_>,
+        url: &Url,
+        until_us: u64,
+    ) -> Result<Response, Error> {
         let plane = wanted.parts.plane;
         let draw = Draw::of(plane, "GET", url, None);
         let scope = self.scope(plane);
@@ -227,7 +235,8 @@ impl Inner {
                     (error, wait)
                 }
             };
-            let Some(wait) = wait else {
+            let in_time = |wait: &Duration| end_us(self.clock.mono_us(), *wait) <= until_us;
+            let Some(wait) = wait.filter(in_time) else {
                 return Err(not_followed(
                     wanted,
                     format!("its operation could not be followed: {error}"),
@@ -265,6 +274,10 @@ impl Inner {
             Err(NoAnswer::NotSent(error) | NoAnswer::Lost(error)) => Err(error),
         }
     }
+}
+
+fn end_us(from_us: u64, span: Duration) -> u64 {
+    from_us.saturating_add(u64::try_from(span.as_micros()).unwrap_or(u64::MAX))
 }
 
 /// Returns how to go on without the operation's own record.
