@@ -345,7 +345,7 @@ fn after(wanted: &Wanted<'_>, unsettled: &[u64], error: Error) -> Error {
 }
 
 /// Checks that an answer says something, where it has a body at all.
-fn readable(response: &Response) -> Result<(), Error> {
+pub(crate) fn readable(response: &Response) -> Result<(), Error> {
     if response.body.is_empty() {
         Ok(())
     } else {

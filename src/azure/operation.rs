@@ -11,7 +11,7 @@ use url::Url;
 use super::client::Inner;
 use super::credentials::Token;
 use super::error::Error;
-use super::exchange::{Wanted, refused};
+use super::exchange::{Wanted, readable, refused};
 use super::limits::Draw;
 use super::lro::{self, Progress, Watch};
 use super::observe::{ClientNote, Operation};
@@ -216,7 +216,15 @@ impl Inner {
                     continue;
                 }
                 Ok(response) if !matches!(response.status, 408 | 429 | 500 | 502 | 503 | 504) => {
-                    return Ok(response);
+                    // Half an answer, or a page of something in between, says nothing of the operation.
+                    match readable(&response) {
+                        Err(error) if response.status < 300 => {
+                            let jitter = self.random.unit();
+                            let lost = retry::Attempt::NoAnswer;
+                            (error, retry::wait(lost, number, true, None, jitter))
+                        }
+                        _ => return Ok(response),
+                    }
                 }
                 Ok(response) => {
                     let asked = self.asked(&response);
