@@ -288,11 +288,7 @@ impl Inner {
         jitter: f64,
     ) -> Ended {
         let error = refused(&response);
-        if let Error::ForeignOrigin { origin, from } = &error {
-            let origin = origin.clone();
-            let note = ClientNote::Foreign { origin, from };
-            wanted.observer.note(note).await;
-        }
+        tell_foreign(&error, wanted.observer).await;
         let asked = self.asked(&response);
         let mut ended = Ended::failed(error);
         if let Err(Error::Service { status, code, .. }) = &ended.result {
@@ -387,6 +383,14 @@ fn outcome(ended: &Ended, duration_us: u64) -> Outcome {
         operation: ended.operation.clone(),
         body: result.map_or_else(Bytes::new, |response| response.body.clone()),
         etag: result.and_then(Response::etag),
+    }
+}
+
+/// Tells of an address outside of the cloud, if that is what is wrong.
+pub(crate) async fn tell_foreign(error: &Error, observer: &dyn Observer) {
+    if let Error::ForeignOrigin { origin, from } = error {
+        let origin = origin.clone();
+        observer.note(ClientNote::Foreign { origin, from }).await;
     }
 }
 

@@ -11,7 +11,7 @@ use url::Url;
 use super::client::Inner;
 use super::credentials::Token;
 use super::error::Error;
-use super::exchange::{Wanted, readable, refused};
+use super::exchange::{Wanted, readable, refused, tell_foreign};
 use super::limits::Draw;
 use super::lro::{self, Progress, Watch};
 use super::observe::{ClientNote, Operation};
@@ -218,6 +218,14 @@ impl Inner {
                 Ok(response) if !matches!(response.status, 408 | 429 | 500 | 502 | 503 | 504) => {
                     // Half an answer, or a page of something in between, says nothing of the operation.
                     match readable(&response) {
+                        _ if (300..400).contains(&response.status) => {
+                            let error = refused(&response);
+                            tell_foreign(&error, wanted.observer).await;
+                            return Err(not_followed(
+                                wanted,
+                                format!("its operation could not be followed: {error}"),
+                            ));
+                        }
                         Err(error) if response.status < 300 => {
                             let jitter = self.random.unit();
                             let lost = retry::Attempt::NoAnswer;
