@@ -287,7 +287,7 @@ impl Inner {
         number: u32,
         jitter: f64,
     ) -> Ended {
-        let error = refused(&response);
+        let error = refused(wanted.url, &response);
         tell_foreign(&error, wanted.observer).await;
         let asked = self.asked(&response);
         let mut ended = Ended::failed(error);
@@ -395,15 +395,20 @@ pub(crate) async fn tell_foreign(error: &Error, observer: &dyn Observer) {
 }
 
 /// Returns the error that an answer above 299 stands for.
-pub(crate) fn refused(response: &Response) -> Error {
+pub(crate) fn refused(url: &Url, response: &Response) -> Error {
     let redirects = matches!(response.status, 301 | 302 | 303 | 307 | 308);
     if let Some(location) = response.header("location").filter(|_| redirects) {
-        return Error::ForeignOrigin {
-            origin: Url::parse(location).map_or_else(
-                |_| "another address".to_owned(),
-                |url| url.origin().ascii_serialization(),
-            ),
-            from: "a redirect",
+        let there = url.join(location);
+        let origin = |url: &Url| url.origin().ascii_serialization();
+        return match there {
+            Ok(there) if origin(&there) == origin(url) => Error::Malformed {
+                host: response.host.clone(),
+                message: format!("it points to its own {}, which is not followed", there.path()),
+            },
+            there => Error::ForeignOrigin {
+                origin: there.map_or_else(|_| "another address".to_owned(), |url| origin(&url)),
+                from: "a redirect",
+            },
         };
     }
     let challenge = || {

@@ -161,7 +161,7 @@ impl Inner {
                     _ => response,
                 };
             }
-            Ok(response) => refused(&response).to_string(),
+            Ok(response) => refused(lies_at, &response).to_string(),
             Err(error) => error.to_string(),
         };
         let host = lies_at.host_str().unwrap_or_default().to_owned();
@@ -219,7 +219,7 @@ impl Inner {
                     // Half an answer, or a page of something in between, says nothing of the operation.
                     match readable(&response) {
                         _ if (300..400).contains(&response.status) => {
-                            let error = refused(&response);
+                            let error = refused(url, &response);
                             tell_foreign(&error, wanted.observer).await;
                             return Err(not_followed(
                                 wanted,
@@ -243,7 +243,7 @@ impl Inner {
                     let answered = retry::Attempt::Answered { status, code: "" };
                     let jitter = self.random.unit();
                     let wait = retry::wait(answered, number, true, asked, jitter);
-                    (refused(&response), wait)
+                    (refused(url, &response), wait)
                 }
                 Err(error) => {
                     let jitter = self.random.unit();
