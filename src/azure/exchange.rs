@@ -42,7 +42,7 @@ struct Ended {
     unsure: bool,
     /// How long to wait if it may be tried again.
     wait: Option<Duration>,
-    /// How long the service told everybody to wait.
+    /// How long everybody else is to wait too.
     hold: Option<Duration>,
 }
 
@@ -297,9 +297,9 @@ impl Inner {
                 code,
             };
             ended.wait = retry::wait(answered, number, wanted.idempotent, asked, jitter);
-            // What is refused without a word about how long is over for everybody too, for as long as this one waits.
-            let hold = asked.or(ended.wait);
-            ended.hold = hold.filter(|_| *status == 429 && !retry::is_busy(code));
+            // Everybody waits for as long as this one does. Where that is too long to wait, each is refused for itself
+            // rather than held for an hour, or a year, that nobody agreed to.
+            ended.hold = ended.wait.filter(|_| *status == 429 && !retry::is_busy(code));
             ended.unsure = wanted.writes() && retry::may_have_happened(*status, asked.is_some());
         }
         ended.heard = Some(response);

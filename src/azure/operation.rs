@@ -236,13 +236,13 @@ impl Inner {
                 }
                 Ok(response) => {
                     let asked = self.asked(&response);
-                    if let (429, Some(hold)) = (response.status, asked) {
-                        held = self.throttle.hold(&draw, hold, None);
-                    }
                     let status = response.status;
                     let answered = retry::Attempt::Answered { status, code: "" };
                     let jitter = self.random.unit();
                     let wait = retry::wait(answered, number, true, asked, jitter);
+                    if let (429, Some(hold)) = (status, wait) {
+                        held = self.throttle.hold(&draw, hold, None);
+                    }
                     (refused(url, &response), wait)
                 }
                 Err(error) => {
