@@ -90,7 +90,8 @@ pub(crate) fn may_have_happened(status: u16, asked: bool) -> bool {
     matches!(status, 408 | 500 | 502 | 504) || (status == 503 && !asked)
 }
 
-/// Reads how long the service asks to wait: milliseconds where given, seconds, or an HTTP date.
+/// Reads how long the service asks to wait: milliseconds where given, seconds, or an HTTP date. A date is measured by
+/// the answer's own `Date`, for the clock of this machine may be wrong.
 pub(crate) fn asked(
     header: impl Fn(&str) -> Option<String>,
     now: DateTime<Utc>,
@@ -106,6 +107,8 @@ pub(crate) fn asked(
             return Some(Duration::from_secs(seconds));
         }
         let date = DateTime::parse_from_rfc2822(text).ok()?;
+        let theirs = header("date").and_then(|text| DateTime::parse_from_rfc2822(&text).ok());
+        let now = theirs.map_or(now, |theirs| theirs.with_timezone(&Utc));
         Some(
             (date.with_timezone(&Utc) - now)
                 .to_std()
@@ -212,5 +215,12 @@ mod tests {
         let date = (now + Duration::from_secs(30)).to_rfc2822();
         assert_eq!(of("retry-after", date), Some(Duration::from_secs(30)));
         assert_eq!(of("retry-after", "soon".into()), None);
+        // The service's clock is a day ahead of ours.
+        let ahead = |name: &str| match name {
+            "date" => Some("Tue, 22 Sep 2026 14:13:20 GMT".to_owned()),
+            "retry-after" => Some("Tue, 22 Sep 2026 14:14:00 GMT".to_owned()),
+            _ => None,
+        };
+        assert_eq!(asked(ahead, now), Some(Duration::from_secs(40)));
     }
 }
