@@ -132,7 +132,9 @@ impl Inner {
                 error.status() == Some(401) || matches!(error, Error::NeedsSignIn { .. });
             if not_let_in && !renewed {
                 renewed = true;
-                if let Some(wanted) = asked_for(plane, wanted, ended.heard.as_ref())?
+                let asked = asked_for(plane, wanted, ended.heard.as_ref())
+                    .map_err(|error| after(wanted, &unsettled, error))?;
+                if let Some(wanted) = asked
                     && wanted != scope
                 {
                     scope = wanted;
