@@ -301,7 +301,9 @@ impl Inner {
             ended.wait = retry::wait(answered, number, wanted.idempotent, asked, jitter);
             // Everybody waits for as long as this one does. Where that is too long to wait, each is refused for itself
             // rather than held for an hour, or a year, that nobody agreed to.
-            ended.hold = ended.wait.filter(|_| *status == 429 && !retry::is_busy(code));
+            ended.hold = ended
+                .wait
+                .filter(|_| *status == 429 && !retry::is_busy(code));
             ended.unsure = wanted.writes() && retry::may_have_happened(*status, asked.is_some());
         }
         ended.heard = Some(response);
@@ -405,7 +407,10 @@ pub(crate) fn refused(url: &Url, response: &Response) -> Error {
         return match there {
             Ok(there) if origin(&there) == origin(url) => Error::Malformed {
                 host: response.host.clone(),
-                message: format!("it points to its own {}, which is not followed", there.path()),
+                message: format!(
+                    "it points to its own {}, which is not followed",
+                    there.path()
+                ),
             },
             there => Error::ForeignOrigin {
                 origin: there.map_or_else(|_| "another address".to_owned(), |url| origin(&url)),

@@ -182,12 +182,7 @@ impl Inner {
 
     /// Gets an address of an operation; trouble on the way is spent out, for polling has no effect, but no attempt
     /// begins after `until_us`.
-    async fn get(
-        &self,
-        wanted: &Wanted<'_>,
-        url: &Url,
-        until_us: u64,
-    ) -> Result<Response, Error> {
+    async fn get(&self, wanted: &Wanted<'_>, url: &Url, until_us: u64) -> Result<Response, Error> {
         let plane = wanted.parts.plane;
         let draw = Draw::of(plane, "GET", url, None);
         let scope = self.scope(plane);
