@@ -102,7 +102,7 @@ fn headers(map: &HeaderMap) -> Vec<(String, String)> {
 }
 
 fn no_answer(host: &str, error: reqwest::Error) -> NoAnswer {
-    let not_sent = error.is_connect() || error.is_builder();
+    let not_sent = error.is_connect() || error.is_builder() || turned_away(&error);
     let message = chain(&error.without_url());
     let host = host.to_owned();
     if not_sent {
@@ -110,6 +110,21 @@ fn no_answer(host: &str, error: reqwest::Error) -> NoAnswer {
     } else {
         NoAnswer::Lost(Error::Unreachable { host, message })
     }
+}
+
+/// Returns whether the service says that it did nothing with the request: it refused the stream, or went away and did
+/// not count it among those that it took (RFC 9113 section 8.7).
+fn turned_away(error: &reqwest::Error) -> bool {
+    let mut cause = std::error::Error::source(error);
+    while let Some(error) = cause {
+        if let Some(error) = error.downcast_ref::<h2::Error>() {
+            let refused = error.is_reset() && error.reason() == Some(h2::Reason::REFUSED_STREAM);
+            let gone = error.is_go_away() && error.reason() == Some(h2::Reason::NO_ERROR);
+            return error.is_remote() && (refused || gone);
+        }
+        cause = error.source();
+    }
+    false
 }
 
 fn build(attempt: &Attempt<'_>, token: &Token) -> Result<reqwest::Request, Error> {
