@@ -3,7 +3,9 @@
 //! Knows hosts, tokens, retries, throttles, long-running operations and paging of Azure Resource
 //! Manager, Microsoft Graph, Key Vault, Log Analytics and Blob storage. Knows no runbook, no journal
 //! and no particular resource. Start reading at `client`; each policy it follows is a file: `reads`,
-//! `origins`, `throttle` (with `limits`, `units`, `bucket`, `window`), `retry`, `lro`, `pages`, `batch`.
+//! `origins`, `throttle` (with `limits`, `units`, `bucket`, `window`), `retry`, `patience`, `lro`, `pages`, `batch`.
+//!
+#![doc = include_str!("FAULTS.md")]
 
 mod absent;
 mod batch;

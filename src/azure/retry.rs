@@ -54,8 +54,9 @@ pub(crate) fn wait(
     if number >= most {
         return None;
     }
-    // Who comes at once, as told, and is refused again, waits by the rule.
-    let asked = asked.filter(|asked| number == 1 || !asked.is_zero());
+    // Services round down: who comes at once, as told, and is refused again, waits a second.
+    let least = Duration::from_secs(u64::from(number > 1));
+    let asked = asked.map(|asked| asked.max(least));
     let doubling = |first: f64, most: f64| {
         let exponent = i32::try_from(number.saturating_sub(1)).unwrap_or(0);
         Duration::from_secs_f64((first * 2_f64.powi(exponent)).min(most) * (0.8 + 0.4 * jitter))
@@ -188,7 +189,7 @@ mod tests {
         );
         let at_once = |number| wait(answered(429), number, true, Some(Duration::ZERO), 0.5);
         assert_eq!(at_once(1), Some(Duration::ZERO));
-        assert_eq!(at_once(2), Some(Duration::from_secs(10)));
+        assert_eq!(at_once(2), Some(Duration::from_secs(1)));
         assert_eq!(
             wait(
                 answered(429),
