@@ -16,6 +16,8 @@ pub(crate) struct Failure {
     pub(crate) hint: String,
     /// What it means for the rest.
     pub(crate) kind: FailureKind,
+    /// Whether the resource was not as the write expected it: somebody else changed it since it was read.
+    pub(crate) stale: bool,
 }
 
 /// What a failure means for the rest of the run.
@@ -43,6 +45,7 @@ impl Failure {
             message: message.into(),
             hint: hint.into(),
             kind: FailureKind::Failed,
+            stale: false,
         }
     }
 
@@ -90,6 +93,7 @@ impl Failure {
             message: chain(error),
             hint: hint(error),
             kind,
+            stale: error.is_precondition(),
         }
     }
 }
@@ -99,6 +103,9 @@ fn hint(error: &azure::Error) -> String {
     if error.is_refused_by_observer() {
         return "free the disk or name another folder with AZIR_HOME, then run the command again"
             .into();
+    }
+    if error.is_precondition() {
+        return "azir show last, to see who changes it; then run the command again".into();
     }
     if error.is_locked() {
         return "az lock list, and az lock delete if the lock may go; then run the command again"
