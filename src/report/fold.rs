@@ -223,13 +223,23 @@ impl Fold {
             .unwrap_or_default()
             .to_owned();
         let holds = data.get("holds").and_then(Value::as_bool);
+        let observed = data.get("observed").and_then(Value::as_str);
+        let observed = observed.filter(|_| holds != Some(true)).map(str::to_owned);
         let Some(step) = self.at(data) else {
             return;
         };
         step.check = Some(match step.check.take() {
-            None => CheckReport { claim, holds },
+            None => CheckReport {
+                claim,
+                holds,
+                observed,
+            },
             Some(known) => CheckReport {
                 claim: format!("{}; {claim}", known.claim),
+                observed: match (known.observed, observed) {
+                    (Some(known), Some(more)) => Some(format!("{known}; {more}")),
+                    (known, more) => known.or(more),
+                },
                 // False before unknown before true.
                 holds: match (known.holds, holds) {
                     (Some(false), _) | (_, Some(false)) => Some(false),
