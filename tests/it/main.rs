@@ -28,6 +28,7 @@ mod fault_kit;
 mod fault_matrix;
 mod fault_operations;
 mod fault_waits;
+mod fault_whole;
 mod fault_wire;
 mod findings;
 mod full_disk;
