@@ -243,7 +243,7 @@ impl Reader {
         let url = self.inner.url(&request.0)?;
         let wanted = self.reading(&request.0, &url, true, observer);
         let (head, live) = self.inner.exchange(&wanted).await?;
-        Ok(Download::new(head, live))
+        Ok(Download::new(head, live, self.inner.http.patience()))
     }
 
     /// Returns this reader with another place in the queue for the request budget.

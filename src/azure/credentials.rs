@@ -109,6 +109,7 @@ impl Identity {
 
 /// A credential of `azure_identity`.
 pub struct SdkCredential {
+    patience: Duration,
     make: Box<dyn Fn() -> Result<Arc<dyn TokenCredential>, Error> + Send + Sync>,
     current: Mutex<Arc<dyn TokenCredential>>,
     name: &'static str,
@@ -126,6 +127,7 @@ impl SdkCredential {
         http: &Http,
     ) -> Result<Self, Error> {
         let kind = kind.unwrap_or_else(|| offered(env));
+        let patience = http.patience().signing_in;
         let (env, cloud, http) = (env.clone(), cloud.clone(), http.clone());
         let name = match kind {
             AuthKind::Env => "client-secret",
@@ -148,6 +150,7 @@ impl SdkCredential {
         });
         let current = make()?;
         Ok(Self {
+            patience,
             make,
             current: Mutex::new(current),
             name,
@@ -233,9 +236,20 @@ fn options(cloud: &Cloud, pool: reqwest::Client) -> SdkOptions {
 impl TokenSource for SdkCredential {
     async fn fetch(&self, scope: &str) -> Result<Token, Error> {
         let credential = Arc::clone(&self.current.lock().unwrap_or_else(PoisonError::into_inner));
-        let token = credential
-            .get_token(&[scope], None)
+        // The SDK waits for an answer without end.
+        let scopes = [scope];
+        let fetched = credential.get_token(&scopes, None);
+        let token = tokio::time::timeout(self.patience, fetched)
             .await
+            .map_err(|_| Error::Auth {
+                scope: scope.to_owned(),
+                message: format!(
+                    "no answer to the sign-in within {} s",
+                    self.patience.as_secs()
+                ),
+                aadsts: None,
+                passing: true,
+            })?
             .map_err(|error| {
                 let message = redact_text(&chain(&error));
                 Error::Auth {

@@ -3,7 +3,7 @@
 use bytes::Bytes;
 
 use super::error::Error;
-use super::http::chunk;
+use super::patience::{Arrival, Patience};
 use super::request::Response;
 
 /// A body being read.
@@ -11,11 +11,17 @@ use super::request::Response;
 pub struct Download {
     head: Response,
     live: Option<reqwest::Response>,
+    arrival: Arrival,
 }
 
 impl Download {
-    pub(crate) fn new(head: Response, live: Option<reqwest::Response>) -> Self {
-        Self { head, live }
+    pub(crate) fn new(head: Response, live: Option<reqwest::Response>, patience: Patience) -> Self {
+        let arrival = Arrival::begin(patience);
+        Self {
+            head,
+            live,
+            arrival,
+        }
     }
 
     /// Returns the answer's status and headers; its body is empty.
@@ -26,10 +32,10 @@ impl Download {
     /// Returns the next piece, or nothing at the end of a whole body.
     ///
     /// # Errors
-    /// A body that broke off or stood still; what was read so far is then not all of it.
+    /// A body that broke off, stood still or crept; what was read so far is then not all of it.
     pub async fn chunk(&mut self) -> Result<Option<Bytes>, Error> {
         match &mut self.live {
-            Some(live) => chunk(live, &self.head.host).await,
+            Some(live) => self.arrival.next(live, &self.head.host).await,
             None => Ok(None),
         }
     }

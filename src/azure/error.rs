@@ -196,6 +196,14 @@ impl Error {
     }
 }
 
+/// Cuts what a service says of itself: it goes to the terminal, the report and the journal.
+fn cut(text: String, most: usize) -> String {
+    match text.char_indices().nth(most) {
+        Some((at, _)) => format!("{}...", &text[..at]),
+        None => text,
+    }
+}
+
 /// Reads an error body in any of the shapes that Azure writes (arm.md section 1.4): nested, flat, Pascal case, XML,
 /// or an error inside the message of another.
 pub(crate) fn service(
@@ -222,8 +230,8 @@ pub(crate) fn service(
     // A careless gateway repeats the request, the token with it.
     Error::Service {
         status,
-        code: redact_text(&code),
-        message: redact_text(&message),
+        code: redact_text(&cut(code, 200)),
+        message: redact_text(&cut(message, 4_000)),
         request_id,
     }
 }

@@ -42,7 +42,7 @@ struct Ended {
     unsure: bool,
     /// How long to wait if it may be tried again.
     wait: Option<Duration>,
-    /// How long the service told everybody to wait.
+    /// How long everybody else is to wait too.
     hold: Option<Duration>,
 }
 
@@ -132,7 +132,9 @@ impl Inner {
                 error.status() == Some(401) || matches!(error, Error::NeedsSignIn { .. });
             if not_let_in && !renewed {
                 renewed = true;
-                if let Some(wanted) = asked_for(plane, wanted, ended.heard.as_ref())?
+                let asked = asked_for(plane, wanted, ended.heard.as_ref())
+                    .map_err(|error| after(wanted, &unsettled, error))?;
+                if let Some(wanted) = asked
                     && wanted != scope
                 {
                     scope = wanted;
@@ -254,6 +256,17 @@ impl Inner {
                 ..Ended::failed(error)
             };
         }
+        // A page in the place of an answer is not from the service: whether the write ever got there, nobody knows.
+        if wanted.writes() && wanted.parts.plane != Plane::Blob && is_page(&response) {
+            let message = "a page where JSON belongs; something in between answered".to_owned();
+            let host = response.host.clone();
+            return Ended {
+                wait: again(retry::Attempt::NoAnswer),
+                unsure: true,
+                heard: Some(response),
+                ..Ended::failed(wanted.unknown(Error::Malformed { host, message }))
+            };
+        }
         let mut operation = None;
         let heard = Some(response.clone());
         let result = self.follow(wanted, response, &mut operation).await;
@@ -276,12 +289,8 @@ impl Inner {
         number: u32,
         jitter: f64,
     ) -> Ended {
-        let error = refused(&response);
-        if let Error::ForeignOrigin { origin, from } = &error {
-            let origin = origin.clone();
-            let note = ClientNote::Foreign { origin, from };
-            wanted.observer.note(note).await;
-        }
+        let error = refused(wanted.url, &response);
+        tell_foreign(&error, wanted.observer).await;
         let asked = self.asked(&response);
         let mut ended = Ended::failed(error);
         if let Err(Error::Service { status, code, .. }) = &ended.result {
@@ -290,9 +299,11 @@ impl Inner {
                 code,
             };
             ended.wait = retry::wait(answered, number, wanted.idempotent, asked, jitter);
-            // What is refused without a word about how long is over for everybody too, for as long as this one waits.
-            let hold = asked.or(ended.wait);
-            ended.hold = hold.filter(|_| *status == 429 && !retry::is_busy(code));
+            // Everybody waits for as long as this one does. Where that is too long to wait, each is refused for itself
+            // rather than held for an hour, or a year, that nobody agreed to.
+            ended.hold = ended
+                .wait
+                .filter(|_| *status == 429 && !retry::is_busy(code));
             ended.unsure = wanted.writes() && retry::may_have_happened(*status, asked.is_some());
         }
         ended.heard = Some(response);
@@ -334,12 +345,17 @@ fn after(wanted: &Wanted<'_>, unsettled: &[u64], error: Error) -> Error {
 }
 
 /// Checks that an answer says something, where it has a body at all.
-fn readable(response: &Response) -> Result<(), Error> {
+pub(crate) fn readable(response: &Response) -> Result<(), Error> {
     if response.body.is_empty() {
         Ok(())
     } else {
         response.json().map(drop)
     }
+}
+
+/// Returns whether a body is a page of HTML or XML, which no plane answers with that speaks JSON.
+fn is_page(response: &Response) -> bool {
+    response.body.trim_ascii_start().starts_with(b"<")
 }
 
 fn outcome(ended: &Ended, duration_us: u64) -> Outcome {
@@ -374,16 +390,32 @@ fn outcome(ended: &Ended, duration_us: u64) -> Outcome {
     }
 }
 
+/// Tells of an address outside of the cloud, if that is what is wrong.
+pub(crate) async fn tell_foreign(error: &Error, observer: &dyn Observer) {
+    if let Error::ForeignOrigin { origin, from } = error {
+        let origin = origin.clone();
+        observer.note(ClientNote::Foreign { origin, from }).await;
+    }
+}
+
 /// Returns the error that an answer above 299 stands for.
-pub(crate) fn refused(response: &Response) -> Error {
+pub(crate) fn refused(url: &Url, response: &Response) -> Error {
     let redirects = matches!(response.status, 301 | 302 | 303 | 307 | 308);
     if let Some(location) = response.header("location").filter(|_| redirects) {
-        return Error::ForeignOrigin {
-            origin: Url::parse(location).map_or_else(
-                |_| "another address".to_owned(),
-                |url| url.origin().ascii_serialization(),
-            ),
-            from: "a redirect",
+        let there = url.join(location);
+        let origin = |url: &Url| url.origin().ascii_serialization();
+        return match there {
+            Ok(there) if origin(&there) == origin(url) => Error::Malformed {
+                host: response.host.clone(),
+                message: format!(
+                    "it points to its own {}, which is not followed",
+                    there.path()
+                ),
+            },
+            there => Error::ForeignOrigin {
+                origin: there.map_or_else(|_| "another address".to_owned(), |url| origin(&url)),
+                from: "a redirect",
+            },
         };
     }
     let challenge = || {

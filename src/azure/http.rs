@@ -14,6 +14,7 @@ use url::Url;
 
 use super::error::{Error, chain};
 use super::origins::is_loopback;
+use super::patience::{Arrival, Patience};
 use super::{named, retry};
 use crate::clock::Clock;
 
@@ -21,8 +22,6 @@ use crate::clock::Clock;
 /// memory comes near it. Evidence is streamed.
 pub(crate) const MAX_BODY: usize = 256 * 1024 * 1024;
 
-/// An answer whose body stands still for this long is lost.
-const STALLED: Duration = Duration::from_secs(60);
 /// Attempts at metadata: without it there is no cloud to wait for.
 const MAX_METADATA: u32 = 5;
 
@@ -32,6 +31,7 @@ pub struct Http(Arc<Shared>);
 
 struct Shared {
     certificates: Vec<CertificateDer<'static>>,
+    patience: Patience,
     /// By whether the host is this machine, then by whether bytes must come as they are.
     pools: [[OnceLock<reqwest::Client>; 2]; 2],
 }
@@ -48,6 +48,14 @@ impl Http {
     /// # Errors
     /// A bundle that holds no certificate.
     pub fn new(ca_bundle: Option<&[u8]>) -> Result<Self, Error> {
+        Self::with_patience(ca_bundle, Patience::default())
+    }
+
+    /// As [`Http::new`], with another patience.
+    ///
+    /// # Errors
+    /// As [`Http::new`].
+    pub fn with_patience(ca_bundle: Option<&[u8]>, patience: Patience) -> Result<Self, Error> {
         provider();
         let certificates = match ca_bundle {
             None => Vec::new(),
@@ -63,8 +71,14 @@ impl Http {
         };
         Ok(Self(Arc::new(Shared {
             certificates,
+            patience,
             pools: Default::default(),
         })))
+    }
+
+    /// Returns how long this side waits for the other.
+    pub(crate) fn patience(&self) -> Patience {
+        self.0.patience
     }
 
     /// Returns the pool for `url`; `exact`: the bytes of answers must come as they are stored.
@@ -85,7 +99,7 @@ impl Http {
         if let Some(client) = slot.get() {
             return Ok(client.clone());
         }
-        let client = build(&self.0.certificates, direct, exact)?;
+        let client = build(&self.0, direct, exact)?;
         Ok(slot.get_or_init(|| client).clone())
     }
 
@@ -123,7 +137,11 @@ impl Http {
         let pool = self
             .pool(url, false)
             .map_err(|error| (error, Met::Refusal(0), None))?;
-        let sent = pool.get(url.clone()).timeout(STALLED).send().await;
+        let sent = pool
+            .get(url.clone())
+            .timeout(self.patience().thinking)
+            .send()
+            .await;
         let response = sent.map_err(|error| {
             let met = if error.is_connect() {
                 Met::Nobody
@@ -139,7 +157,9 @@ impl Http {
         let header = |name: &str| Some(headers.get(name)?.to_str().ok()?.to_owned());
         let asked = retry::asked(header, clock.now());
         let silence = |error| (error, Met::Silence, None);
-        let body = body(response, &host).await.map_err(silence)?;
+        let body = body(self.patience(), response, &host)
+            .await
+            .map_err(silence)?;
         if status != 200 {
             let error = super::error::service(status, &body, None, None);
             return Err((error, Met::Refusal(status), asked));
@@ -162,9 +182,14 @@ enum Met {
 }
 
 /// Reads a body up to the cap.
-pub(crate) async fn body(mut response: reqwest::Response, host: &str) -> Result<Vec<u8>, Error> {
+pub(crate) async fn body(
+    patience: Patience,
+    mut response: reqwest::Response,
+    host: &str,
+) -> Result<Vec<u8>, Error> {
     let mut bytes = Vec::new();
-    while let Some(chunk) = chunk(&mut response, host).await? {
+    let mut arrival = Arrival::begin(patience);
+    while let Some(chunk) = arrival.next(&mut response, host).await? {
         if bytes.len() + chunk.len() > MAX_BODY {
             return Err(Error::TooLarge {
                 host: host.to_owned(),
@@ -176,31 +201,12 @@ pub(crate) async fn body(mut response: reqwest::Response, host: &str) -> Result<
     Ok(bytes)
 }
 
-/// Reads the next piece of a body, or nothing at its end.
-pub(crate) async fn chunk(
-    response: &mut reqwest::Response,
-    host: &str,
-) -> Result<Option<bytes::Bytes>, Error> {
-    let broken = |message: String| Error::Malformed {
-        host: host.to_owned(),
-        message: format!("the answer broke off: {message}"),
-    };
-    match tokio::time::timeout(STALLED, response.chunk()).await {
-        Ok(Ok(chunk)) => Ok(chunk),
-        Ok(Err(error)) => Err(broken(chain(&error.without_url()))),
-        Err(_) => Err(broken(format!("nothing for {} s", STALLED.as_secs()))),
-    }
-}
-
-fn build(
-    certificates: &[CertificateDer<'static>],
-    direct: bool,
-    exact: bool,
-) -> Result<reqwest::Client, Error> {
+fn build(shared: &Shared, direct: bool, exact: bool) -> Result<reqwest::Client, Error> {
+    let certificates = &shared.certificates;
     let unable = |error: &dyn std::error::Error| {
         Error::Request(format!("no TLS client can be made: {}", chain(error)))
     };
-    let mut builder = settings(direct, exact);
+    let mut builder = settings(shared.patience, direct, exact);
     if !certificates.is_empty() {
         let config = match named::config(certificates, false) {
             // A container may have no CA store at all; what is on this machine needs the bundle alone.
@@ -212,13 +218,13 @@ fn build(
     builder.build().map_err(|error| unable(&error))
 }
 
-fn settings(direct: bool, exact: bool) -> reqwest::ClientBuilder {
+fn settings(patience: Patience, direct: bool, exact: bool) -> reqwest::ClientBuilder {
     let mut builder = reqwest::Client::builder()
         // A redirect would carry the token elsewhere.
         .redirect(reqwest::redirect::Policy::none())
         // reqwest retries refused HTTP/2 streams by itself; the journal would miss those attempts.
         .retry(reqwest::retry::never())
-        .connect_timeout(Duration::from_secs(10))
+        .connect_timeout(patience.connecting)
         .pool_idle_timeout(Duration::from_secs(90))
         .tcp_nodelay(true)
         .dns_resolver(Arc::new(Resolver))
@@ -240,7 +246,8 @@ fn provider() {
     });
 }
 
-/// `localhost` and everything under it is this machine, whatever a resolver says (RFC 6761).
+/// `localhost` and everything under it is this machine, whatever a resolver says, and nothing is under `invalid`
+/// (RFC 6761).
 struct Resolver;
 
 impl Resolve for Resolver {
@@ -249,6 +256,10 @@ impl Resolve for Resolver {
             if super::origins::is_localhost(name.as_str()) {
                 let address = SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), 0);
                 return Ok(Box::new(std::iter::once(address)) as Addrs);
+            }
+            if name.as_str().ends_with(".invalid") {
+                let nobody = std::io::ErrorKind::NotFound;
+                return Err(std::io::Error::new(nobody, "no such name can be").into());
             }
             let found: Vec<SocketAddr> =
                 tokio::net::lookup_host((name.as_str(), 0)).await?.collect();

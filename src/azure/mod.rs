@@ -3,7 +3,9 @@
 //! Knows hosts, tokens, retries, throttles, long-running operations and paging of Azure Resource
 //! Manager, Microsoft Graph, Key Vault, Log Analytics and Blob storage. Knows no runbook, no journal
 //! and no particular resource. Start reading at `client`; each policy it follows is a file: `reads`,
-//! `origins`, `throttle` (with `limits`, `units`, `bucket`, `window`), `retry`, `lro`, `pages`, `batch`.
+//! `origins`, `throttle` (with `limits`, `units`, `bucket`, `window`), `retry`, `patience`, `lro`, `pages`, `batch`.
+//!
+#![doc = include_str!("FAULTS.md")]
 
 mod absent;
 mod batch;
@@ -23,6 +25,7 @@ pub mod observe;
 mod operation;
 mod origins;
 pub mod pages;
+mod patience;
 mod plain;
 mod reads;
 pub mod request;
@@ -40,6 +43,7 @@ pub use error::Error;
 pub use http::Http;
 pub use observe::{Call, ClientNote, Observer, Operation, Outcome, OutcomeKind, Refused};
 pub use pages::Pages;
+pub use patience::Patience;
 pub(crate) use plain::Post;
 pub use request::{Effect, Plane, ReadRequest, RequestParts, Response, WriteRequest};
 pub use throttle::Priority;

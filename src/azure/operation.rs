@@ -11,7 +11,7 @@ use url::Url;
 use super::client::Inner;
 use super::credentials::Token;
 use super::error::Error;
-use super::exchange::{Wanted, refused};
+use super::exchange::{Wanted, readable, refused, tell_foreign};
 use super::limits::Draw;
 use super::lro::{self, Progress, Watch};
 use super::observe::{ClientNote, Operation};
@@ -61,14 +61,16 @@ impl Inner {
         operation: &mut Operation,
     ) -> Result<Over, Error> {
         let started = self.clock.mono_us();
+        let limit = wanted.manner.give_up_after.unwrap_or(OPERATION_LIMIT);
+        let until_us = end_us(started, limit);
         let mut address = self.address(wanted, &watch, operation).await?;
         let mut pace = self.asked(first);
         let mut missing = 0;
         loop {
             let pause = pace.unwrap_or_else(|| retry::poll_pause(operation.polls));
             let spent = Duration::from_micros(self.clock.mono_us().saturating_sub(started));
-            let limit = wanted.manner.give_up_after.unwrap_or(OPERATION_LIMIT);
-            if spent + pause > limit {
+            // What a service asks for may be longer than any time there is.
+            if spent.saturating_add(pause) > limit {
                 return Err(not_followed(
                     wanted,
                     format!(
@@ -80,7 +82,7 @@ impl Inner {
             }
             self.clock.sleep(pause).await;
             operation.polls += 1;
-            let response = self.get(wanted, &address).await?;
+            let response = self.get(wanted, &address, until_us).await?;
             pace = self.asked(&response);
             match lro::progress(&watch, &response) {
                 Progress::Succeeded => {
@@ -159,7 +161,7 @@ impl Inner {
                     _ => response,
                 };
             }
-            Ok(response) => refused(&response).to_string(),
+            Ok(response) => refused(lies_at, &response).to_string(),
             Err(error) => error.to_string(),
         };
         let host = lies_at.host_str().unwrap_or_default().to_owned();
@@ -174,11 +176,13 @@ impl Inner {
         let plane = wanted.parts.plane;
         self.allowed(plane, url, "a Location header", wanted.observer)
             .await?;
-        self.get(wanted, url).await
+        let until_us = end_us(self.clock.mono_us(), OPERATION_LIMIT);
+        self.get(wanted, url, until_us).await
     }
 
-    /// Gets an address of an operation; trouble on the way is spent out, for polling has no effect.
-    async fn get(&self, wanted: &Wanted<'_>, url: &Url) -> Result<Response, Error> {
+    /// Gets an address of an operation; trouble on the way is spent out, for polling has no effect, but no attempt
+    /// begins after `until_us`.
+    async fn get(&self, wanted: &Wanted<'_>, url: &Url, until_us: u64) -> Result<Response, Error> {
         let plane = wanted.parts.plane;
         let draw = Draw::of(plane, "GET", url, None);
         let scope = self.scope(plane);
@@ -207,18 +211,34 @@ impl Inner {
                     continue;
                 }
                 Ok(response) if !matches!(response.status, 408 | 429 | 500 | 502 | 503 | 504) => {
-                    return Ok(response);
+                    // Half an answer, or a page of something in between, says nothing of the operation.
+                    match readable(&response) {
+                        _ if (300..400).contains(&response.status) => {
+                            let error = refused(url, &response);
+                            tell_foreign(&error, wanted.observer).await;
+                            return Err(not_followed(
+                                wanted,
+                                format!("its operation could not be followed: {error}"),
+                            ));
+                        }
+                        Err(error) if response.status < 300 => {
+                            let jitter = self.random.unit();
+                            let lost = retry::Attempt::NoAnswer;
+                            (error, retry::wait(lost, number, true, None, jitter))
+                        }
+                        _ => return Ok(response),
+                    }
                 }
                 Ok(response) => {
                     let asked = self.asked(&response);
-                    if let (429, Some(hold)) = (response.status, asked) {
-                        held = self.throttle.hold(&draw, hold, None);
-                    }
                     let status = response.status;
                     let answered = retry::Attempt::Answered { status, code: "" };
                     let jitter = self.random.unit();
                     let wait = retry::wait(answered, number, true, asked, jitter);
-                    (refused(&response), wait)
+                    if let (429, Some(hold)) = (status, wait) {
+                        held = self.throttle.hold(&draw, hold, None);
+                    }
+                    (refused(url, &response), wait)
                 }
                 Err(error) => {
                     let jitter = self.random.unit();
@@ -226,7 +246,8 @@ impl Inner {
                     (error, wait)
                 }
             };
-            let Some(wait) = wait else {
+            let in_time = |wait: &Duration| end_us(self.clock.mono_us(), *wait) <= until_us;
+            let Some(wait) = wait.filter(in_time) else {
                 return Err(not_followed(
                     wanted,
                     format!("its operation could not be followed: {error}"),
@@ -264,6 +285,10 @@ impl Inner {
             Err(NoAnswer::NotSent(error) | NoAnswer::Lost(error)) => Err(error),
         }
     }
+}
+
+fn end_us(from_us: u64, span: Duration) -> u64 {
+    from_us.saturating_add(u64::try_from(span.as_micros()).unwrap_or(u64::MAX))
 }
 
 /// Returns how to go on without the operation's own record.

@@ -5,7 +5,8 @@ use std::time::Duration;
 use url::Url;
 
 use super::error::{Error, chain};
-use super::http::{Http, chunk};
+use super::http::Http;
+use super::patience::Arrival;
 
 /// What a stranger answered.
 #[derive(Debug)]
@@ -68,7 +69,8 @@ impl Http {
             .map(|value| String::from_utf8_lossy(value.as_bytes()).into_owned())
             .unwrap_or_default();
         let mut body = Vec::new();
-        while let Some(piece) = chunk(&mut response, host).await? {
+        let mut arrival = Arrival::begin(self.patience());
+        while let Some(piece) = arrival.next(&mut response, host).await? {
             if body.len() + piece.len() > post.most {
                 return Err(Error::TooLarge {
                     host: host.to_owned(),

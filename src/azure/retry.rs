@@ -54,6 +54,9 @@ pub(crate) fn wait(
     if number >= most {
         return None;
     }
+    // Services round down: who comes at once, as told, and is refused again, waits a second.
+    let least = Duration::from_secs(u64::from(number > 1));
+    let asked = asked.map(|asked| asked.max(least));
     let doubling = |first: f64, most: f64| {
         let exponent = i32::try_from(number.saturating_sub(1)).unwrap_or(0);
         Duration::from_secs_f64((first * 2_f64.powi(exponent)).min(most) * (0.8 + 0.4 * jitter))
@@ -88,7 +91,8 @@ pub(crate) fn may_have_happened(status: u16, asked: bool) -> bool {
     matches!(status, 408 | 500 | 502 | 504) || (status == 503 && !asked)
 }
 
-/// Reads how long the service asks to wait: milliseconds where given, seconds, or an HTTP date.
+/// Reads how long the service asks to wait: milliseconds where given, seconds, or an HTTP date. A date is measured by
+/// the answer's own `Date`, for the clock of this machine may be wrong.
 pub(crate) fn asked(
     header: impl Fn(&str) -> Option<String>,
     now: DateTime<Utc>,
@@ -104,6 +108,8 @@ pub(crate) fn asked(
             return Some(Duration::from_secs(seconds));
         }
         let date = DateTime::parse_from_rfc2822(text).ok()?;
+        let theirs = header("date").and_then(|text| DateTime::parse_from_rfc2822(&text).ok());
+        let now = theirs.map_or(now, |theirs| theirs.with_timezone(&Utc));
         Some(
             (date.with_timezone(&Utc) - now)
                 .to_std()
@@ -181,6 +187,9 @@ mod tests {
             wait(answered(429), 1, true, Some(Duration::from_secs(17)), 0.5),
             Some(Duration::from_secs(17))
         );
+        let at_once = |number| wait(answered(429), number, true, Some(Duration::ZERO), 0.5);
+        assert_eq!(at_once(1), Some(Duration::ZERO));
+        assert_eq!(at_once(2), Some(Duration::from_secs(1)));
         assert_eq!(
             wait(
                 answered(429),
@@ -207,5 +216,12 @@ mod tests {
         let date = (now + Duration::from_secs(30)).to_rfc2822();
         assert_eq!(of("retry-after", date), Some(Duration::from_secs(30)));
         assert_eq!(of("retry-after", "soon".into()), None);
+        // The service's clock is a day ahead of ours.
+        let ahead = |name: &str| match name {
+            "date" => Some("Tue, 22 Sep 2026 14:13:20 GMT".to_owned()),
+            "retry-after" => Some("Tue, 22 Sep 2026 14:14:00 GMT".to_owned()),
+            _ => None,
+        };
+        assert_eq!(asked(ahead, now), Some(Duration::from_secs(40)));
     }
 }

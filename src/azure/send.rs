@@ -10,6 +10,7 @@ use uuid::Uuid;
 use super::credentials::Token;
 use super::error::{Error, chain};
 use super::http::{Http, body};
+use super::patience::{Patience, SLOWEST};
 use super::request::{Plane, Response};
 use super::throttle::Priority;
 
@@ -44,12 +45,6 @@ pub(crate) type Answered = (Response, Option<reqwest::Response>);
 /// (graph-and-data-planes.md section 8).
 const BLOB_VERSION: &str = "2021-12-02";
 
-/// How long a service may think. Log Analytics may be asked to take ten minutes (graph-and-data-planes.md section 7).
-const THINKING: Duration = Duration::from_secs(120);
-const QUERYING: Duration = Duration::from_secs(630);
-/// The slowest line that evidence is sent over, in bytes a second.
-const SLOWEST: u64 = 64 * 1024;
-
 /// Sends an attempt and reads the answer.
 pub(crate) async fn send(
     http: &Http,
@@ -60,7 +55,7 @@ pub(crate) async fn send(
     let exact = attempt.stream || attempt.plane == Plane::Blob;
     let pool = http.pool(attempt.url, exact).map_err(NoAnswer::NotSent)?;
     let request = build(attempt, token).map_err(NoAnswer::NotSent)?;
-    let patience = patience(attempt);
+    let patience = thinking(http.patience(), attempt);
     let sent = match tokio::time::timeout(patience, pool.execute(request)).await {
         Ok(sent) => sent.map_err(|error| no_answer(&host, error))?,
         Err(_) => {
@@ -80,19 +75,19 @@ pub(crate) async fn send(
     if attempt.stream && (200..300).contains(&response.status) {
         return Ok((response, Some(sent)));
     }
-    response.body = body(sent, &response.host)
+    response.body = body(http.patience(), sent, &response.host)
         .await
         .map_err(NoAnswer::Lost)?
         .into();
     Ok((response, None))
 }
 
-fn patience(attempt: &Attempt<'_>) -> Duration {
+fn thinking(patience: Patience, attempt: &Attempt<'_>) -> Duration {
     let length = attempt.body.as_ref().map_or(0, |body| body.len() as u64);
     let thinking = match attempt.plane {
-        Plane::Logs => QUERYING,
-        Plane::Arm if attempt.url.path().ends_with("/query") => QUERYING,
-        _ => THINKING,
+        Plane::Logs => patience.querying,
+        Plane::Arm if attempt.url.path().ends_with("/query") => patience.querying,
+        _ => patience.thinking,
     };
     thinking + Duration::from_secs(length / SLOWEST)
 }
@@ -107,7 +102,7 @@ fn headers(map: &HeaderMap) -> Vec<(String, String)> {
 }
 
 fn no_answer(host: &str, error: reqwest::Error) -> NoAnswer {
-    let not_sent = error.is_connect() || error.is_builder();
+    let not_sent = error.is_connect() || error.is_builder() || turned_away(&error);
     let message = chain(&error.without_url());
     let host = host.to_owned();
     if not_sent {
@@ -115,6 +110,21 @@ fn no_answer(host: &str, error: reqwest::Error) -> NoAnswer {
     } else {
         NoAnswer::Lost(Error::Unreachable { host, message })
     }
+}
+
+/// Returns whether the service says that it did nothing with the request: it refused the stream, or went away and did
+/// not count it among those that it took (RFC 9113 section 8.7).
+fn turned_away(error: &reqwest::Error) -> bool {
+    let mut cause = std::error::Error::source(error);
+    while let Some(error) = cause {
+        if let Some(error) = error.downcast_ref::<h2::Error>() {
+            let refused = error.is_reset() && error.reason() == Some(h2::Reason::REFUSED_STREAM);
+            let gone = error.is_go_away() && error.reason() == Some(h2::Reason::NO_ERROR);
+            return error.is_remote() && (refused || gone);
+        }
+        cause = error.source();
+    }
+    false
 }
 
 fn build(attempt: &Attempt<'_>, token: &Token) -> Result<reqwest::Request, Error> {

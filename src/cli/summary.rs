@@ -123,7 +123,10 @@ fn false_checks(report: &RunReport) -> Vec<String> {
             } else {
                 "unknown"
             };
-            format!("{word}: {}", check.claim)
+            match &check.observed {
+                Some(observed) => format!("{word}: {} (seen: {observed})", check.claim),
+                None => format!("{word}: {}", check.claim),
+            }
         })
         .collect()
 }

@@ -12,7 +12,7 @@ use super::event::What;
 use super::failure::{Failure, FailureKind};
 use super::power::Teller;
 use super::recorder::object;
-use super::step::{ItemDone, wire};
+use super::step::{ItemDone, wire, writes};
 use super::target::Target;
 use crate::runbook::expr::Scope;
 use crate::runbook::model::{Check, Otherwise, Plane, Step};
@@ -132,6 +132,11 @@ async fn answer(target: &Target<'_>, node: usize, due: &Due) -> Result<Option<Fa
         (_, Otherwise::Gap) => target.gap(node, &due.key, &text).await.map(|()| None),
         (_, Otherwise::Say) => target.say(node, &text).await.map(|()| None),
         (true, Otherwise::Stop) => Ok(Some(Failure::failed("check", text, "azir show last"))),
+        // Somebody undid it, or it never took effect: it is to be done again.
+        (false, Otherwise::Stop) if seen.holds == Some(false) && writes(step) => target
+            .undone_by_others(node, &due.key, &text)
+            .await
+            .map(|()| None),
         (false, Otherwise::Stop) => Ok(None),
     }
 }
@@ -331,6 +336,19 @@ fn micros(duration: Duration) -> u64 {
 }
 
 impl Target<'_> {
+    /// Records that a step's effect is not there, with what is typed to do it again.
+    async fn undone_by_others(&self, node: usize, item: &str, why: &str) -> Result<(), Failure> {
+        let Some(recorder) = self.common.power.recorder() else {
+            return Ok(());
+        };
+        let id = &self.common.program.nodes[node].id;
+        let incident = &self.common.request.incident;
+        let next = format!("{} --incident {incident}", self.command());
+        let said =
+            json!({"step": id, "target_index": self.index, "item": item, "why": why, "next": next});
+        recorder.note("not_done", said).await.map(|_| ())
+    }
+
     /// Records and tells the answer of a check.
     #[expect(
         clippy::too_many_arguments,

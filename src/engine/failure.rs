@@ -18,6 +18,8 @@ pub(crate) struct Failure {
     pub(crate) kind: FailureKind,
     /// Whether it may pass by itself, or with a person's help, so that going on with the run may succeed.
     pub(crate) passing: bool,
+    /// Whether the resource was not as the write expected it: somebody else changed it since it was read.
+    pub(crate) stale: bool,
 }
 
 /// What a failure means for the rest of the run.
@@ -46,6 +48,7 @@ impl Failure {
             hint: hint.into(),
             kind: FailureKind::Failed,
             passing: false,
+            stale: false,
         }
     }
 
@@ -94,6 +97,7 @@ impl Failure {
             hint: hint(error),
             kind,
             passing: error.may_pass(),
+            stale: error.is_precondition(),
         }
     }
 }
@@ -103,6 +107,9 @@ fn hint(error: &azure::Error) -> String {
     if error.is_refused_by_observer() {
         return "free the disk or name another folder with AZIR_HOME, then run the command again"
             .into();
+    }
+    if error.is_precondition() {
+        return "azir show last, to see who changes it; then run the command again".into();
     }
     if error.is_locked() {
         return "az lock list, and az lock delete if the lock may go; then run the command again"

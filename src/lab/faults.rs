@@ -2,6 +2,8 @@
 
 use serde::Deserialize;
 
+use super::act::Act;
+
 /// A script of faults.
 #[derive(Clone, Debug, Default, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -33,6 +35,10 @@ pub struct Rule {
     pub retry_after: Option<u64>,
     /// Milliseconds, for `delay` and `delay-after`.
     pub millis: Option<u64>,
+    /// What somebody else changes just before the request is looked at, or with `act-after` just after it was carried
+    /// out; beside any `do`.
+    #[serde(default)]
+    pub act: Vec<Act>,
     #[serde(skip)]
     seen: u64,
 }
@@ -41,6 +47,10 @@ pub struct Rule {
 #[derive(Clone, Copy, Debug, Deserialize, Eq, PartialEq)]
 #[serde(rename_all = "kebab-case")]
 pub enum Fault {
+    /// Nothing, but for what somebody else does just before.
+    Act,
+    /// Nothing, but for what somebody else does just after.
+    ActAfter,
     /// An error status without effect.
     Status,
     /// The connection breaks before anything happens.

@@ -4,6 +4,7 @@
 //! not see the answers. What it does not model it refuses with 501. Start reading at [`Lab`] in `server`;
 //! every request passes the gates of `gate` in the service's own order, then a rule per resource type.
 
+mod act;
 mod arm;
 mod blob;
 mod blob_body;
@@ -27,6 +28,7 @@ mod vault;
 mod windows;
 mod wire;
 
+pub use act::Act;
 pub use faults::Faults;
 pub use scaled::ScaledClock;
 pub use server::{Lab, LabError, Logged, Options, Ready};

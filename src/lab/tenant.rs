@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use serde_json::Value;
 
+use super::act::Act;
 use super::arm::{self, Arm, Fate};
 use super::entra::{self, Book, Claims, Entra};
 use super::faults::{Fault, Faults, Rule};
@@ -146,6 +147,14 @@ impl Tenant {
         if let Some(mut value) = store.directory.now(kind, id).cloned() {
             change(&mut value);
             store.directory.seed(kind, id, value);
+        }
+    }
+
+    /// Lets somebody else change things, by script.
+    pub(super) fn act(&self, acts: &[Act]) {
+        let mut store = lock(&self.store);
+        for act in acts {
+            act.carry_out(&mut store);
         }
     }
 

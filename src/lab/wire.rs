@@ -37,10 +37,20 @@ pub(super) async fn handle(
         }
         _ => {}
     }
+    let after = rule
+        .as_ref()
+        .is_some_and(|rule| rule.fault == Fault::ActAfter);
+    let acts = rule.as_ref().map_or(&[][..], |rule| &rule.act);
+    if !after {
+        tenant.act(acts);
+    }
     let mut reply = match rule.as_ref().and_then(|rule| instead(rule, &ask)) {
         Some(reply) => reply,
         None => tenant.answer(&ask, rule.as_ref()),
     };
+    if after {
+        tenant.act(acts);
+    }
     tenant.note(&ask, &reply);
     match rule {
         Some(rule) if rule.fault == Fault::ResetAfter => return broken(),

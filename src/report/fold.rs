@@ -281,6 +281,8 @@ impl Fold {
             .unwrap_or_default()
             .to_owned();
         let holds = data.get("holds").and_then(Value::as_bool);
+        let observed = data.get("observed").and_then(Value::as_str);
+        let observed = observed.filter(|_| holds != Some(true)).map(str::to_owned);
         let Some(key) = key(data).filter(|key| self.steps.contains_key(key)) else {
             return;
         };
@@ -288,9 +290,14 @@ impl Fold {
         let all = self.checks.entry(key).or_default();
         let same =
             |(other, check): &&mut (String, CheckReport)| other == item && check.claim == claim;
+        let check = CheckReport {
+            claim: claim.clone(),
+            holds,
+            observed,
+        };
         match all.iter_mut().find(same) {
-            Some((_, known)) => known.holds = holds,
-            None => all.push((item.to_owned(), CheckReport { claim, holds })),
+            Some((_, known)) => *known = check,
+            None => all.push((item.to_owned(), check)),
         }
     }
 
@@ -552,6 +559,10 @@ fn together(checks: Vec<(String, CheckReport)>) -> Option<CheckReport> {
         .map(|(_, check)| check)
         .reduce(|known, next| CheckReport {
             claim: format!("{}; {}", known.claim, next.claim),
+            observed: match (known.observed, next.observed) {
+                (Some(known), Some(more)) => Some(format!("{known}; {more}")),
+                (known, more) => known.or(more),
+            },
             holds: match (known.holds, next.holds) {
                 (Some(false), _) | (_, Some(false)) => Some(false),
                 (None, _) | (_, None) => None,

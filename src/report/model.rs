@@ -200,6 +200,9 @@ pub struct CheckReport {
     pub claim: String,
     /// Whether it holds; null: unknown.
     pub holds: Option<bool>,
+    /// What was seen, where it does not hold or nobody could tell.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub observed: Option<String>,
 }
 
 /// Something that stays open.

@@ -27,6 +27,12 @@ pub(crate) enum Reply {
     ResetAndLeave,
     /// Promises more than it sends.
     Truncate,
+    /// Sends these bytes, which need not be HTTP, and closes the connection.
+    Raw(Vec<u8>),
+    /// Sends these bytes and then nothing, the connection open.
+    Stall(Vec<u8>),
+    /// Begins an answer and sends a byte of it now and then, without end.
+    Creep,
 }
 
 /// Returns a JSON answer; `{base}` in headers and body becomes the service's own address.
@@ -81,6 +87,7 @@ impl Server {
         };
         let (seen, left) = (Arc::clone(&server.seen), Arc::clone(&server.left));
         tokio::spawn(async move {
+            let mut kept = Vec::new();
             while let Ok((mut stream, _)) = listener.accept().await {
                 let Some(request) = take(&mut stream).await else {
                     continue;
@@ -92,6 +99,13 @@ impl Server {
                         drop(listener);
                         drop(stream);
                         return;
+                    }
+                    Some(Reply::Stall(bytes)) => {
+                        let _ = stream.write_all(&bytes).await;
+                        kept.push(stream);
+                    }
+                    Some(Reply::Creep) => {
+                        tokio::spawn(creep(stream));
                     }
                     Some(reply) => give(&mut stream, &reply, &base).await,
                     None => give(&mut stream, &answer(599, &[], "{}"), &base).await,
@@ -148,9 +162,19 @@ async fn take(stream: &mut TcpStream) -> Option<Seen> {
     Some(seen)
 }
 
+async fn creep(mut stream: TcpStream) {
+    let head = b"HTTP/1.1 200 OK\r\ncontent-length: 1000000\r\n\r\n{";
+    let mut piece = head.to_vec();
+    while stream.write_all(&piece).await.is_ok() {
+        piece = b" ".to_vec();
+        tokio::time::sleep(Duration::from_millis(5)).await;
+    }
+}
+
 async fn give(stream: &mut TcpStream, reply: &Reply, base: &str) {
     let text = match reply {
-        Reply::Reset | Reply::ResetAndLeave => return,
+        Reply::Reset | Reply::ResetAndLeave | Reply::Stall(_) | Reply::Creep => return,
+        Reply::Raw(bytes) => bytes.clone(),
         Reply::Truncate => {
             b"HTTP/1.1 200 OK\r\ncontent-length: 100\r\nconnection: close\r\n\r\n{\"a\":".to_vec()
         }
@@ -271,11 +295,16 @@ pub(crate) struct Bench {
 
 impl Bench {
     pub(crate) fn of(server: &Server) -> Self {
+        Self::at(&server.base, Http::new(None).unwrap())
+    }
+
+    /// A client of whatever is at an address.
+    pub(crate) fn at(base: &str, http: Http) -> Self {
         let clock = ManualClock::at(DateTime::from_timestamp(1_790_000_000, 0).unwrap());
         let tokens = Arc::new(Tokens::default());
         let client = Client::new(ClientOptions {
-            cloud: cloud(&server.base),
-            http: Http::new(None).unwrap(),
+            cloud: cloud(base),
+            http,
             credential: tokens.clone(),
             clock: Arc::new(clock.clone()),
             random: Arc::new(SeededRandom::new(1)),

@@ -18,6 +18,9 @@ use crate::json::{member, set_member};
 use crate::runbook::expr::RenderedCall;
 use crate::runbook::model::{Edit, Plane};
 
+/// How often an edit is made anew because somebody else changed the resource after it was read.
+const AFRESH: u32 = 3;
+
 /// Members that the service writes by itself; a difference in them is no change by anybody.
 const VOLATILE: [&str; 4] = ["etag", "provisioningState", "resourceGuid", "timeModified"];
 
@@ -28,7 +31,7 @@ pub(crate) struct Change {
     after: Option<Value>,
 }
 
-/// Reads, changes, writes, reads back and compares.
+/// Reads, changes, writes, reads back and compares; reads afresh where somebody else was faster.
 pub(super) async fn execute(item: &Item<'_>, edit: &Edit) -> Result<Acted, Failure> {
     let Power::Act { client, recorder } = &item.target.common.power else {
         return Err(plan_cannot());
@@ -36,9 +39,13 @@ pub(super) async fn execute(item: &Item<'_>, edit: &Edit) -> Result<Acted, Failu
     let (id, wanted) = wanted(item, edit)?;
     item.target.may_write(&id)?;
     let reads = item.calls("the state before the change");
-    let current = wire::read(client, &resource("GET", &id, edit, None), &reads)
-        .await?
-        .body;
+    let read = async || {
+        let call = resource("GET", &id, edit, None);
+        wire::read(client, &call, &reads)
+            .await
+            .map(|answer| answer.body)
+    };
+    let mut current = read().await?;
     let sent = item.sent();
     let earlier = sent.first().map(|sent| sent.write());
     if let Some(earlier) = earlier
@@ -46,15 +53,50 @@ pub(super) async fn execute(item: &Item<'_>, edit: &Edit) -> Result<Acted, Failu
     {
         return Ok(acted);
     }
-    let changes = changes(&current, wanted);
-    if changes.is_empty() {
-        return Ok(Acted::with(vec![
-            ("body", current.clone()),
-            ("before", current),
-            ("changed", json!(false)),
-        ]));
-    }
-    let body = changed(item, &current, &changes)?;
+    let mut again = 0;
+    let (changes, after) = loop {
+        let changes = changes(&current, wanted.clone());
+        if changes.is_empty() {
+            return Ok(Acted::with(vec![
+                ("body", current.clone()),
+                ("before", current),
+                ("changed", json!(false)),
+            ]));
+        }
+        match write(item, edit, (&id, &current), &changes).await {
+            Ok(written) if written.read_back => break (changes, written.body),
+            Ok(_) => break (changes, read().await?),
+            Err(failure)
+                if failure.stale && failure.kind == FailureKind::Failed && again < AFRESH =>
+            {
+                again += 1;
+                let fresh = read().await?;
+                overtaken(item, &current, &fresh, again).await?;
+                current = fresh;
+            }
+            Err(failure) => return Err(failure),
+        }
+    };
+    compare(item, &current, &after, &changes).await?;
+    let before = earlier.map_or(current, |earlier| earlier.record["before"].clone());
+    Ok(Acted::with(vec![
+        ("body", after),
+        ("before", before),
+        ("changed", json!(true)),
+    ]))
+}
+
+/// Sends the change of what was read, and follows it to its end.
+async fn write(
+    item: &Item<'_>,
+    edit: &Edit,
+    (id, current): (&str, &Value),
+    changes: &[Change],
+) -> Result<wire::Answer, Failure> {
+    let Power::Act { client, recorder } = &item.target.common.power else {
+        return Err(plan_cannot());
+    };
+    let body = changed(item, current, changes)?;
     let record = recorder.keep(&json!({
         "kind": "edit",
         "item": item.scope.get("item"),
@@ -64,7 +106,7 @@ pub(super) async fn execute(item: &Item<'_>, edit: &Edit) -> Result<Acted, Failu
         "changes": changes.iter().map(|change| json!({"path": change.path, "before": change.before, "after": change.after})).collect::<Vec<_>>(),
         "before": current,
     }))?;
-    let mut call = resource("PUT", &id, edit, Some(body));
+    let mut call = resource("PUT", id, edit, Some(body));
     if edit.if_match
         && let Some(etag) = current.get("etag").and_then(Value::as_str)
     {
@@ -75,29 +117,35 @@ pub(super) async fn execute(item: &Item<'_>, edit: &Edit) -> Result<Acted, Failu
         .writing(record, super::undo_words(item.step));
     let sent = wire::write(client, &call, Effect::Update, Some(true), &calls).await;
     count(item, &sent);
-    let written = match sent {
+    match sent {
         Err(failure) if failure.kind == FailureKind::Unknown => {
-            settle(item, &id, edit, &changes, &calls)
+            settle(item, id, edit, changes, &calls)
                 .await?
-                .ok_or(failure)?
+                .ok_or(failure)
         }
-        other => other?,
-    };
-    let after = if written.read_back {
-        written.body
+        other => other,
+    }
+}
+
+/// Says what somebody else changed between reading and writing.
+async fn overtaken(
+    item: &Item<'_>,
+    read: &Value,
+    fresh: &Value,
+    again: u32,
+) -> Result<(), Failure> {
+    let mut found = Vec::new();
+    differences("", read, fresh, &[], &mut found);
+    let what = if found.is_empty() {
+        "nothing that can be seen but its etag".to_owned()
     } else {
-        let call = resource("GET", &id, edit, None);
-        wire::read(client, &call, &reads).await?.body
+        found.join(", ")
     };
-    compare(item, &current, &after, &changes).await?;
-    Ok(Acted::with(vec![
-        ("body", after),
-        (
-            "before",
-            earlier.map_or(current, |earlier| earlier.record["before"].clone()),
-        ),
-        ("changed", json!(true)),
-    ]))
+    let name = crate::ids::ArmId::name_of(&item.key);
+    let text = format!(
+        "somebody else changed {name} after it was read ({what}); it was read afresh and the change is made on that, {again} of {AFRESH}"
+    );
+    item.target.say(item.node, &text).await
 }
 
 /// Goes on with an edit of an earlier session: what the resource shows of it is written down; where it has the

@@ -8,7 +8,7 @@ use crate::azure::{
 };
 use crate::digest::Digest;
 use crate::engine::calls::Calls;
-use crate::engine::failure::Failure;
+use crate::engine::failure::{Failure, FailureKind};
 use crate::runbook::expr::RenderedCall;
 use crate::runbook::model::Plane;
 
@@ -149,7 +149,8 @@ pub(crate) async fn write_bytes(
         .write(&request, calls)
         .await
         .map_err(|error| Failure::from_azure(&error))?;
-    answer(&response)
+    // The service took it on; that its words are lost does not mean that nothing happened.
+    answer(&response).map_err(|failure| failure.of_kind(FailureKind::Unknown))
 }
 
 /// Stores a blob.

@@ -91,17 +91,7 @@ impl Arm<'_> {
         let mut value = self.found(id)?;
         let patch = self.ask.json()?;
         only_members(&patch, &["identity", "tags"], "VirtualMachineUpdate")?;
-        if self
-            .ask
-            .header("if-match")
-            .is_some_and(|wanted| Some(wanted) != value["etag"].as_str())
-        {
-            return Err(arm_error(
-                412,
-                "PreconditionFailed",
-                "The condition specified using HTTP conditional header(s) is not met.",
-            ));
-        }
+        self.as_expected(&value)?;
         self.machine_is_free(id)?;
         if let Some(identity) = patch.get("identity") {
             let next = self.identity(id, value.get("identity"), identity)?;
@@ -116,6 +106,20 @@ impl Arm<'_> {
             value["tags"] = tags.clone();
         }
         Ok(self.begin_machine(id, value))
+    }
+
+    /// Refuses a write that expects another etag than the resource has. Machines honour it since 2024-03-01 (arm.md
+    /// section 2.6), interfaces too: the cloud provider of Kubernetes relies on it (kubernetes-sigs/
+    /// cloud-provider-azure, pull request 483).
+    pub(super) fn as_expected(&self, value: &Value) -> Result<(), Reply> {
+        match self.ask.header("if-match") {
+            Some(wanted) if Some(wanted) != value["etag"].as_str() => Err(arm_error(
+                412,
+                "PreconditionFailed",
+                "The condition specified using HTTP conditional header(s) is not met.",
+            )),
+            _ => Ok(()),
+        }
     }
 
     fn machine_is_free(&self, id: &ArmId) -> Result<(), Reply> {

@@ -102,6 +102,7 @@ impl Arm<'_> {
             ));
         }
         self.network_is_free(id, &location)?;
+        self.as_expected(&before)?;
         let configurations = self.configurations(id, &body, &location)?;
         body["properties"]["ipConfigurations"] = json!(configurations);
         match body["properties"]["networkSecurityGroup"]["id"].as_str() {

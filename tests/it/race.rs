@@ -1,0 +1,126 @@
+//! The attacker is still there while azir works: what was changed in between is seen, told, and done again or said.
+
+use serde_json::{Value, json};
+
+use crate::staged::{Staged, id, run};
+
+const NIC: &str = "rg-workload-prod/providers/Microsoft.Network/networkInterfaces/vm-app-01-nic";
+const MACHINE: &str = "rg-workload-prod/providers/Microsoft.Compute/virtualMachines/vm-app-01";
+const QUARANTINE: &str = "rg-security-prod/providers/Microsoft.Network/networkSecurityGroups/nsg-ir-quarantine-westeurope";
+
+/// Holds that a step was seen not to have lasted: exit 4, its check false, what was seen, and what to type.
+fn undone(race: &Staged, step: &str, seen: &str, command: &str) {
+    assert_eq!(race.code, 4, "{}", race.report["gaps"]);
+    let check = &race.step(step)["check"];
+    assert_eq!(check["holds"], false, "{check}");
+    let observed = check["observed"].as_str().unwrap_or_default();
+    assert!(observed.contains(seen), "{check}");
+    let left = race.report["not_done"].as_array().unwrap();
+    let left = left.iter().find(|left| left["step"] == step).unwrap();
+    let next = left["next"].as_str().unwrap();
+    assert!(
+        next.starts_with(command) && next.contains("--incident IR-1"),
+        "{left}"
+    );
+}
+
+fn renamed_resolver() -> Value {
+    json!({"resource": id(NIC), "set": {"properties.dnsSettings.dnsServers": ["203.0.113.7"]}})
+}
+
+#[tokio::test]
+async fn an_interface_that_changed_after_it_was_read_is_read_afresh_and_cut_all_the_same() {
+    let script = json!({"method": "PUT", "path": NIC, "do": "act", "act": [renamed_resolver()]});
+    let race = run("isolate-vm", "vm-app-01", script).await;
+    assert_eq!(race.code, 0, "{}", race.report["not_done"]);
+    assert_eq!(race.answers("PUT", NIC), [412, 200]);
+    assert!(
+        race.journal.contains(
+            "changed vm-app-01-nic after it was read (properties.dnsSettings.dnsServers)"
+        ),
+        "it is on record what else changed"
+    );
+    let state = race.lab.state();
+    let nic = &state["resources"][id(NIC).to_lowercase()]["properties"];
+    // What somebody else set is his to answer for; it is not lost.
+    assert_eq!(nic["dnsSettings"]["dnsServers"], json!(["203.0.113.7"]));
+    assert_eq!(nic["networkSecurityGroup"]["id"], json!(id(QUARANTINE)));
+}
+
+#[tokio::test]
+async fn an_attacker_who_is_faster_each_time_is_said_after_three_more_attempts() {
+    let script = json!({"method": "PUT", "path": NIC, "times": 99, "do": "act", "act": [renamed_resolver()]});
+    let race = run("isolate-vm", "vm-app-01", script).await;
+    assert_eq!(race.code, 3);
+    assert_eq!(race.answers("PUT", NIC), [412; 4]);
+    let residual = race.report["residual"].to_string();
+    assert!(
+        residual.contains("NOT CUT: interface vm-app-01-nic"),
+        "{residual}"
+    );
+}
+
+#[tokio::test]
+async fn an_identity_attached_again_is_a_false_check() {
+    let identity =
+        json!({"type": "SystemAssigned", "principalId": "66666666-6666-4666-8666-666666666699"});
+    let act = json!({"resource": id(MACHINE), "set": {"identity": identity}});
+    let script = json!({"method": "PATCH", "path": MACHINE, "do": "act-after", "act": [act]});
+    let race = run("isolate-vm", "vm-app-01", script).await;
+    undone(
+        &race,
+        "identities",
+        "identity type SystemAssigned",
+        "azir isolate-vm ",
+    );
+}
+
+#[tokio::test]
+async fn a_rule_in_front_of_the_quarantine_is_a_false_check() {
+    let rule = json!({"name": "back-door", "properties": {
+        "priority": 101, "direction": "Inbound", "access": "Allow", "protocol": "*",
+        "sourceAddressPrefix": "*", "sourcePortRange": "*",
+        "destinationAddressPrefix": "*", "destinationPortRange": "*",
+    }});
+    let act = json!({"resource": id(QUARANTINE), "push": {"properties.securityRules": rule}});
+    let script = json!({"method": "PUT", "path": "/securityRules/azir-flush", "do": "act-after", "act": [act]});
+    let race = run("isolate-vm", "vm-app-01", script).await;
+    assert_eq!(race.code, 4);
+    let seen = format!(
+        "{} {}",
+        race.step("flows")["check"],
+        race.step("swap")["check"]
+    );
+    assert!(seen.contains("back-door"), "{seen}");
+}
+
+#[tokio::test]
+async fn an_account_enabled_again_is_a_false_check() {
+    let alice = "88888888-8888-4888-8888-888888888801";
+    let act = json!({"directory": "users", "id": alice, "set": {"accountEnabled": true}});
+    let path = format!("/users/{alice}");
+    let script = json!({"method": "PATCH", "path": path, "do": "act-after", "act": [act]});
+    let race = run("revoke-user", "alice@contoso.com", script).await;
+    undone(
+        &race,
+        "disable",
+        "accountEnabled is true",
+        "azir revoke-user ",
+    );
+}
+
+#[tokio::test]
+async fn a_lock_put_between_reading_and_cutting_is_named_with_the_way_out() {
+    let lock = id("rg-workload-prod/providers/Microsoft.Authorization/locks/mine-now");
+    let members = json!({"name": "mine-now", "type": "Microsoft.Authorization/locks", "properties": {"level": "ReadOnly"}});
+    let script = json!({"method": "PUT", "path": NIC, "do": "act", "act": [{"resource": lock, "set": members}]});
+    let race = run("isolate-vm", "vm-app-01", script).await;
+    assert_eq!(race.code, 3);
+    assert_eq!(race.answers("PUT", NIC), [409]);
+    let told = race.report.to_string();
+    assert!(
+        told.contains("ScopeLocked") && told.contains("NOT CUT"),
+        "the lock is named"
+    );
+    assert!(told.contains("az lock list"), "and how it is found");
+}
