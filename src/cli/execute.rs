@@ -14,7 +14,7 @@ use super::live::Live;
 use super::meaning::{self, Asked};
 use super::refusal::Refusal;
 use super::witnesses::witnesses;
-use super::{Output, out, outside, plan, summary};
+use super::{Output, out, outside, plan, retry, summary};
 use crate::clock::{Clock, SystemClock};
 use crate::engine::{
     Ended, Engine, EngineError, Missing, Mode, Responder, RunRequest, Tool, UndoRequest,
@@ -41,7 +41,8 @@ pub(super) fn run(
 ) -> Result<u8, Refusal> {
     let output = Output::of(own);
     // Everything that was typed is understood before anything is reached or made.
-    let asked = meaning::run(own, &chosen.runbook, catalogue)?;
+    let earlier = retry::named(own, &chosen.runbook, home)?;
+    let asked = meaning::run(own, &chosen.runbook, catalogue, earlier.as_ref())?;
     let place = Place::of(own)?;
     home.prepare()?;
     let case = home.cases().join(asked.incident.as_str());
@@ -52,7 +53,7 @@ pub(super) fn run(
         let (engine, halt, live) = engine(own, &connection, catalogue, home, &responder)?;
         let (said, _) = crate::report::incident::so_far(&case);
         live.detected(asked.detected_at.or_else(|| said.detected()));
-        if own.get_one::<String>("incident").is_none() {
+        if own.get_one::<String>("incident").is_none() && earlier.is_none() {
             live.unnamed(&asked.incident);
         }
         let request = request(own, responder, chosen, asked);
@@ -171,6 +172,7 @@ pub(super) fn request(
         origin: chosen.origin.clone(),
         arguments: asked.arguments,
         targets: asked.targets,
+        bulk: asked.bulk,
         incident: asked.incident,
         mode: Mode::Execute,
         choices: asked.choices,

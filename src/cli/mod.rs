@@ -32,6 +32,7 @@ mod plan;
 mod prose;
 mod record;
 mod refusal;
+mod retry;
 mod role;
 mod seal;
 mod shelf;

@@ -1,5 +1,7 @@
 //! The last word on a run: how it stands, what stays open and until when, where the record is, what to type next.
 
+mod many;
+
 use std::fmt::Write as _;
 
 use super::config::{LAB, NO_PROFILE};
@@ -8,6 +10,9 @@ use super::prose::{Reader, brief, count};
 use super::vouched;
 use crate::ids::ArmId;
 use crate::report::model::{RunReport, RunStatus, StepStatus, TargetReport};
+
+/// More targets than are told one by one.
+const MANY: usize = 20;
 
 /// Returns the summary of a run: where the record is first, how it stands and what to type last, where the eye rests.
 pub(super) fn text(report: &RunReport, reader: &Reader) -> String {
@@ -29,8 +34,12 @@ pub(super) fn text(report: &RunReport, reader: &Reader) -> String {
     }
     vouched::record(&mut out, report);
     out.push_str(&reader.wrapped("", &headline(report)));
-    for target in &report.targets {
-        out.push_str(&verdict(report, target, reader));
+    if report.targets.len() > MANY {
+        out.push_str(&many::verdicts(report, reader));
+    } else {
+        for target in &report.targets {
+            out.push_str(&verdict(report, target, reader));
+        }
     }
     let (head, found) = found::told(report);
     list(&mut out, reader, &head, found);
@@ -84,20 +93,7 @@ fn verdict(report: &RunReport, target: &TargetReport, reader: &Reader) -> String
     let name = ArmId::name_of(&target.target);
     let mut out = String::new();
     let several = report.targets.len() > 1;
-    let word = match target.status {
-        RunStatus::Contained | RunStatus::ContainedResidual => "contained",
-        RunStatus::Unchecked if target.contained_at.is_some() => "contained, not everything proved",
-        RunStatus::Partial if target.contained_at.is_some() => "contained, not everything done",
-        _ if report.deadline.is_some() && target.contained_at.is_none() => "NOT CONTAINED",
-        RunStatus::Done => "done",
-        RunStatus::Undone => "put back",
-        RunStatus::Unchecked => "done, not proved",
-        RunStatus::Partial => "partly done",
-        RunStatus::Refused => "refused",
-        RunStatus::Declined => "declined",
-        RunStatus::Halted => "halted",
-        RunStatus::Failed => "failed",
-    };
+    let word = standing(report, target);
     let why = target.error.as_ref();
     let why = why.map(|error| brief(&error.message).into_owned());
     match (several, why) {
@@ -110,6 +106,24 @@ fn verdict(report: &RunReport, target: &TargetReport, reader: &Reader) -> String
         out.push_str(&format!("  next: {}\n", error.hint));
     }
     out
+}
+
+/// Says in words how a target stands.
+fn standing(report: &RunReport, target: &TargetReport) -> &'static str {
+    match target.status {
+        RunStatus::Contained | RunStatus::ContainedResidual => "contained",
+        RunStatus::Unchecked if target.contained_at.is_some() => "contained, not everything proved",
+        RunStatus::Partial if target.contained_at.is_some() => "contained, not everything done",
+        _ if report.deadline.is_some() && target.contained_at.is_none() => "NOT CONTAINED",
+        RunStatus::Done => "done",
+        RunStatus::Undone => "put back",
+        RunStatus::Unchecked => "done, not proved",
+        RunStatus::Partial => "partly done",
+        RunStatus::Refused => "refused",
+        RunStatus::Declined => "declined",
+        RunStatus::Halted => "halted",
+        RunStatus::Failed => "failed",
+    }
 }
 
 fn false_checks(report: &RunReport) -> Vec<String> {
@@ -196,6 +210,10 @@ fn left(out: &mut String, report: &RunReport, reader: &Reader) {
         return;
     }
     out.push_str("Left undone:\n");
+    if report.targets.len() > MANY {
+        out.push_str(&many::left(report, reader));
+        return;
+    }
     for (why, next, steps) in groups {
         out.push_str(&reader.wrapped("  - ", &format!("{} ({why})", steps.join(", "))));
         let place = place(report);
@@ -392,6 +410,14 @@ fn next(out: &mut String, report: &RunReport) {
     let over = report.status != RunStatus::Halted;
     if over && (!journal.missing.is_empty() || !journal.sealed) {
         let _ = writeln!(out, "Seal:   azir journal seal {short}");
+    }
+    if let Some(retry) = &report.retry {
+        let _ = writeln!(
+            out,
+            "Retry:  {}{}",
+            retry.replace(&report.run, short),
+            place(report)
+        );
     }
     if let Some(undo) = &report.undo {
         let _ = writeln!(out, "Undo:   {}", undo.replace(&report.run, short));

@@ -169,6 +169,7 @@ impl Target<'_> {
                 .is_some_and(|failure| failure.kind == FailureKind::Record);
             (status, tally.effects, lost, self.last_lines(&tally, status))
         };
+        self.count_ended(status);
         let mut record_lost = record_lost;
         if let Some(recorder) = self.common.power.recorder() {
             for (kind, members) in lines {

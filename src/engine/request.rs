@@ -9,6 +9,7 @@ use indexmap::IndexMap;
 use serde_json::Value;
 
 use super::approval::Approved;
+use super::bulk::Bulk;
 use super::directory::quoted;
 use super::witness::Missing;
 use crate::ids::IncidentId;
@@ -28,6 +29,8 @@ pub struct RunRequest {
     pub arguments: IndexMap<String, Value>,
     /// Values of the positional `many` parameter; empty if the runbook has none.
     pub targets: Vec<String>,
+    /// What was said of the targets as a whole.
+    pub bulk: Bulk,
     /// The case.
     pub incident: IncidentId,
     /// Whether it counts.

@@ -9,6 +9,7 @@ use tokio::sync::watch;
 use uuid::Uuid;
 
 use super::ask::Ask;
+use super::bulk::Brake;
 use super::burst::Burst;
 use super::desk;
 use super::ending::{End, finish, short};
@@ -235,6 +236,7 @@ impl Engine {
             writable: self.profile.subscriptions.clone(),
             started_us: self.clock.mono_us(),
             burst: None,
+            brake: Brake::after(request.bulk.max_failures),
         }
     }
 
@@ -284,7 +286,7 @@ impl Engine {
         // Who is to be cut in one burst must all be there; their steps are held to a number at once.
         let at_once = match common.burst {
             Some(_) => found.targets.len(),
-            None => TARGETS_AT_ONCE,
+            None => common.brake.at_once(TARGETS_AT_ONCE),
         };
         let mut ends: Vec<End> = futures_util::stream::iter(found.targets.iter().enumerate())
             .map(|(index, (name, arguments))| {
@@ -296,6 +298,7 @@ impl Engine {
                         None => None,
                     };
                     let target = Target::new(common, index, name.clone(), base, arguments);
+                    target.brake();
                     target.execute(room).await;
                     // Many wait in the burst; what comes after it takes no place meanwhile.
                     Box::pin(target.say_what_stays()).await;

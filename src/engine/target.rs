@@ -13,6 +13,7 @@ use serde_json::{Map, Value, json};
 use tokio::sync::SemaphorePermit;
 
 use super::ask::Ask;
+use super::bulk::Brake;
 use super::burst::{Burst, Stage};
 use super::check::{self, CheckResult};
 use super::event::{StepOutcome, What};
@@ -51,6 +52,8 @@ pub(crate) struct Common {
     pub(crate) started_us: u64,
     /// Where all targets meet before they are cut; absent: each goes its own way.
     pub(crate) burst: Option<Burst>,
+    /// Holds up who is not begun when enough others have failed.
+    pub(crate) brake: Brake,
 }
 
 /// One target's state.
@@ -184,6 +187,7 @@ impl<'a> Target<'a> {
                 Finished::Met(stage, permit) => {
                     begun = stage;
                     room = permit;
+                    self.brake();
                 }
                 Finished::Node(node, Ok(done)) => {
                     let gates = done.checks.iter().filter(|check| check.gate).count();
@@ -271,6 +275,7 @@ impl<'a> Target<'a> {
         let id = self.common.program.nodes[node].id.clone();
         let mut tally = self.tally();
         if tally.stopped.is_none() {
+            self.count_stopped(&failure);
             tally.stopped_at = id;
             tally.stopped = Some(failure);
         }
@@ -284,10 +289,11 @@ impl<'a> Target<'a> {
         let nodes = &self.common.program.nodes;
         let why = {
             let tally = self.tally();
-            if tally.stopped.is_some() {
-                format!("the target stopped at step {}", tally.stopped_at)
-            } else {
-                "the responder stopped the run".to_owned()
+            match &tally.stopped {
+                // It was never begun.
+                Some(failure) if tally.stopped_at.is_empty() => failure.message.clone(),
+                Some(_) => format!("the target stopped at step {}", tally.stopped_at),
+                None => "the responder stopped the run".to_owned(),
             }
         };
         for (node, state) in states.iter().enumerate() {

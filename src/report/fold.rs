@@ -5,12 +5,12 @@ use std::path::{Path, PathBuf};
 
 use serde_json::{Map, Value};
 
-use super::findings;
 use super::model::{
     CheckReport, Deadline, ErrorReport, EvidenceRef, Gap, Made, NotDone, Residual, RunReport,
     RunStatus, RunbookRef, SCHEMA_VERSION, Said, StepReport, StepStatus, TargetReport,
 };
 use super::run::{INCIDENT, cited, started};
+use super::{again, findings};
 use crate::journal::Line;
 use crate::journal::reader::{holder, is_held, walk};
 use crate::journal::status::{OpenIntent, undoable};
@@ -480,6 +480,12 @@ impl Fold {
         report.undo =
             (self.undoable && report.mode != "undo" && report.status != RunStatus::Undone)
                 .then(|| format!("azir undo {}", report.run));
+        let again = report.mode == "execute"
+            && matches!(report.status, RunStatus::Failed | RunStatus::Partial)
+            && report.targets.len() > 1
+            && again::unfinished(report).next().is_some();
+        report.retry =
+            again.then(|| format!("azir {} --retry {}", report.runbook.name, report.run));
         self.report
     }
 }

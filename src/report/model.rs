@@ -57,6 +57,9 @@ pub struct RunReport {
     pub journal: JournalRef,
     /// The command that undoes it; absent where nothing can be undone.
     pub undo: Option<String>,
+    /// The command that does it again for those targets that failed; absent where there is one target, or none failed.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub retry: Option<String>,
     /// The run that this one undoes.
     #[serde(default)]
     pub of: Option<String>,

@@ -16,6 +16,7 @@ mod azure_retry;
 mod azure_server;
 mod azure_trust;
 mod bad_input;
+mod bulk;
 mod canary;
 mod command_line;
 mod consent;
