@@ -168,6 +168,7 @@ async fn cut(count: usize, factor: f64, ready: &Value, home: &Path) -> Value {
         arguments: [("cut-only".to_owned(), json!(true))].into_iter().collect(),
         targets: (0..count).map(name).collect(),
         bulk: Bulk::default(),
+        once: None,
         incident: "IR-1".parse().expect("an incident id"),
         mode: Mode::Execute,
         choices: BTreeMap::new(),

@@ -6,7 +6,7 @@ use std::sync::{Arc, OnceLock};
 use clap::builder::{PossibleValue, PossibleValuesParser};
 use clap::{Arg, ArgAction, Command, value_parser};
 
-use super::{approve, custody_args, globals, handover, help, incident, note, timeline};
+use super::{approve, custody_args, globals, handover, help, incident, note, timeline, wait};
 use crate::runbook::catalogue::{Catalogue, title};
 use crate::runbook::model::{Param, ParamKind, Runbook};
 
@@ -101,6 +101,8 @@ fn own() -> Vec<Command> {
         Command::new("show")
             .about("Show how a run stands, from its journal")
             .arg(run()),
+        wait::command(run()),
+        incident::status_command(),
         Command::new("journal")
             .about("Read, verify, prove and export the custody record")
             .subcommand_required(true)
@@ -315,6 +317,13 @@ fn parameters(runbook: &Runbook) -> Vec<Arg> {
         .iter()
         .map(|(name, param)| argument(name, param))
         .collect();
+    all.push(
+        Arg::new("key")
+            .long("key")
+            .value_name("ID")
+            .value_parser(clap::builder::NonEmptyStringValueParser::new())
+            .help("Do it once, however often this is called: who calls again joins the run"),
+    );
     if !runbook.params.values().any(Param::is_target) {
         return all;
     }

@@ -12,9 +12,10 @@ use super::exit::Exit;
 use super::home::Home;
 use super::live::Live;
 use super::meaning::{self, Asked};
+use super::once::{self, Claim};
 use super::refusal::Refusal;
 use super::witnesses::witnesses;
-use super::{Output, out, outside, plan, retry, summary};
+use super::{Output, out, outside, plan, retry, summary, wait};
 use crate::clock::{Clock, SystemClock};
 use crate::engine::{
     Ended, Engine, EngineError, Missing, Mode, Responder, RunRequest, Tool, UndoRequest,
@@ -45,6 +46,15 @@ pub(super) fn run(
     let asked = meaning::run(own, &chosen.runbook, catalogue, earlier.as_ref())?;
     let place = Place::of(own)?;
     home.prepare()?;
+    // The lock of the key is held to the end of this function, and so of the run.
+    let (once, _lock) = match once::claim(own, &chosen.runbook.name.value, &asked, home)? {
+        Some(Claim::Theirs(run_dir)) => {
+            wait::until_over(&run_dir, None)?;
+            return wait::ended(&run_dir, output, home);
+        }
+        Some(Claim::Ours(once, lock)) => (Some(once), Some(lock)),
+        None => (None, None),
+    };
     let case = home.cases().join(asked.incident.as_str());
     let command = format!("azir {} ", chosen.runbook.name.value);
     let ended = runtime()?.block_on(async {
@@ -56,7 +66,10 @@ pub(super) fn run(
         if own.get_one::<String>("incident").is_none() && earlier.is_none() {
             live.unnamed(&asked.incident);
         }
-        let request = request(own, responder, chosen, asked);
+        let request = RunRequest {
+            once,
+            ..request(own, responder, chosen, asked)
+        };
         if own.get_flag("plan") {
             let plan = settle(engine.plan(&request), &live, halt).await?;
             return Ok(show_plan(&plan, output));
@@ -173,6 +186,7 @@ pub(super) fn request(
         arguments: asked.arguments,
         targets: asked.targets,
         bulk: asked.bulk,
+        once: None,
         incident: asked.incident,
         mode: Mode::Execute,
         choices: asked.choices,

@@ -25,6 +25,7 @@ mod key;
 mod live;
 mod meaning;
 mod note;
+mod once;
 mod out;
 mod outside;
 mod passphrase;
@@ -44,6 +45,7 @@ mod usage;
 mod verify;
 mod view;
 mod vouched;
+mod wait;
 mod witnesses;
 
 use std::process::ExitCode;

@@ -103,6 +103,12 @@ impl Engine {
             "filter": request.bulk.filter,
             "max_failures": request.bulk.max_failures,
             "retries": request.bulk.retries,
+            "once": request.once.as_ref().map(|once| json!({
+                "key": clean(json!(once.key)),
+                "key_sha256": once.digest(),
+                "asks": once.asks,
+                "words": clean(json!(once.words)),
+            })),
             "found": targets,
             "run_names": cite(&self.run_names(request, identity, run, found).to_string())?,
             "profile": cite(&self.profile_names().to_string())?,

@@ -153,6 +153,7 @@ impl Engine {
             arguments: indexmap::IndexMap::new(),
             targets: Vec::new(),
             bulk: super::bulk::Bulk::default(),
+            once: None,
             incident: old.incident.clone(),
             mode: super::request::Mode::Execute,
             choices: request.choices.clone(),

@@ -324,6 +324,8 @@ impl Fold {
             Some("target") => self.target(data),
             Some("result") => {
                 self.ended = true;
+                let code = data.get("exit_code").and_then(Value::as_u64);
+                self.report.exit_code = code.and_then(|code| u8::try_from(code).ok());
                 self.report.finished_at = Some(line.time.clone());
                 self.report.status = text("status")
                     .and_then(|word| serde_json::from_value(Value::String(word)).ok())

@@ -69,6 +69,9 @@ pub struct RunReport {
     /// What its steps had to say, as the command for what a log does not hold yet.
     #[serde(default)]
     pub said: Vec<Said>,
+    /// The exit code of the command that ran it; absent: it has not come to its end.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub exit_code: Option<u8>,
     /// Who is writing it still; absent: nobody.
     #[serde(default)]
     pub held_by: Option<String>,

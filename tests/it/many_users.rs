@@ -65,6 +65,7 @@ fn request() -> RunRequest {
         arguments: [("cut-only".to_owned(), json!(true))].into_iter().collect(),
         targets: (0..USERS).map(name).collect(),
         bulk: Bulk::default(),
+        once: None,
         incident: "IR-1".parse().unwrap(),
         mode: Mode::Execute,
         choices: BTreeMap::new(),
