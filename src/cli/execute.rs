@@ -15,8 +15,9 @@ use super::meaning::{self, Asked};
 use super::once::{self, Claim};
 use super::refusal::Refusal;
 use super::witnesses::witnesses;
-use super::{Output, out, outside, plan, retry, summary, wait};
+use super::{Output, notify, out, outside, plan, retry, summary, wait};
 use crate::clock::{Clock, SystemClock};
+use crate::engine::notify::Channels;
 use crate::engine::{
     Ended, Engine, EngineError, Missing, Mode, Responder, RunRequest, Tool, UndoRequest,
 };
@@ -74,8 +75,12 @@ pub(super) fn run(
             let plan = settle(engine.plan(&request), &live, halt).await?;
             return Ok(show_plan(&plan, output));
         }
-        let ended = settle(engine.run(request), &live, halt).await?;
-        finish(&ended, output, home)
+        let about = (request.incident.clone(), request.targets.clone());
+        let ended = settle(engine.run(request), &live, halt).await;
+        if let Err(refusal) = &ended {
+            notify::never_began(&engine, chosen, about, refusal).await;
+        }
+        finish(&ended?, output, home)
     });
     ended.map_err(|refusal| Refusal {
         hint: same_place(&refusal.hint, &command, own.get_flag("lab")),
@@ -269,6 +274,11 @@ pub(super) fn engine_with(
         listener: Arc::clone(&live) as Arc<dyn crate::engine::event::Listener>,
         ask: Arc::new(terminal),
         halt: halted,
+        channels: Channels::new(
+            &connection.profile.notify,
+            connection.client.http(),
+            &notify::environment,
+        ),
         tool: tool(),
         witnesses,
     };

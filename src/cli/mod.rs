@@ -25,6 +25,7 @@ mod key;
 mod live;
 mod meaning;
 mod note;
+mod notify;
 mod once;
 mod out;
 mod outside;

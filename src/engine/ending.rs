@@ -6,9 +6,10 @@ use uuid::Uuid;
 use super::error::EngineError;
 use super::event::What;
 use super::failure::{Failure, FailureKind};
+use super::notify::Message;
 use super::outcome;
 use super::recorder::{PATIENCE, Recorder, Seal};
-use super::request::Ended;
+use super::request::{Ended, Mode};
 use super::step;
 use super::target::{Common, Target};
 use crate::report::model::RunStatus;
@@ -16,11 +17,18 @@ use crate::runbook::expr::Scope;
 use crate::runbook::model::Purpose;
 
 /// How one target ended.
+#[derive(Default)]
 pub(crate) struct End {
     pub(crate) index: usize,
     pub(crate) status: RunStatus,
     pub(crate) effects: usize,
     pub(crate) record_lost: bool,
+    /// What the target is called.
+    pub(crate) name: String,
+    /// Why it did not come to a good end, if it did not.
+    pub(crate) why: Option<String>,
+    /// What stays open, and until when.
+    pub(crate) residual: Vec<(String, Option<String>)>,
 }
 
 /// Writes the run's last lines and returns how it ended.
@@ -36,6 +44,7 @@ pub(crate) async fn finish(
     let exit_code = outcome::exit_code(status, effects, record_lost);
     let said = json!({"status": outcome::word(status), "exit_code": exit_code});
     record_lost |= recorder.note("result", said).await.is_err();
+    record_lost |= tell_people(common, recorder, &ends, status).await.is_err();
     let tell = |ask: &str| {
         common.teller.tell(What::Waiting {
             why: ask.to_owned(),
@@ -70,6 +79,45 @@ pub(crate) async fn finish(
         exit_code,
         missing,
     })
+}
+
+/// Tells people how the run ended, when every target has; whom it does not reach is a named gap.
+async fn tell_people(
+    common: &Common,
+    recorder: &Recorder,
+    ends: &[End],
+    status: RunStatus,
+) -> Result<(), Failure> {
+    let request = &common.request;
+    if !Message::is_news(status) || request.runbook.purpose == Purpose::Read {
+        return Ok(());
+    }
+    let mut residual: Vec<(String, Option<String>)> = Vec::new();
+    for open in ends.iter().flat_map(|end| &end.residual) {
+        if !residual.contains(open) {
+            residual.push(open.clone());
+        }
+    }
+    let failed = ends.iter().filter_map(|end| {
+        let why = end.why.clone()?;
+        Some((end.name.clone(), why))
+    });
+    let message = Message {
+        incident: request.incident.to_string(),
+        run: Some(common.run_id.clone()),
+        runbook: request.runbook.name.value.clone(),
+        status,
+        drill: request.mode == Mode::Drill,
+        at: common.teller.now(),
+        targets: ends.iter().map(|end| end.name.clone()).collect(),
+        failed: failed.collect(),
+        residual,
+    };
+    for text in common.channels.tell(&message, common.teller.clock()).await {
+        recorder.note("gap", json!({"text": text})).await?;
+        common.teller.tell(What::Gap { text });
+    }
+    Ok(())
 }
 
 /// A run is closed for good when every step is final: nothing unknown, nothing halted, no task that waits for a person.
@@ -195,11 +243,18 @@ impl Target<'_> {
             status: outcome::word(status),
             error,
         });
+        let tally = self.tally();
         End {
             index: self.index,
             status,
             effects,
             record_lost,
+            name: self.name.clone(),
+            why: tally
+                .stopped
+                .as_ref()
+                .map(|failure| failure.message.clone()),
+            residual: tally.residual.clone(),
         }
     }
 

@@ -25,6 +25,7 @@ pub mod filter;
 mod findings;
 mod incident_log;
 mod last_change;
+pub mod notify;
 mod opening;
 mod outcome;
 pub mod plan;

@@ -15,6 +15,7 @@ use super::desk;
 use super::ending::{End, finish, short};
 use super::error::EngineError;
 use super::event::{Listener, What};
+use super::notify::Channels;
 use super::plan::{Plan, Preflight, Verdict};
 use super::planning::refuse_failed;
 use super::power::{Power, Teller};
@@ -59,6 +60,8 @@ pub struct Engine {
     pub ask: Arc<dyn Ask>,
     /// Becomes true when the responder asks to stop.
     pub halt: watch::Receiver<bool>,
+    /// Whom to tell how a run ended.
+    pub channels: Channels,
     /// The program that acts: name, version and the digest of its binary where known.
     pub tool: Tool,
     /// Who vouches for the record besides the session's key.
@@ -155,6 +158,7 @@ impl Engine {
             common.teller.tell(What::Gap { text });
         }
         common.vault = self.vault(&common).await;
+        common.channels = self.channels.clone();
         if request.runbook.together && found.targets.len() > 1 {
             common.burst = Some(Burst::of(found.targets.len()));
         }
@@ -236,6 +240,7 @@ impl Engine {
             writable: self.profile.subscriptions.clone(),
             started_us: self.clock.mono_us(),
             burst: None,
+            channels: Channels::default(),
             brake: Brake::after(request.bulk.max_failures),
         }
     }

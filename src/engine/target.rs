@@ -18,6 +18,7 @@ use super::burst::{Burst, Stage};
 use super::check::{self, CheckResult};
 use super::event::{StepOutcome, What};
 use super::failure::{Failure, FailureKind};
+use super::notify::Channels;
 use super::plan::PlanStep;
 use super::power::{Power, Teller};
 use super::recorder::object;
@@ -52,6 +53,8 @@ pub(crate) struct Common {
     pub(crate) started_us: u64,
     /// Where all targets meet before they are cut; absent: each goes its own way.
     pub(crate) burst: Option<Burst>,
+    /// Whom to tell how the run ended.
+    pub(crate) channels: Channels,
     /// Holds up who is not begun when enough others have failed.
     pub(crate) brake: Brake,
 }

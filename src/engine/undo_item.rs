@@ -191,5 +191,7 @@ async fn close(target: &Target<'_>, tried: usize, failed: Vec<Failure>) -> End {
         status,
         effects,
         record_lost: lost,
+        // An undo is told by who asked for it.
+        ..End::default()
     }
 }

@@ -64,6 +64,7 @@ mod lab_wire;
 mod many_responders;
 mod many_users;
 mod national;
+mod notify;
 mod once;
 mod requests_sent;
 mod restore_point;
