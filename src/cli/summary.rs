@@ -17,9 +17,10 @@ const MANY: usize = 20;
 /// Returns the summary of a run: where the record is first, how it stands and what to type last, where the eye rests.
 pub(super) fn text(report: &RunReport, reader: &Reader) -> String {
     let mut out = String::from("\n");
-    list(&mut out, reader, "Made, and stays:", made(report));
+    list(&mut out, report, reader, "Made, and stays:", made(report));
     list(
         &mut out,
+        report,
         reader,
         "Evidence on this machine only:",
         evidence(report, None),
@@ -27,6 +28,7 @@ pub(super) fn text(report: &RunReport, reader: &Reader) -> String {
     for place in places(report) {
         list(
             &mut out,
+            report,
             reader,
             &format!("Evidence, stored in {place}:"),
             evidence(report, Some(&place)),
@@ -42,22 +44,25 @@ pub(super) fn text(report: &RunReport, reader: &Reader) -> String {
         }
     }
     let (head, found) = found::told(report);
-    list(&mut out, reader, &head, found);
+    list(&mut out, report, reader, &head, found);
     let gaps = report.gaps.iter().map(|gap| gap.what.clone());
     list(
         &mut out,
+        report,
         reader,
         "Gaps in evidence or checks:",
         unique(gaps),
     );
     list(
         &mut out,
+        report,
         reader,
         "Checks that do not hold:",
         false_checks(report),
     );
     list(
         &mut out,
+        report,
         reader,
         "Touches also:",
         unique(report.collateral.iter().cloned()),
@@ -68,8 +73,14 @@ pub(super) fn text(report: &RunReport, reader: &Reader) -> String {
         let until = until.map(|until| format!(" ({})", reader.until(until)));
         format!("{whose}{}{}", residual.what, until.unwrap_or_default())
     });
-    list(&mut out, reader, "Stays open:", open.collect());
-    list(&mut out, reader, "Worth knowing:", said(report, false));
+    list(&mut out, report, reader, "Stays open:", open.collect());
+    list(
+        &mut out,
+        report,
+        reader,
+        "Worth knowing:",
+        said(report, false),
+    );
     later(&mut out, report);
     left(&mut out, report, reader);
     next(&mut out, report);
@@ -77,10 +88,12 @@ pub(super) fn text(report: &RunReport, reader: &Reader) -> String {
 }
 
 /// Tells a list under its head; nothing where it is empty.
-fn list(out: &mut String, reader: &Reader, head: &str, lines: Vec<String>) {
+fn list(out: &mut String, report: &RunReport, reader: &Reader, head: &str, mut lines: Vec<String>) {
     if lines.is_empty() {
         return;
     }
+    let more = many::cut(report, &mut lines);
+    lines.extend(more);
     out.push_str(head);
     out.push('\n');
     for line in lines {
@@ -161,7 +174,9 @@ fn said(report: &RunReport, commands: bool) -> Vec<String> {
 /// Tells the commands that steps asked for, each whole on a line of its own, the reasons once.
 fn later(out: &mut String, report: &RunReport) {
     let mut before = String::new();
-    for said in said(report, true) {
+    let mut all = said(report, true);
+    let more = many::cut(report, &mut all);
+    for said in all {
         let Some((why, command)) = said.split_once(COMMAND) else {
             continue;
         };
@@ -171,6 +186,9 @@ fn later(out: &mut String, report: &RunReport) {
             before = why.to_owned();
         }
         let _ = writeln!(out, "  azir {command}{}", place(report));
+    }
+    if let Some(more) = more {
+        let _ = writeln!(out, "  {more}");
     }
 }
 

@@ -1,7 +1,7 @@
 //! The last word on a run over many targets: how many stand how, and by name those that need somebody.
 
 use super::super::prose::{Reader, brief, count};
-use super::{place, standing};
+use super::{MANY, place, standing};
 use crate::ids::ArmId;
 use crate::report::model::{RunReport, RunStatus};
 
@@ -35,6 +35,20 @@ pub(super) fn verdicts(report: &RunReport, reader: &Reader) -> String {
         out.push_str(&reader.wrapped("  - ", &format!("{}: {why}", names.join(", "))));
     }
     out
+}
+
+/// How many lines of one kind are told of many targets.
+const LINES: usize = 12;
+
+/// Cuts what is told of many targets to what a person can take in; returns the line that says where the rest is.
+pub(super) fn cut(report: &RunReport, lines: &mut Vec<String>) -> Option<String> {
+    let more = lines.len().saturating_sub(LINES);
+    if report.targets.len() <= MANY || more == 0 {
+        return None;
+    }
+    lines.truncate(LINES);
+    let run = crate::report::run::short(&report.run);
+    Some(format!("and {more} more (azir show {run} --output json)"))
 }
 
 fn is_good(status: RunStatus) -> bool {
@@ -120,6 +134,14 @@ mod tests {
             verdicts(&report, &reader),
             "  997 contained, 1 partly done, 2 failed\n  - vm-997: partly done: it is locked\n  - vm-998, vm-999: failed: not begun\n"
         );
+        let mut lines: Vec<String> = (0..1_000).map(|number| number.to_string()).collect();
+        assert!(
+            cut(&report, &mut lines)
+                .unwrap()
+                .starts_with("and 988 more")
+        );
+        assert_eq!(lines.len(), 12);
+        assert_eq!(cut(&report, &mut lines), None);
         assert_eq!(
             super::left(&report, &reader),
             "  - swap, tags (not begun): 4 steps\n"
