@@ -11,7 +11,7 @@ use std::sync::Arc;
 
 use azir::azure::{AuthEnvironment, AuthKind, Client, ClientOptions, Cloud, Http, SdkCredential};
 use azir::clock::{Clock, SystemClock};
-use azir::engine::{Engine, Mode, Responder, RunRequest};
+use azir::engine::{Bulk, Engine, Mode, Responder, RunRequest};
 use azir::journal::verify::{Outside, verify};
 use azir::lab::ScaledClock;
 use azir::random::SystemRandom;
@@ -167,6 +167,8 @@ async fn cut(count: usize, factor: f64, ready: &Value, home: &Path) -> Value {
         origin: "shipped".to_owned(),
         arguments: [("cut-only".to_owned(), json!(true))].into_iter().collect(),
         targets: (0..count).map(name).collect(),
+        bulk: Bulk::default(),
+        once: None,
         incident: "IR-1".parse().expect("an incident id"),
         mode: Mode::Execute,
         choices: BTreeMap::new(),

@@ -255,6 +255,15 @@ pub(crate) fn envelope(value: &Value) -> Option<(String, String)> {
     let message = member(["message", "Message"])
         .and_then(text_of)
         .unwrap_or_default();
+    // Resource Graph's own words only ask for a support ticket; what is wrong stands in the details.
+    if message.starts_with("Please provide below info")
+        && let Some(details) = error.get("details").and_then(Value::as_array)
+        && let Some(why) = details
+            .last()
+            .and_then(|last| last.get("message")?.as_str())
+    {
+        return Some((code, why.to_owned()));
+    }
     if let Ok(inner) = serde_json::from_str::<Value>(&message)
         && inner.is_object()
         && let Some(found) = envelope(&inner)

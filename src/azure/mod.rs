@@ -42,6 +42,7 @@ pub use download::Download;
 pub use error::Error;
 pub use http::Http;
 pub use observe::{Call, ClientNote, Observer, Operation, Outcome, OutcomeKind, Refused};
+pub(crate) use origins::is_loopback;
 pub use pages::Pages;
 pub use patience::Patience;
 pub(crate) use plain::Post;

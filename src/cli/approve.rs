@@ -15,11 +15,11 @@ use super::exit::Exit;
 use super::home::Home;
 use super::meaning::{self, Asked};
 use super::refusal::Refusal;
-use super::{Output, ask, case, key, out, plan, seal, shelf, shown};
+use super::{Output, ask, case, key, out, plan, retry, seal, shelf, shown};
 use crate::clock::{Clock, SystemClock};
-use crate::engine::RunRequest;
 use crate::engine::approval::{Keys, PlanFile, Role};
 use crate::engine::profile::Profile;
+use crate::engine::{Bulk, RunRequest};
 use crate::journal::person::{PersonKey, signers};
 use crate::random::{Random, SystemRandom};
 use crate::runbook::catalogue::Catalogue;
@@ -77,7 +77,8 @@ pub(super) fn plan(
     catalogue: &Arc<Catalogue>,
     home: &Home,
 ) -> Result<u8, Refusal> {
-    let asked = meaning::run(own, &chosen.runbook, catalogue)?;
+    let earlier = retry::named(own, &chosen.runbook, home)?;
+    let asked = meaning::run(own, &chosen.runbook, catalogue, earlier.as_ref())?;
     let over_guards = over_guards(own, &chosen.runbook, catalogue)?;
     let path = own.get_one::<String>("out");
     if let Some(path) = path {
@@ -231,6 +232,7 @@ pub(super) fn run(
             incident,
             choices: std::collections::BTreeMap::new(),
             detected_at: meaning::detected_at(own)?,
+            bulk: Bulk::default(),
         };
         let request = request(own, &connection, &chosen, asked).await;
         let request = approved.fill(request)?;

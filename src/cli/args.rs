@@ -6,7 +6,7 @@ use std::sync::{Arc, OnceLock};
 use clap::builder::{PossibleValue, PossibleValuesParser};
 use clap::{Arg, ArgAction, Command, value_parser};
 
-use super::{approve, custody_args, globals, handover, help, incident, note, timeline};
+use super::{approve, custody_args, globals, handover, help, incident, note, timeline, wait};
 use crate::runbook::catalogue::{Catalogue, title};
 use crate::runbook::model::{Param, ParamKind, Runbook};
 
@@ -108,6 +108,8 @@ fn own() -> Vec<Command> {
         Command::new("show")
             .about("Show how a run stands, from its journal")
             .arg(run()),
+        wait::command(run()),
+        incident::status_command(),
         Command::new("journal")
             .about("Read, verify, prove and export the custody record")
             .subcommand_required(true)
@@ -322,6 +324,13 @@ fn parameters(runbook: &Runbook) -> Vec<Arg> {
         .iter()
         .map(|(name, param)| argument(name, param))
         .collect();
+    all.push(
+        Arg::new("key")
+            .long("key")
+            .value_name("ID")
+            .value_parser(clap::builder::NonEmptyStringValueParser::new())
+            .help("Do it once, however often this is called: who calls again joins the run"),
+    );
     if !runbook.params.values().any(Param::is_target) {
         return all;
     }
@@ -339,7 +348,34 @@ fn parameters(runbook: &Runbook) -> Vec<Arg> {
                 .help("Read targets from a file, one a line"),
         ),
     }
+    all.extend(of_many(runbook));
     all
+}
+
+/// Returns the arguments that say something of the targets as a whole.
+fn of_many(runbook: &Runbook) -> Vec<Arg> {
+    let target = runbook.params.values().find(|param| param.is_target());
+    let filter = target.and_then(|param| match &param.kind {
+        ParamKind::Resource(_) => Some(
+            Arg::new("filter")
+                .long("filter")
+                .value_name("CONDITION")
+                .value_parser(crate::engine::filter::condition)
+                .help("Take every such resource that fulfils a condition of Resource Graph, as \"tags.env =~ 'prod'\""),
+        ),
+        _ => None,
+    });
+    let most = Arg::new("max-failures")
+        .long("max-failures")
+        .value_name("N")
+        .value_parser(value_parser!(u64).range(1..))
+        .help("Begin no further target once N have failed; at most N are under way at once");
+    let retry = Arg::new("retry")
+        .long("retry")
+        .value_name("RUN")
+        .value_parser(clap::builder::NonEmptyStringValueParser::new())
+        .help("Do it again, with the same arguments, for those targets of a run that failed");
+    filter.into_iter().chain([most, retry]).collect()
 }
 
 /// Returns the argument of one parameter. Values are typed later, by the runbook's own rules.

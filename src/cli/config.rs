@@ -7,8 +7,9 @@ use serde::Deserialize;
 
 use super::home::Home;
 use super::refusal::Refusal;
+use crate::engine::notify::unsound_mail;
 use crate::engine::production::Production;
-use crate::engine::profile::{Profile, Quarantine, Snapshots, Vault};
+use crate::engine::profile::{Notify, Profile, Quarantine, Snapshots, Vault};
 use crate::runbook::problem::nearest;
 
 /// The file.
@@ -229,9 +230,33 @@ fn unsound(profile: &Profile) -> Option<String> {
             "bastion {range:?} is no range such as 10.99.0.0/24"
         ));
     }
+    if let Some(why) = profile.notify.iter().find_map(unsound_channel) {
+        return Some(why);
+    }
     let vault = profile.vault.as_ref()?;
     (vault.account.is_none() && vault.id.is_none())
         .then(|| "vault names neither an account nor an id".to_owned())
+}
+
+/// Returns what in a channel cannot be meant. What stands where a variable's name should is not repeated: it may be the
+/// secret itself.
+fn unsound_channel(channel: &Notify) -> Option<String> {
+    let is_name = |text: &str| {
+        let letters = text.chars().all(|c| c.is_ascii_alphanumeric() || c == '_');
+        letters && text.len() <= 64 && text.chars().next().is_some_and(|c| !c.is_ascii_digit())
+    };
+    if channel.variables().into_iter().any(|name| !is_name(name)) {
+        return Some(
+            "notify: a member that ends in _env is the name of an environment variable, as AZIR_TEAMS_URL, never its worth"
+                .to_owned(),
+        );
+    }
+    match channel {
+        Notify::Smtp(mail) => {
+            unsound_mail(mail).map(|why| format!("notify smtp {}: {why}", mail.host))
+        }
+        _ => None,
+    }
 }
 
 fn is_range(text: &str) -> bool {
@@ -304,6 +329,7 @@ cloud = "AzureCloud"                 # or AzureUSGovernment, AzureChinaCloud, or
 # time_stamp_roots = "tsa-roots.pem"                         # replies that do not verify under these are not kept
 # break_glass = ["bg01@contoso.onmicrosoft.com"]             # by principal name or object id: refused as targets
 # responder = "alice@contoso.com"                            # who answers for runs; default: the token's name
+# notify = [{ kind = "teams", url_env = "AZIR_TEAMS_URL" }]   # also pagerduty, smtp; secrets stand in the environment
 # key = "~/.ssh/id_ed25519"                                  # signs the record; or "agent", "agent:SHA256:..." (azir key set)
 "#;
 

@@ -10,7 +10,7 @@ use super::home::Home;
 use super::refusal::Refusal;
 use super::{
     approve, args, doctor, execute, export, globals, handover, incident, key, note, out, record,
-    resume, role, seal, shelf, tenant, timeline, usage, verify,
+    resume, role, seal, shelf, tenant, timeline, usage, verify, wait,
 };
 use crate::runbook::catalogue::Catalogue;
 
@@ -65,6 +65,8 @@ fn dispatch(
         ("approve", _) => approve::approve(own, &home?),
         ("list", _) => record::list(own, &home?),
         ("show", _) => record::show(own, &home?),
+        ("wait", _) => wait::wait(own, &home?),
+        ("status", _) => incident::status(own, &home?),
         ("journal", Some(("show", inner))) => record::journal_show(inner, &home?),
         ("journal", Some(("verify", inner))) => verify::journal(inner, home),
         ("journal", Some(("prove", inner))) => verify::prove_entry(inner, &home?),

@@ -10,8 +10,9 @@ use super::config::{self, Config};
 use super::connect::{Connection, Place, connect};
 use super::home::Home;
 use super::refusal::Refusal;
-use super::{Output, key, out, shown};
+use super::{Output, key, notify, out, shown};
 use crate::clock::{Clock, SystemClock};
+use crate::engine::notify::Channels;
 use crate::engine::plan::Verdict;
 use crate::engine::{outside, vault_worth};
 use crate::random::{Random, SystemRandom};
@@ -256,6 +257,11 @@ fn cloud(matches: &ArgMatches, home: &Home, findings: &mut Vec<Finding>) -> Resu
             );
         }
         stamps(&connection, &clock, &mut add);
+        let (notify, http) = (&connection.profile.notify, connection.client.http());
+        let channels = Channels::new(notify, http, &notify::environment);
+        for (verdict, text, next) in notify::diagnosis(&channels) {
+            add("notify", verdict, text, &next);
+        }
         if let Some(offset) = connection.client.clock_offset_ms() {
             let verdict = if offset.abs() > 120_000 { "warn" } else { "ok" };
             add(

@@ -12,10 +12,12 @@ use super::exit::Exit;
 use super::home::Home;
 use super::live::Live;
 use super::meaning::{self, Asked};
+use super::once::{self, Claim};
 use super::refusal::Refusal;
 use super::witnesses::witnesses;
-use super::{Output, out, outside, plan, summary};
+use super::{Output, notify, out, outside, plan, retry, summary, wait};
 use crate::clock::{Clock, SystemClock};
+use crate::engine::notify::Channels;
 use crate::engine::{
     Ended, Engine, EngineError, Missing, Mode, Responder, RunRequest, Tool, UndoRequest,
 };
@@ -41,9 +43,19 @@ pub(super) fn run(
 ) -> Result<u8, Refusal> {
     let output = Output::of(own);
     // Everything that was typed is understood before anything is reached or made.
-    let asked = meaning::run(own, &chosen.runbook, catalogue)?;
+    let earlier = retry::named(own, &chosen.runbook, home)?;
+    let asked = meaning::run(own, &chosen.runbook, catalogue, earlier.as_ref())?;
     let place = Place::of(own)?;
     home.prepare()?;
+    // The lock of the key is held to the end of this function, and so of the run.
+    let (once, _lock) = match once::claim(own, &chosen.runbook.name.value, &asked, home)? {
+        Some(Claim::Theirs(run_dir)) => {
+            wait::until_over(&run_dir, None)?;
+            return wait::ended(&run_dir, output, home);
+        }
+        Some(Claim::Ours(once, lock)) => (Some(once), Some(lock)),
+        None => (None, None),
+    };
     let case = home.cases().join(asked.incident.as_str());
     let command = format!("azir {} ", chosen.runbook.name.value);
     let ended = runtime()?.block_on(async {
@@ -52,16 +64,23 @@ pub(super) fn run(
         let (engine, halt, live) = engine(own, &connection, catalogue, home, &responder)?;
         let (said, _) = crate::report::incident::so_far(&case);
         live.detected(asked.detected_at.or_else(|| said.detected()));
-        if own.get_one::<String>("incident").is_none() {
+        if own.get_one::<String>("incident").is_none() && earlier.is_none() {
             live.unnamed(&asked.incident);
         }
-        let request = request(own, responder, chosen, asked);
+        let request = RunRequest {
+            once,
+            ..request(own, responder, chosen, asked)
+        };
         if own.get_flag("plan") {
             let plan = settle(engine.plan(&request), &live, halt).await?;
             return Ok(show_plan(&plan, output));
         }
-        let ended = settle(engine.run(request), &live, halt).await?;
-        finish(&ended, output, home)
+        let about = (request.incident.clone(), request.targets.clone());
+        let ended = settle(engine.run(request), &live, halt).await;
+        if let Err(refusal) = &ended {
+            notify::never_began(&engine, chosen, about, refusal).await;
+        }
+        finish(&ended?, output, home)
     });
     ended.map_err(|refusal| Refusal {
         hint: same_place(&refusal.hint, &command, own.get_flag("lab")),
@@ -171,6 +190,8 @@ pub(super) fn request(
         origin: chosen.origin.clone(),
         arguments: asked.arguments,
         targets: asked.targets,
+        bulk: asked.bulk,
+        once: None,
         incident: asked.incident,
         mode: Mode::Execute,
         choices: asked.choices,
@@ -253,6 +274,11 @@ pub(super) fn engine_with(
         listener: Arc::clone(&live) as Arc<dyn crate::engine::event::Listener>,
         ask: Arc::new(terminal),
         halt: halted,
+        channels: Channels::new(
+            &connection.profile.notify,
+            connection.client.http(),
+            &notify::environment,
+        ),
         tool: tool(),
         witnesses,
     };

@@ -38,7 +38,9 @@ impl Exit {
     fn meaning(self) -> &'static str {
         match self {
             Self::Done => "contained and checked, or done",
-            Self::Failed => "failed: nothing took effect; lint findings",
+            Self::Failed => {
+                "failed: nothing took effect; lint findings; azir wait --timeout: not over yet"
+            }
             Self::Usage => "usage; nobody there to confirm the plan",
             Self::Partly => {
                 "partly: some write took effect, some step or target failed or was left undone"

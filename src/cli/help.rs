@@ -14,10 +14,10 @@ const GROUPS: &[(&str, &[&str])] = &[
     (
         "Incident",
         &[
-            "incident", "note", "attach", "manual", "handover", "timeline",
+            "incident", "status", "note", "attach", "manual", "handover", "timeline",
         ],
     ),
-    ("Record", &["list", "show", "journal"]),
+    ("Record", &["list", "show", "wait", "journal"]),
     ("Runbooks", &["run", "runbook"]),
     ("Rehearse", &["lab"]),
     (

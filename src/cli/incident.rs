@@ -51,18 +51,30 @@ pub(super) fn command() -> Command {
                 .arg(case::argument())
                 .arg(why().help("Why, as the record should have it")),
         )
-        .subcommand(
-            Command::new("status")
-                .about("Show how an incident stands, from its folder alone")
-                .arg(Arg::new("case").value_name("ID|FOLDER").help(
-                    "The incident, or a case's folder; absent: --incident, else the only open one",
-                ))
-                .arg(
-                    Arg::new("brief")
-                        .long("brief")
-                        .action(ArgAction::SetTrue)
-                        .help("Only what needs somebody"),
-                ),
+        .subcommand(status_arguments(
+            Command::new("status").about("Show how an incident stands, from its folder alone"),
+        ))
+}
+
+/// Returns the command line of `azir status`: the same without the word before it.
+pub(super) fn status_command() -> Command {
+    status_arguments(
+        Command::new("status").about("Show how the incident stands, and what waits for whom"),
+    )
+}
+
+fn status_arguments(command: Command) -> Command {
+    command
+        .arg(
+            Arg::new("case").value_name("ID|FOLDER").help(
+                "The incident, or a case's folder; absent: --incident, else the only open one",
+            ),
+        )
+        .arg(
+            Arg::new("brief")
+                .long("brief")
+                .action(ArgAction::SetTrue)
+                .help("Only what needs somebody"),
         )
 }
 

@@ -89,6 +89,19 @@ impl Live {
         out::talk(&text);
     }
 
+    /// Whether the picture is to be drawn anew: one of many targets has thousands of events in a second.
+    fn due(&self, now: DateTime<Utc>) -> bool {
+        let mut view = self.view();
+        let due = !view.is_crowd()
+            || view
+                .pictured
+                .is_none_or(|at| now - at >= chrono::TimeDelta::milliseconds(100));
+        if due {
+            view.pictured = Some(now);
+        }
+        due
+    }
+
     /// Whether a line says something else than the one before it, the time aside.
     fn news(&self, line: &str) -> bool {
         let words = line.split_once("s ").map_or(line, |(_, words)| words);
@@ -114,7 +127,7 @@ impl Listener for Live {
         if self.output == Output::Json {
             return;
         }
-        let (plain, ended) = {
+        let (plain, progress, ended) = {
             let mut view = self.view();
             if let (What::RunStarted { .. }, Some(incident)) = (&event.what, view.unnamed.take()) {
                 out::line(&format!(
@@ -123,14 +136,23 @@ impl Listener for Live {
             }
             let plain = view.plain(event);
             view.take(event);
-            (plain, matches!(event.what, What::RunEnded { .. }))
+            let progress = view.progress(event.time);
+            (plain, progress, matches!(event.what, What::RunEnded { .. }))
         };
         if self.terminal {
-            self.draw(event.time);
+            if ended || self.due(event.time) {
+                self.draw(event.time);
+            }
             if ended {
                 self.view().ended = true;
             }
-        } else if let Some(line) = plain.filter(|line| self.news(line)) {
+            return;
+        }
+        for line in plain
+            .into_iter()
+            .filter(|line| self.news(line))
+            .chain(progress)
+        {
             out::line(&shown::line(&line));
         }
     }

@@ -15,9 +15,10 @@ use super::refusal::Refusal;
 use crate::azure::Identity;
 use crate::clock::{Clock, SystemClock};
 use crate::engine::profile::Profile;
-use crate::engine::{Responder, Selection};
+use crate::engine::{Bulk, Responder, Selection};
 use crate::ids::IncidentId;
 use crate::random::{Random, SystemRandom};
+use crate::report::again::Again;
 use crate::report::run::Started;
 use crate::runbook::catalogue::Catalogue;
 use crate::runbook::model::{Action, Param, ParamKind, Runbook};
@@ -30,13 +31,15 @@ pub(super) struct Asked {
     pub(super) incident: IncidentId,
     pub(super) choices: BTreeMap<String, Selection>,
     pub(super) detected_at: Option<DateTime<Utc>>,
+    pub(super) bulk: Bulk,
 }
 
-/// Understands the words of a runbook's command.
+/// Understands the words of a runbook's command; what `earlier` was asked for holds where nothing else is said.
 pub(super) fn run(
     own: &ArgMatches,
     runbook: &Runbook,
     catalogue: &Catalogue,
+    earlier: Option<&Again>,
 ) -> Result<Asked, Refusal> {
     let choices = choices(own)?;
     let mut known = BTreeSet::new();
@@ -50,15 +53,30 @@ pub(super) fn run(
         known_step(option, step, &known, runbook)?;
     }
     let detected_at = detected_at(own)?;
-    let incident = incident(own)?;
-    let (arguments, targets) = arguments(own, runbook)?;
+    let incident = match (own.get_one::<String>("incident"), earlier) {
+        (None, Some(earlier)) => incident_id(&earlier.incident)?,
+        _ => incident(own)?,
+    };
+    let (arguments, targets) = arguments(own, runbook, earlier)?;
     Ok(Asked {
         arguments,
         targets,
         incident,
         choices,
         detected_at,
+        bulk: bulk(own, earlier),
     })
+}
+
+/// Returns what was said of the targets as a whole; a runbook without targets takes none of it.
+fn bulk(own: &ArgMatches, earlier: Option<&Again>) -> Bulk {
+    let most = own.try_get_one::<u64>("max-failures").ok().flatten();
+    let filter = own.try_get_one::<String>("filter").ok().flatten();
+    Bulk {
+        filter: filter.cloned(),
+        max_failures: most.map(|most| usize::try_from(*most).unwrap_or(usize::MAX)),
+        retries: earlier.map(|earlier| earlier.run.clone()),
+    }
 }
 
 /// Collects the ids of a runbook's steps and of those that it calls, as the engine names them.
@@ -267,6 +285,7 @@ pub(super) fn same_incident(own: &ArgMatches, start: &Started) -> Result<(), Ref
 fn arguments(
     own: &ArgMatches,
     runbook: &Runbook,
+    earlier: Option<&Again>,
 ) -> Result<(IndexMap<String, Value>, Vec<String>), Refusal> {
     let mut arguments = IndexMap::new();
     let mut targets = Vec::new();
@@ -278,8 +297,9 @@ fn arguments(
                 format!("azir {} --help", runbook.name.value),
             )
         };
+        let before = earlier.and_then(|earlier| earlier.arguments.get(name));
         if param.kind == ParamKind::Bool {
-            if own.get_flag(name) {
+            if own.get_flag(name) || before == Some(&Value::Bool(true)) {
                 arguments.insert(name.clone(), Value::Bool(true));
             }
             continue;
@@ -295,6 +315,18 @@ fn arguments(
                 param.kind.parse(target).map_err(&refuse)?;
             }
             targets = expand(given, &files, &param.kind)?;
+            targets.extend(earlier.iter().flat_map(|earlier| earlier.targets.clone()));
+        } else if let (Some(before), []) = (before, &given[..])
+            // The targets of an earlier run are named already, and more of them are not wanted.
+            && param.kind != ParamKind::Run
+        {
+            // What looked like a secret is not in the record, and its commitment is none of its worth.
+            if before.to_string().contains("$redacted") {
+                return Err(refuse(
+                    "the record of that run does not hold it; give it anew".to_owned(),
+                ));
+            }
+            arguments.insert(name.clone(), before.clone());
         } else if param.kind == ParamKind::Run && name == "from" {
             match &runs[..] {
                 [] => {}
@@ -308,7 +340,8 @@ fn arguments(
         }
     }
     let target = runbook.params.iter().find(|(_, param)| param.is_target());
-    if let (Some((name, _)), [], []) = (target, &targets[..], &runs[..]) {
+    let filter = own.try_get_one::<String>("filter").ok().flatten();
+    if let (Some((name, _)), [], [], None) = (target, &targets[..], &runs[..], filter) {
         let command = &runbook.name.value;
         return Err(Refusal::usage(
             format!("{command} needs at least one {}", name.to_uppercase()),

@@ -1,5 +1,7 @@
 //! A plan as a person reads it: each write with its undo, what stays open, what speaks against it.
 
+mod many;
+
 use std::fmt::Write as _;
 
 use super::prose::{Reader, brief};
@@ -28,7 +30,8 @@ pub(super) fn text(plan: &Plan, reader: &Reader) -> String {
             super::view::span(std::time::Duration::from_secs(seconds))
         );
     }
-    for target in &plan.targets {
+    out.push_str(&many::named(plan, reader));
+    for target in plan.targets.iter().take(many::in_full(plan)) {
         let _ = writeln!(out, "\n{}", ArmId::name_of(&target.target));
         if target.target.starts_with('/') {
             let _ = writeln!(out, "  {}", target.target);
@@ -55,6 +58,7 @@ pub(super) fn text(plan: &Plan, reader: &Reader) -> String {
         section(&mut out, "  stays open:", &target.residual, reader);
         section(&mut out, "  touches also:", &target.collateral, reader);
     }
+    out.push_str(&many::rest(plan, reader));
     out.push('\n');
     for answer in &plan.preflight {
         let word = match answer.verdict {

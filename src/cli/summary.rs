@@ -1,5 +1,7 @@
 //! The last word on a run: how it stands, what stays open and until when, where the record is, what to type next.
 
+mod many;
+
 use std::fmt::Write as _;
 
 use super::config::{LAB, NO_PROFILE};
@@ -9,12 +11,16 @@ use super::vouched;
 use crate::ids::ArmId;
 use crate::report::model::{RunReport, RunStatus, StepStatus, TargetReport};
 
+/// More targets than are told one by one.
+const MANY: usize = 20;
+
 /// Returns the summary of a run: where the record is first, how it stands and what to type last, where the eye rests.
 pub(super) fn text(report: &RunReport, reader: &Reader) -> String {
     let mut out = String::from("\n");
-    list(&mut out, reader, "Made, and stays:", made(report));
+    list(&mut out, report, reader, "Made, and stays:", made(report));
     list(
         &mut out,
+        report,
         reader,
         "Evidence on this machine only:",
         evidence(report, None),
@@ -22,6 +28,7 @@ pub(super) fn text(report: &RunReport, reader: &Reader) -> String {
     for place in places(report) {
         list(
             &mut out,
+            report,
             reader,
             &format!("Evidence, stored in {place}:"),
             evidence(report, Some(&place)),
@@ -29,26 +36,33 @@ pub(super) fn text(report: &RunReport, reader: &Reader) -> String {
     }
     vouched::record(&mut out, report);
     out.push_str(&reader.wrapped("", &headline(report)));
-    for target in &report.targets {
-        out.push_str(&verdict(report, target, reader));
+    if report.targets.len() > MANY {
+        out.push_str(&many::verdicts(report, reader));
+    } else {
+        for target in &report.targets {
+            out.push_str(&verdict(report, target, reader));
+        }
     }
     let (head, found) = found::told(report);
-    list(&mut out, reader, &head, found);
+    list(&mut out, report, reader, &head, found);
     let gaps = report.gaps.iter().map(|gap| gap.what.clone());
     list(
         &mut out,
+        report,
         reader,
         "Gaps in evidence or checks:",
         unique(gaps),
     );
     list(
         &mut out,
+        report,
         reader,
         "Checks that do not hold:",
         false_checks(report),
     );
     list(
         &mut out,
+        report,
         reader,
         "Touches also:",
         unique(report.collateral.iter().cloned()),
@@ -59,8 +73,14 @@ pub(super) fn text(report: &RunReport, reader: &Reader) -> String {
         let until = until.map(|until| format!(" ({})", reader.until(until)));
         format!("{whose}{}{}", residual.what, until.unwrap_or_default())
     });
-    list(&mut out, reader, "Stays open:", open.collect());
-    list(&mut out, reader, "Worth knowing:", said(report, false));
+    list(&mut out, report, reader, "Stays open:", open.collect());
+    list(
+        &mut out,
+        report,
+        reader,
+        "Worth knowing:",
+        said(report, false),
+    );
     later(&mut out, report);
     left(&mut out, report, reader);
     next(&mut out, report);
@@ -68,10 +88,12 @@ pub(super) fn text(report: &RunReport, reader: &Reader) -> String {
 }
 
 /// Tells a list under its head; nothing where it is empty.
-fn list(out: &mut String, reader: &Reader, head: &str, lines: Vec<String>) {
+fn list(out: &mut String, report: &RunReport, reader: &Reader, head: &str, mut lines: Vec<String>) {
     if lines.is_empty() {
         return;
     }
+    let more = many::cut(report, &mut lines);
+    lines.extend(more);
     out.push_str(head);
     out.push('\n');
     for line in lines {
@@ -84,20 +106,7 @@ fn verdict(report: &RunReport, target: &TargetReport, reader: &Reader) -> String
     let name = ArmId::name_of(&target.target);
     let mut out = String::new();
     let several = report.targets.len() > 1;
-    let word = match target.status {
-        RunStatus::Contained | RunStatus::ContainedResidual => "contained",
-        RunStatus::Unchecked if target.contained_at.is_some() => "contained, not everything proved",
-        RunStatus::Partial if target.contained_at.is_some() => "contained, not everything done",
-        _ if report.deadline.is_some() && target.contained_at.is_none() => "NOT CONTAINED",
-        RunStatus::Done => "done",
-        RunStatus::Undone => "put back",
-        RunStatus::Unchecked => "done, not proved",
-        RunStatus::Partial => "partly done",
-        RunStatus::Refused => "refused",
-        RunStatus::Declined => "declined",
-        RunStatus::Halted => "halted",
-        RunStatus::Failed => "failed",
-    };
+    let word = standing(report, target);
     let why = target.error.as_ref();
     let why = why.map(|error| brief(&error.message).into_owned());
     match (several, why) {
@@ -110,6 +119,24 @@ fn verdict(report: &RunReport, target: &TargetReport, reader: &Reader) -> String
         out.push_str(&format!("  next: {}\n", error.hint));
     }
     out
+}
+
+/// Says in words how a target stands.
+fn standing(report: &RunReport, target: &TargetReport) -> &'static str {
+    match target.status {
+        RunStatus::Contained | RunStatus::ContainedResidual => "contained",
+        RunStatus::Unchecked if target.contained_at.is_some() => "contained, not everything proved",
+        RunStatus::Partial if target.contained_at.is_some() => "contained, not everything done",
+        _ if report.deadline.is_some() && target.contained_at.is_none() => "NOT CONTAINED",
+        RunStatus::Done => "done",
+        RunStatus::Undone => "put back",
+        RunStatus::Unchecked => "done, not proved",
+        RunStatus::Partial => "partly done",
+        RunStatus::Refused => "refused",
+        RunStatus::Declined => "declined",
+        RunStatus::Halted => "halted",
+        RunStatus::Failed => "failed",
+    }
 }
 
 fn false_checks(report: &RunReport) -> Vec<String> {
@@ -150,7 +177,9 @@ fn said(report: &RunReport, commands: bool) -> Vec<String> {
 /// Tells the commands that steps asked for, each whole on a line of its own, the reasons once.
 fn later(out: &mut String, report: &RunReport) {
     let mut before = String::new();
-    for said in said(report, true) {
+    let mut all = said(report, true);
+    let more = many::cut(report, &mut all);
+    for said in all {
         let Some((why, command)) = said.split_once(COMMAND) else {
             continue;
         };
@@ -160,6 +189,9 @@ fn later(out: &mut String, report: &RunReport) {
             before = why.to_owned();
         }
         let _ = writeln!(out, "  azir {command}{}", place(report));
+    }
+    if let Some(more) = more {
+        let _ = writeln!(out, "  {more}");
     }
 }
 
@@ -199,6 +231,10 @@ fn left(out: &mut String, report: &RunReport, reader: &Reader) {
         return;
     }
     out.push_str("Left undone:\n");
+    if report.targets.len() > MANY {
+        out.push_str(&many::left(report, reader));
+        return;
+    }
     for (why, next, steps) in groups {
         out.push_str(&reader.wrapped("  - ", &format!("{} ({why})", steps.join(", "))));
         let place = place(report);
@@ -381,6 +417,14 @@ fn next(out: &mut String, report: &RunReport) {
     let over = report.status != RunStatus::Halted && report.resume.is_none();
     if over && (!journal.missing.is_empty() || !journal.sealed) {
         let _ = writeln!(out, "Seal:   azir journal seal {short}");
+    }
+    if let Some(retry) = &report.retry {
+        let _ = writeln!(
+            out,
+            "Retry:  {}{}",
+            retry.replace(&report.run, short),
+            place(report)
+        );
     }
     if let Some(undo) = &report.undo {
         let _ = writeln!(out, "Undo:   {}", undo.replace(&report.run, short));

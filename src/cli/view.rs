@@ -1,5 +1,6 @@
 //! What the screen of a run holds, made from its events: pure, so that a test can look at it.
 
+mod many;
 mod plain;
 
 use std::collections::BTreeMap;
@@ -30,11 +31,15 @@ pub(super) struct View {
     kept: Vec<String>,
     waiting: Option<String>,
     pub(super) drawn: usize,
+    /// When the last picture was made, of many targets.
+    pub(super) pictured: Option<DateTime<Utc>>,
     /// A question stands on the screen; until it is answered nothing is drawn over it.
     pub(super) asking: bool,
     pub(super) ended: bool,
     /// The run has ended: the last picture may be longer than the screen.
     over: bool,
+    /// The targets as a whole, where there are too many to show each.
+    crowd: many::Crowd,
 }
 
 /// One step of one target.
@@ -62,6 +67,7 @@ enum Mark {
 impl View {
     /// Takes an event into the picture.
     pub(super) fn take(&mut self, event: &Event) {
+        self.crowd.take(event);
         let target = event
             .target
             .as_deref()
@@ -202,7 +208,9 @@ impl View {
             clock.push_str(&format!(", {} since detection", span(noticed)));
         }
         let mut lines = vec![self.prefixed(&format!("{}  [{clock}]", self.header))];
-        if self.targets.len() == 1 {
+        if self.crowd.is_one() {
+            lines.extend(self.crowd.lines(self.targets.values(), since));
+        } else if self.targets.len() == 1 {
             lines.extend(
                 self.targets
                     .values()
@@ -352,11 +360,16 @@ mod tests {
     use super::*;
     use crate::engine::event::PlannedStep;
 
-    fn at(seconds: i64) -> DateTime<Utc> {
+    pub(super) fn at(seconds: i64) -> DateTime<Utc> {
         DateTime::from_timestamp(1_790_000_000 + seconds, 0).unwrap()
     }
 
-    fn event(seconds: i64, target: Option<&str>, step: Option<&str>, what: What) -> Event {
+    pub(super) fn event(
+        seconds: i64,
+        target: Option<&str>,
+        step: Option<&str>,
+        what: What,
+    ) -> Event {
         Event {
             time: at(seconds),
             run: uuid::Uuid::nil(),
@@ -366,7 +379,7 @@ mod tests {
         }
     }
 
-    fn started(targets: &[&str]) -> View {
+    pub(super) fn started(targets: &[&str]) -> View {
         let step = |id: &str, title: &str| PlannedStep {
             id: id.to_owned(),
             title: title.to_owned(),
@@ -394,7 +407,7 @@ mod tests {
         view
     }
 
-    fn start(view: &mut View, target: &str, items: usize) {
+    pub(super) fn start(view: &mut View, target: &str, items: usize) {
         let what = What::StepStarted {
             title: "Cut every interface".to_owned(),
             phase: "isolate".to_owned(),

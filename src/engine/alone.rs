@@ -74,6 +74,7 @@ impl Engine {
             listener: Arc::new(Silence),
             ask: Arc::new(Nobody),
             halt,
+            channels: super::notify::Channels::default(),
             tool: Tool {
                 version: env!("CARGO_PKG_VERSION").to_owned(),
                 ..Tool::default()

@@ -6,9 +6,10 @@ use uuid::Uuid;
 use super::error::EngineError;
 use super::event::What;
 use super::failure::{Failure, FailureKind};
+use super::notify::Message;
 use super::outcome;
 use super::recorder::{PATIENCE, Recorder, Seal};
-use super::request::Ended;
+use super::request::{Ended, Mode};
 use super::step;
 use super::target::{Common, Target};
 use crate::report::model::RunStatus;
@@ -16,6 +17,7 @@ use crate::runbook::expr::Scope;
 use crate::runbook::model::Purpose;
 
 /// How one target ended.
+#[derive(Default)]
 pub(crate) struct End {
     pub(crate) index: usize,
     pub(crate) status: RunStatus,
@@ -23,6 +25,12 @@ pub(crate) struct End {
     pub(crate) record_lost: bool,
     /// Whether going on with the run may bring it further.
     pub(crate) passing: bool,
+    /// What the target is called.
+    pub(crate) name: String,
+    /// Why it did not come to a good end, if it did not.
+    pub(crate) why: Option<String>,
+    /// What stays open, and until when.
+    pub(crate) residual: Vec<(String, Option<String>)>,
 }
 
 /// Writes the run's last lines and returns how it ended.
@@ -38,6 +46,7 @@ pub(crate) async fn finish(
     let exit_code = outcome::exit_code(status, effects, record_lost);
     let said = json!({"status": outcome::word(status), "exit_code": exit_code});
     record_lost |= recorder.note("result", said).await.is_err();
+    record_lost |= tell_people(common, recorder, &ends, status).await.is_err();
     let tell = |ask: &str| {
         common.teller.tell(What::Waiting {
             why: ask.to_owned(),
@@ -73,6 +82,45 @@ pub(crate) async fn finish(
         exit_code,
         missing,
     })
+}
+
+/// Tells people how the run ended, when every target has; whom it does not reach is a named gap.
+async fn tell_people(
+    common: &Common,
+    recorder: &Recorder,
+    ends: &[End],
+    status: RunStatus,
+) -> Result<(), Failure> {
+    let request = &common.request;
+    if !Message::is_news(status) || request.runbook.purpose == Purpose::Read {
+        return Ok(());
+    }
+    let mut residual: Vec<(String, Option<String>)> = Vec::new();
+    for open in ends.iter().flat_map(|end| &end.residual) {
+        if !residual.contains(open) {
+            residual.push(open.clone());
+        }
+    }
+    let failed = ends.iter().filter_map(|end| {
+        let why = end.why.clone()?;
+        Some((end.name.clone(), why))
+    });
+    let message = Message {
+        incident: request.incident.to_string(),
+        run: Some(common.run_id.clone()),
+        runbook: request.runbook.name.value.clone(),
+        status,
+        drill: request.mode == Mode::Drill,
+        at: common.teller.now(),
+        targets: ends.iter().map(|end| end.name.clone()).collect(),
+        failed: failed.collect(),
+        residual,
+    };
+    for text in common.channels.tell(&message, common.teller.clock()).await {
+        recorder.note("gap", json!({"text": text})).await?;
+        common.teller.tell(What::Gap { text });
+    }
+    Ok(())
 }
 
 /// A run is closed for good when every step is final: nothing unknown, nothing halted, nothing that failed and may yet
@@ -173,6 +221,7 @@ impl Target<'_> {
                 .is_some_and(|failure| failure.kind == FailureKind::Record);
             (status, tally.effects, lost, self.last_lines(&tally, status))
         };
+        self.count_ended(status);
         let mut record_lost = record_lost;
         if let Some(recorder) = self.common.power.recorder() {
             for (kind, members) in lines {
@@ -194,12 +243,19 @@ impl Target<'_> {
             status: outcome::word(status),
             error,
         });
+        let tally = self.tally();
         End {
             index: self.index,
             status,
             effects,
             record_lost,
             passing,
+            name: self.name.clone(),
+            why: tally
+                .stopped
+                .as_ref()
+                .map(|failure| failure.message.clone()),
+            residual: tally.residual.clone(),
         }
     }
 

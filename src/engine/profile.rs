@@ -88,13 +88,95 @@ fn ir_evidence() -> String {
     "ir-evidence".to_owned()
 }
 
-/// One channel to tell people through.
+/// One channel to tell people through. Secrets stand in the environment; a profile names the variables.
+#[derive(Clone, Debug, Deserialize, PartialEq, Serialize)]
+#[serde(tag = "kind", rename_all = "lowercase")]
+pub enum Notify {
+    /// A workflow of Microsoft Teams.
+    Teams(TeamsChannel),
+    /// The Events API v2 of `PagerDuty`.
+    Pagerduty(PagerDutyChannel),
+    /// Mail.
+    Smtp(MailChannel),
+}
+
+impl Notify {
+    /// Returns what a person calls it.
+    pub fn name(&self) -> String {
+        match self {
+            Self::Teams(teams) => format!("teams ({})", teams.url_env),
+            Self::Pagerduty(pager) => format!("pagerduty ({})", pager.routing_key_env),
+            Self::Smtp(mail) => format!("smtp ({})", mail.host),
+        }
+    }
+
+    /// Returns the names of the environment variables that it reads.
+    pub(crate) fn variables(&self) -> Vec<&str> {
+        match self {
+            Self::Teams(teams) => vec![&teams.url_env],
+            Self::Pagerduty(pager) => vec![&pager.routing_key_env],
+            Self::Smtp(mail) => mail
+                .username_env
+                .iter()
+                .chain(&mail.password_env)
+                .map(String::as_str)
+                .collect(),
+        }
+    }
+}
+
+/// A workflow of Microsoft Teams that takes a webhook request.
 #[derive(Clone, Debug, Deserialize, PartialEq, Serialize)]
 #[serde(deny_unknown_fields)]
-pub struct Notify {
-    /// `teams`, `pagerduty` or `smtp`.
-    pub kind: String,
-    /// The environment variable that holds the channel's secret address.
+pub struct TeamsChannel {
+    /// The environment variable that holds its address.
+    pub url_env: String,
+}
+
+/// A service of `PagerDuty`.
+#[derive(Clone, Debug, Deserialize, PartialEq, Serialize)]
+#[serde(deny_unknown_fields)]
+pub struct PagerDutyChannel {
+    /// The environment variable that holds the routing key.
+    pub routing_key_env: String,
+    /// Where events go, as `https://events.eu.pagerduty.com`; absent: the region of the United States.
     #[serde(default)]
-    pub url_env: Option<String>,
+    pub url: Option<String>,
+}
+
+/// A mail server, and who is written to.
+#[derive(Clone, Debug, Deserialize, PartialEq, Serialize)]
+#[serde(deny_unknown_fields)]
+pub struct MailChannel {
+    /// The server.
+    pub host: String,
+    /// Its port; absent: 465 with implicit TLS, 587 with STARTTLS, 25 with none.
+    #[serde(default)]
+    pub port: Option<u16>,
+    /// The sender.
+    pub from: String,
+    /// Who is written to.
+    pub to: Vec<String>,
+    /// The environment variable that holds the user's name; absent: nobody signs in.
+    #[serde(default)]
+    pub username_env: Option<String>,
+    /// The environment variable that holds the password.
+    #[serde(default)]
+    pub password_env: Option<String>,
+    /// How the connection is protected.
+    #[serde(default)]
+    pub tls: MailTls,
+}
+
+/// How a connection to a mail server is protected.
+#[derive(Clone, Copy, Debug, Default, Deserialize, Eq, PartialEq, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum MailTls {
+    /// TLS after a first exchange in the clear; a server that does not offer it gets nothing.
+    #[default]
+    Starttls,
+    /// TLS from the first byte.
+    Implicit,
+    /// None: to this machine only.
+    None,
 }

@@ -9,6 +9,7 @@ use indexmap::IndexMap;
 use serde_json::Value;
 
 use super::approval::Approved;
+use super::bulk::Bulk;
 use super::directory::quoted;
 use super::witness::Missing;
 use crate::ids::IncidentId;
@@ -28,6 +29,10 @@ pub struct RunRequest {
     pub arguments: IndexMap<String, Value>,
     /// Values of the positional `many` parameter; empty if the runbook has none.
     pub targets: Vec<String>,
+    /// What was said of the targets as a whole.
+    pub bulk: Bulk,
+    /// The key that it is done once for, where one was given.
+    pub once: Option<Once>,
     /// The case.
     pub incident: IncidentId,
     /// Whether it counts.
@@ -97,6 +102,24 @@ impl RunRequest {
             clearances: said.clearances.clone(),
             ..self
         }
+    }
+}
+
+/// What makes a command one that is done once, however often it is called.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct Once {
+    /// What the caller calls it.
+    pub key: String,
+    /// The digest of all that was asked for.
+    pub asks: String,
+    /// The same in words, for people.
+    pub words: String,
+}
+
+impl Once {
+    /// Returns the digest that stands for the key: a name for a file, and the same for every text.
+    pub fn digest(&self) -> String {
+        crate::digest::Digest::of(self.key.as_bytes()).to_string()
     }
 }
 

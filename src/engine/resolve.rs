@@ -22,7 +22,7 @@ pub(crate) struct Resolver<'a> {
     calls: Calls,
     /// The subscriptions to look in; absent: the visible ones.
     subscriptions: Option<Vec<String>>,
-    command: &'a str,
+    pub(super) command: &'a str,
 }
 
 impl<'a> Resolver<'a> {
@@ -139,6 +139,16 @@ impl<'a> Resolver<'a> {
             kql(kind),
             kql(name)
         );
+        let rows = self.ask(&query).await?;
+        Ok(rows
+            .iter()
+            .filter(|row| is_named(row, name))
+            .map(|row| described(row, ""))
+            .collect())
+    }
+
+    /// Asks Resource Graph, and reads its answer to the end.
+    pub(super) async fn ask(&self, query: &str) -> Result<Vec<Value>, Failure> {
         let mut body = json!({"query": query, "options": {"resultFormat": "objectArray"}});
         if let Some(subscriptions) = &self.subscriptions {
             body["subscriptions"] = json!(subscriptions);
@@ -147,12 +157,7 @@ impl<'a> Resolver<'a> {
         call.method = "POST".to_owned();
         call.body = Some(body);
         call.pages = Some("data".to_owned());
-        let rows = wire::read_list(self.reader, &call, &self.calls).await?;
-        Ok(rows
-            .iter()
-            .filter(|row| is_named(row, name))
-            .map(|row| described(row, ""))
-            .collect())
+        wire::read_list(self.reader, &call, &self.calls).await
     }
 
     /// Asks every subscription itself; returns what they have, and which could not be read and why.
@@ -290,7 +295,7 @@ pub(crate) async fn count_subscriptions(reader: &Reader) -> Result<usize, Failur
         .map(|found| found.len())
 }
 
-fn cloud(failure: &Failure) -> EngineError {
+pub(super) fn cloud(failure: &Failure) -> EngineError {
     EngineError::Cloud {
         code: failure.code.clone(),
         message: failure.message.clone(),
@@ -305,7 +310,7 @@ fn is_named(resource: &Value, name: &str) -> bool {
 }
 
 /// Returns what templates see of a resource.
-fn described(resource: &Value, typed_id: &str) -> Value {
+pub(super) fn described(resource: &Value, typed_id: &str) -> Value {
     let id = resource["id"].as_str().unwrap_or(typed_id);
     let parsed: Option<ArmId> = id.parse().ok();
     json!({
@@ -343,6 +348,6 @@ fn api_version(kind: &str) -> &'static str {
 }
 
 /// Returns `text` as a KQL string literal that it cannot break out of.
-fn kql(text: &str) -> String {
+pub(super) fn kql(text: &str) -> String {
     format!("'{}'", text.replace('\\', "\\\\").replace('\'', "\\'"))
 }

@@ -9,6 +9,7 @@ use std::sync::Arc;
 
 use serde_json::{Value, json};
 
+use super::bulk::Bulk;
 use super::calls::{CallPlace, Calls};
 use super::ending::finish;
 use super::error::EngineError;
@@ -88,6 +89,7 @@ impl Engine {
         teller.tell(What::Note { text });
         let mut common = self.common(&run_request, program, power, teller, run);
         common.vault = self.vault(&common).await;
+        common.channels = self.channels.clone();
         self.settle_stored(&past, &common, &recorder).await?;
         common.past = Some(past);
         let ended = carry_out(&common, &base, found.targets).await;
@@ -211,6 +213,15 @@ fn asked(past: &Past, program: &Program, request: &ResumeRequest) -> RunRequest 
         origin: "journal".to_owned(),
         arguments: arguments.unwrap_or_default(),
         targets: past.target_names(),
+        bulk: Bulk {
+            max_failures: past
+                .start
+                .get("max_failures")
+                .and_then(Value::as_u64)
+                .and_then(|most| usize::try_from(most).ok()),
+            ..Bulk::default()
+        },
+        once: None,
         incident: past.incident.clone(),
         mode: if past.is_drill() {
             Mode::Drill

@@ -9,11 +9,13 @@ use tokio::sync::watch;
 use uuid::Uuid;
 
 use super::ask::Ask;
+use super::bulk::Brake;
 use super::burst::Stage;
 use super::desk;
 use super::ending::{End, finish, short};
 use super::error::EngineError;
 use super::event::{Listener, What};
+use super::notify::Channels;
 use super::past::{self, Progress};
 use super::plan::{Plan, Preflight, Verdict};
 use super::planning::refuse_failed;
@@ -59,6 +61,8 @@ pub struct Engine {
     pub ask: Arc<dyn Ask>,
     /// Becomes true when the responder asks to stop.
     pub halt: watch::Receiver<bool>,
+    /// Whom to tell how a run ended.
+    pub channels: Channels,
     /// The program that acts: name, version and the digest of its binary where known.
     pub tool: Tool,
     /// Who vouches for the record besides the session's key.
@@ -155,6 +159,7 @@ impl Engine {
             common.teller.tell(What::Gap { text });
         }
         common.vault = self.vault(&common).await;
+        common.channels = self.channels.clone();
         let names = self.run_names(&request, &identity, run, &found);
         let base = super::scope::base(&names, &self.profile_names());
         let ended = carry_out(&common, &base, found.targets).await;
@@ -233,6 +238,8 @@ impl Engine {
             writable: self.profile.subscriptions.clone(),
             started_us: self.clock.mono_us(),
             past: None,
+            channels: Channels::default(),
+            brake: Brake::after(request.bulk.max_failures),
         }
     }
 
@@ -281,6 +288,10 @@ pub(super) async fn carry_out(
     } else {
         &Stage::ALONE
     };
+    let at_once = match stages {
+        [_] => common.brake.at_once(TARGETS_AT_ONCE),
+        _ => TARGETS_AT_ONCE,
+    };
     let mut ends = Vec::new();
     let mut waiting: Vec<Waiting> = found
         .into_iter()
@@ -295,7 +306,7 @@ pub(super) async fn carry_out(
     for stage in stages {
         let mut gone: Vec<Gone> = futures_util::stream::iter(std::mem::take(&mut waiting))
             .map(|waiting| waiting.go_on(common, base, *stage))
-            .buffer_unordered(TARGETS_AT_ONCE)
+            .buffer_unordered(at_once)
             .collect()
             .await;
         for one in gone.drain(..) {

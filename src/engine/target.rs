@@ -13,11 +13,13 @@ use futures_util::stream::FuturesUnordered;
 use serde_json::{Map, Value, json};
 
 use super::ask::Ask;
+use super::bulk::Brake;
 use super::burst::Stage;
 use super::check::{self, CheckResult};
 use super::ending::End;
 use super::event::{StepOutcome, What};
 use super::failure::{Failure, FailureKind};
+use super::notify::Channels;
 use super::past::{Past, Progress, Sent};
 use super::plan::PlanStep;
 use super::power::{Power, Teller};
@@ -53,6 +55,10 @@ pub(crate) struct Common {
     pub(crate) started_us: u64,
     /// What earlier sessions of the run did, where it goes on; absent: it begins.
     pub(crate) past: Option<Past>,
+    /// Whom to tell how the run ended.
+    pub(crate) channels: Channels,
+    /// Holds up who is not begun when enough others have failed.
+    pub(crate) brake: Brake,
 }
 
 /// One target's state.
@@ -172,6 +178,7 @@ impl<'a> Target<'a> {
         self.afresh = afresh;
         *self.kept() = kept;
         *self.tally() = tally;
+        self.brake();
         self.go(&mut states, &mut gates_left, due, until).await;
         let afresh = std::mem::take(&mut self.afresh);
         let kept = std::mem::take(&mut *self.kept());
@@ -293,6 +300,7 @@ impl<'a> Target<'a> {
         let id = self.common.program.nodes[node].id.clone();
         let mut tally = self.tally();
         if tally.stopped.is_none() {
+            self.count_stopped(&failure);
             tally.stopped_at = id;
             tally.stopped = Some(failure);
         }
@@ -341,10 +349,11 @@ impl<'a> Target<'a> {
         let nodes = &self.common.program.nodes;
         let why = {
             let tally = self.tally();
-            if tally.stopped.is_some() {
-                format!("the target stopped at step {}", tally.stopped_at)
-            } else {
-                "the responder stopped the run".to_owned()
+            match &tally.stopped {
+                // It was never begun.
+                Some(failure) if tally.stopped_at.is_empty() => failure.message.clone(),
+                Some(_) => format!("the target stopped at step {}", tally.stopped_at),
+                None => "the responder stopped the run".to_owned(),
             }
         };
         for (node, state) in states.iter().enumerate() {

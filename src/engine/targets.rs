@@ -62,7 +62,8 @@ impl Engine {
                 targets: vec![(only(&request.runbook, &arguments), arguments)],
             });
         };
-        if typed.is_empty() {
+        let filter = request.bulk.filter.as_deref();
+        if typed.is_empty() && filter.is_none() {
             return Err(EngineError::Usage {
                 message: format!("{name} needs at least one {}", key.to_uppercase()),
                 hint: format!("azir {name} --help"),
@@ -70,7 +71,15 @@ impl Engine {
         }
         let resolver = self.resolver(teller, name);
         let values = match kind {
-            ParamKind::Resource(kind) => resolver.resources(kind, &typed).await?,
+            ParamKind::Resource(kind) => {
+                let mut found = match filter {
+                    Some(filter) => resolver.filtered(kind, filter).await?,
+                    None => Vec::new(),
+                };
+                let named = resolver.resources(kind, &typed).await?;
+                found.retain(|one| !named.iter().any(|other| same(one, other)));
+                named.into_iter().chain(found).collect()
+            }
             ParamKind::Object(kind) => directory.objects(*kind, &typed).await?,
             _ => typed.into_iter().map(Value::String).collect(),
         };
@@ -131,6 +140,12 @@ impl Engine {
         }
         Ok(arguments)
     }
+}
+
+/// Returns whether two resources are one.
+fn same(one: &Value, other: &Value) -> bool {
+    let id = |value: &Value| value["id"].as_str().map(str::to_ascii_lowercase);
+    id(one) == id(other)
 }
 
 /// Returns the parameter each of whose values is a target.

@@ -152,6 +152,8 @@ impl Engine {
             origin: "journal".to_owned(),
             arguments: indexmap::IndexMap::new(),
             targets: Vec::new(),
+            bulk: super::bulk::Bulk::default(),
+            once: None,
             incident: old.incident.clone(),
             mode: super::request::Mode::Execute,
             choices: request.choices.clone(),

@@ -192,5 +192,7 @@ async fn close(target: &Target<'_>, tried: usize, failed: Vec<Failure>) -> End {
         effects,
         record_lost: lost,
         passing: failed.iter().any(|failure| failure.passing),
+        // An undo is told by who asked for it.
+        ..End::default()
     }
 }

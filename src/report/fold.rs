@@ -5,12 +5,12 @@ use std::path::{Path, PathBuf};
 
 use serde_json::{Map, Value};
 
-use super::findings;
 use super::model::{
     CheckReport, Deadline, ErrorReport, EvidenceRef, Gap, Made, NotDone, Residual, RunReport,
     RunStatus, RunbookRef, SCHEMA_VERSION, Said, StepReport, StepStatus, TargetReport,
 };
 use super::run::{INCIDENT, cited, started};
+use super::{again, findings};
 use crate::journal::Line;
 use crate::journal::reader::{holder, is_held, walk};
 use crate::journal::status::{OpenIntent, undoable};
@@ -391,6 +391,8 @@ impl Fold {
             Some("target") => self.target(data),
             Some("result") => {
                 self.ended = true;
+                let code = data.get("exit_code").and_then(Value::as_u64);
+                self.report.exit_code = code.and_then(|code| u8::try_from(code).ok());
                 self.report.finished_at = Some(line.time.clone());
                 self.report.status = text("status")
                     .and_then(|word| serde_json::from_value(Value::String(word)).ok())
@@ -548,6 +550,12 @@ impl Fold {
         report.undo =
             (self.undoable && report.mode != "undo" && report.status != RunStatus::Undone)
                 .then(|| format!("azir undo {}", report.run));
+        let again = report.mode == "execute"
+            && matches!(report.status, RunStatus::Failed | RunStatus::Partial)
+            && report.targets.len() > 1
+            && again::unfinished(report).next().is_some();
+        report.retry =
+            again.then(|| format!("azir {} --retry {}", report.runbook.name, report.run));
         self.report
     }
 }

@@ -60,6 +60,9 @@ pub struct RunReport {
     pub resume: Option<String>,
     /// The command that undoes it; absent where nothing can be undone.
     pub undo: Option<String>,
+    /// The command that does it again for those targets that failed; absent where there is one target, or none failed.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub retry: Option<String>,
     /// The run that this one undoes.
     #[serde(default)]
     pub of: Option<String>,
@@ -69,6 +72,9 @@ pub struct RunReport {
     /// What its steps had to say, as the command for what a log does not hold yet.
     #[serde(default)]
     pub said: Vec<Said>,
+    /// The exit code of the command that ran it; absent: it has not come to its end.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub exit_code: Option<u8>,
     /// Who is writing it still; absent: nobody.
     #[serde(default)]
     pub held_by: Option<String>,

@@ -159,6 +159,19 @@ pub struct Started {
     pub of: Option<String>,
     /// Whether it is an exercise.
     pub drill: bool,
+    /// The key that it was started with, if it was.
+    pub once: Option<StartedOnce>,
+}
+
+/// The key that a run was started with.
+#[derive(Clone, Debug, Default, Eq, PartialEq)]
+pub struct StartedOnce {
+    /// The SHA-256 of the key.
+    pub key: String,
+    /// The digest of what was asked for.
+    pub asks: String,
+    /// What was asked for, in words.
+    pub words: String,
 }
 
 /// Reads the first line of a run and no other.
@@ -199,6 +212,11 @@ pub fn started(run_dir: &Path) -> Result<Started, JournalError> {
         host: word("/data/host"),
         of: Some(word("/data/of/run")).filter(|of| !of.is_empty()),
         drill: word("/data/mode") == "drill",
+        once: line.pointer("/data/once").map(|_| StartedOnce {
+            key: word("/data/once/key_sha256"),
+            asks: word("/data/once/asks"),
+            words: word("/data/once/words"),
+        }),
     })
 }
 

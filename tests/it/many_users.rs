@@ -7,7 +7,7 @@ use std::time::Duration;
 use azir::azure::{AuthEnvironment, AuthKind, Client, ClientOptions, Cloud, Http, SdkCredential};
 use azir::clock::{Clock, SystemClock};
 use azir::engine::profile::Profile;
-use azir::engine::{Engine, Mode, Responder, RunRequest};
+use azir::engine::{Bulk, Engine, Mode, Responder, RunRequest};
 use azir::journal::verify::{Outside, verify};
 use azir::lab::scenario::Scenario;
 use azir::lab::{Lab, Options, ScaledClock};
@@ -64,6 +64,8 @@ fn request() -> RunRequest {
         origin: "shipped".to_owned(),
         arguments: [("cut-only".to_owned(), json!(true))].into_iter().collect(),
         targets: (0..USERS).map(name).collect(),
+        bulk: Bulk::default(),
+        once: None,
         incident: "IR-1".parse().unwrap(),
         mode: Mode::Execute,
         choices: BTreeMap::new(),

@@ -59,6 +59,8 @@ fn request(runbook: &str, target: &str) -> RunRequest {
         origin: "shipped".to_owned(),
         arguments: std::iter::empty().collect(),
         targets: vec![target.to_owned()],
+        bulk: azir::engine::Bulk::default(),
+        once: None,
         incident: "IR-1".parse().unwrap(),
         mode: Mode::Execute,
         choices: BTreeMap::new(),

@@ -19,6 +19,23 @@ impl View {
             .filter(|_| self.targets.len() > 1)
             .map(|target| format!("{} ", ArmId::name_of(target)))
             .unwrap_or_default();
+        // Of many targets a pipe hears of what goes wrong, and from time to time how far it is.
+        let smooth = matches!(
+            event.what,
+            What::StepEnded {
+                outcome: StepOutcome::Done | StepOutcome::Skipped,
+                ..
+            } | What::Checked {
+                holds: Some(true),
+                ..
+            } | What::Waiting { .. }
+                | What::Note { .. }
+                | What::Decided { .. }
+                | What::Contained { .. }
+        );
+        if smooth && self.is_crowd() {
+            return None;
+        }
         let text = match &event.what {
             What::RunStarted {
                 runbook,

@@ -6,6 +6,7 @@ use std::sync::Arc;
 use serde_json::{Map, Value, json};
 use uuid::Uuid;
 
+use super::super::bulk::Bulk;
 use super::super::error::EngineError;
 use super::super::plan::{Plan, PlanTarget, Verdict};
 use super::super::recorder::object;
@@ -169,6 +170,11 @@ impl Approved {
         Ok(RunRequest {
             arguments: planned.arguments.clone().into_iter().collect(),
             targets: planned.typed.clone(),
+            // The targets that a filter found stand in the plan, and no others are taken.
+            bulk: Bulk {
+                max_failures: planned.max_failures,
+                ..Bulk::default()
+            },
             choices: planned.selections()?,
             accept: planned.accept.clone(),
             over_guards: planned.over_guards.clone(),

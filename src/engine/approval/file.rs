@@ -55,8 +55,11 @@ pub struct Planned {
     pub tenant: String,
     /// The arguments, by parameter.
     pub arguments: BTreeMap<String, Value>,
-    /// The targets as they were typed.
+    /// The targets as they were typed; those that a filter found by their ids.
     pub typed: Vec<String>,
+    /// After how many failed targets no new one is begun; absent: all are begun.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub max_failures: Option<usize>,
     /// What decisions take, by step: `all`, `none`, or ids.
     pub choices: BTreeMap<String, Value>,
     /// Steps whose explicit consent is given.
@@ -130,7 +133,11 @@ impl PlanFile {
                 .iter()
                 .map(|(name, value)| (name.clone(), value.clone()))
                 .collect(),
-            typed: request.targets.clone(),
+            typed: match request.bulk.filter {
+                Some(_) => plan.targets.iter().map(|one| one.target.clone()).collect(),
+                None => request.targets.clone(),
+            },
+            max_failures: request.bulk.max_failures,
             choices: request
                 .choices
                 .iter()

@@ -1,0 +1,200 @@
+//! Many targets: found by a condition, held up when enough have failed, and done again for those that failed alone.
+
+use serde_json::{Value, json};
+
+use crate::support::{Azir, SUB};
+
+/// One machine cannot be read the first time it is asked for.
+const UNREADABLE: &str = "faults: [{method: GET, path: virtualMachines/vm-stopped-01, do: status, status: 409, code: Conflict, times: 1}]";
+
+fn names(report: &Value) -> Vec<&str> {
+    let targets = report["targets"].as_array().unwrap().iter();
+    let mut names: Vec<&str> = targets
+        .map(|one| one["target"].as_str().unwrap().rsplit('/').next().unwrap())
+        .collect();
+    names.sort_unstable();
+    names
+}
+
+#[test]
+fn a_filter_finds_every_machine_that_fulfils_it_and_pages_to_the_end() {
+    let azir = Azir::with("faults: []", |options| options.page = Some(2));
+    let condition = "resourceGroup =~ 'rg-workload-prod' and name startswith 'vm-'";
+    let (code, plan) = azir.json(&["snapshot-vm", "--filter", condition, "--plan"]);
+    let found = names(&plan).into_iter().map(str::to_owned);
+    let found: Vec<String> = found.collect();
+    assert_eq!(code, 0, "{plan}");
+    assert!(
+        found.len() > 2 && found.contains(&"vm-app-01".to_owned()),
+        "{found:?}"
+    );
+    assert!(azir.writes().is_empty());
+    let asked: Vec<_> = azir
+        .lab
+        .requests()
+        .into_iter()
+        .filter(|request| request.path.ends_with("Microsoft.ResourceGraph/resources"))
+        .collect();
+    assert!(
+        asked.len() >= found.len().div_ceil(2),
+        "a page after the other"
+    );
+    // A machine that is named and found is one target; the record says what was asked.
+    let (code, report) = azir.json(&[
+        "snapshot-vm",
+        "vm-app-01",
+        "--filter",
+        condition,
+        "--incident",
+        "IR-1",
+        "--yes",
+    ]);
+    assert!(matches!(code, 0 | 3 | 4), "{report}");
+    assert_eq!(names(&report), found);
+    let journal = azir.run(&["journal", "show", "last", "--output", "json"]);
+    let first: Value = serde_json::from_str(journal.stdout.lines().next().unwrap()).unwrap();
+    assert_eq!(first["data"]["filter"], condition);
+}
+
+#[test]
+fn a_filter_that_finds_nothing_or_says_more_than_a_condition_sends_no_write() {
+    let azir = Azir::new();
+    let none = azir.run(&["isolate-vm", "--filter", "name == 'nobody'", "--yes"]);
+    assert_eq!(none.code, 5, "{}", none.stderr);
+    assert!(
+        none.stderr.contains("name == 'nobody'") && none.stderr.contains("next: az resource list"),
+        "{}",
+        none.stderr
+    );
+    let wrong = azir.run(&["isolate-vm", "--filter", "name = 'x'", "--yes"]);
+    assert_eq!(wrong.code, 2, "{}", wrong.stderr);
+    assert!(
+        wrong.stderr.contains("Resource Graph refuses it"),
+        "{}",
+        wrong.stderr
+    );
+    assert!(
+        !wrong.stderr.contains("asking for support"),
+        "{}",
+        wrong.stderr
+    );
+    let before = azir.lab.requests().len();
+    for more in ["true | take 1", "true; Resources", "true) // x", ""] {
+        let done = azir.run(&["isolate-vm", "--filter", more, "--yes"]);
+        assert_eq!(done.code, 2, "{more}: {}", done.stderr);
+    }
+    // What Resource Graph cannot find takes no condition of it.
+    assert_eq!(
+        azir.run(&["revoke-user", "--filter", "true", "--yes"]).code,
+        2
+    );
+    assert_eq!(azir.lab.requests().len(), before);
+    assert!(azir.writes().is_empty());
+}
+
+#[test]
+fn an_approved_plan_takes_the_machines_that_the_filter_found_then() {
+    let azir = Azir::new();
+    let file = azir.home.path().join("plan.json");
+    let path = file.to_str().unwrap();
+    let by = |who: &'static str| ["--responder", who];
+    let condition = "name =~ 'vm-app-01'";
+    let mut words = vec!["plan", "snapshot-vm", "--filter", condition, "-o", path];
+    words.extend(["--incident", "IR-1", "--max-failures", "1"]);
+    words.extend(by("alice@contoso.com"));
+    let planned = azir.run(&words);
+    assert_eq!(planned.code, 0, "{}", planned.stderr);
+    let text: Value = serde_json::from_slice(&std::fs::read(&file).unwrap()).unwrap();
+    let id = format!(
+        "{SUB}/resourceGroups/rg-workload-prod/providers/Microsoft.Compute/virtualMachines/vm-app-01"
+    );
+    assert_eq!(text["plan"]["typed"], json!([id]));
+    assert_eq!(text["plan"]["max_failures"], 1);
+    let mut words = vec!["approve", path, "--yes"];
+    words.extend(by("bob@contoso.com"));
+    assert_eq!(azir.run(&words).code, 0);
+    let (code, report) = azir.json(&["run", "--approved", path]);
+    assert_eq!(code, 0, "{report}");
+    assert_eq!(names(&report), ["vm-app-01"]);
+}
+
+#[test]
+fn those_that_failed_are_done_again_by_one_command_with_the_same_arguments() {
+    let azir = Azir::with(UNREADABLE, |_| {});
+    let all = ["snapshot-vm", "vm-app-01", "vm-stopped-01", "vm-hard-01"];
+    let mut words = all.to_vec();
+    words.extend(["--incident", "IR-1", "--yes"]);
+    let done = azir.run(&words);
+    let (_, report) = azir.json(&["show", "last"]);
+    let failed: Vec<&Value> = report["targets"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .filter(|one| matches!(one["status"].as_str(), Some("failed" | "partial")))
+        .collect();
+    assert_eq!(failed.len(), 1, "{report}");
+    assert!(failed[0]["error"]["message"].as_str().is_some(), "{report}");
+    let run = report["run"].as_str().unwrap();
+    assert_eq!(report["retry"], format!("azir snapshot-vm --retry {run}"));
+    let line = format!("Retry:  azir snapshot-vm --retry {}", &run[..8]);
+    assert!(done.stdout.contains(&line), "{}", done.stdout);
+    let (code, again) = azir.json(&["snapshot-vm", "--retry", &run[..8], "--yes"]);
+    assert_eq!(code, 0, "{again}");
+    assert_eq!(names(&again), ["vm-stopped-01"]);
+    assert_eq!(
+        again["incident"], "IR-1",
+        "the same case without being named"
+    );
+    assert_eq!(again.get("retry"), None);
+    // What has nothing left to do, or is another command's, is refused with the next command.
+    for (command, of) in [("snapshot-vm", "last"), ("isolate-vm", run)] {
+        let refused = azir.run(&[command, "--retry", of, "--yes"]);
+        assert_eq!(refused.code, 2, "{}", refused.stderr);
+        assert!(refused.stderr.contains("next: azir "), "{}", refused.stderr);
+    }
+}
+
+#[test]
+fn once_enough_have_failed_no_further_target_is_begun_and_each_is_named() {
+    let of = |words: &[&str]| {
+        let azir = Azir::with(UNREADABLE, |_| {});
+        let mut all = vec!["snapshot-vm"];
+        all.extend(words);
+        all.extend(["--incident", "IR-1", "--yes", "--max-failures", "1"]);
+        let (code, report) = azir.json(&all);
+        (code, report, azir)
+    };
+    let (code, report, azir) = of(&["vm-stopped-01", "vm-app-01", "vm-hard-01"]);
+    assert_eq!(code, 1, "nothing took effect: {report}");
+    assert!(azir.writes().is_empty());
+    for target in report["targets"].as_array().unwrap().iter().skip(1) {
+        assert_eq!(target["status"], "failed");
+        assert_eq!(target["error"]["code"], "max_failures", "{target}");
+        let said = target["error"]["message"].as_str().unwrap();
+        assert!(said.starts_with("not begun: 1 target had failed"), "{said}");
+    }
+    let left = report["not_done"].as_array().unwrap().iter();
+    let left = left.filter(|one| one["why"].as_str().unwrap().starts_with("not begun"));
+    let left = left.map(|one| one["next"].to_string()).collect::<String>();
+    assert!(
+        left.contains("vm-app-01") && left.contains("vm-hard-01"),
+        "{left}"
+    );
+    let summary = azir.run(&["show", "last"]).stdout;
+    assert!(
+        summary.contains("vm-hard-01: NOT CONTAINED: not begun"),
+        "{summary}"
+    );
+    // The one before it is done, and the run is done in part.
+    let (code, report, azir) = of(&["vm-app-01", "vm-stopped-01", "vm-hard-01"]);
+    assert_eq!(
+        (code, &report["status"]),
+        (3, &json!("partial")),
+        "{report}"
+    );
+    assert_eq!(report["targets"][0]["status"], "contained");
+    let run = report["run"].as_str().unwrap();
+    let (code, again) = azir.json(&["snapshot-vm", "--retry", run, "--yes"]);
+    assert_eq!(code, 0, "{again}");
+    assert_eq!(names(&again), ["vm-hard-01", "vm-stopped-01"]);
+}
