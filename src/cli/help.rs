@@ -18,7 +18,7 @@ const GROUPS: &[(&str, &[&str])] = &[
     ),
     ("Record", &["list", "show", "journal"]),
     ("Runbooks", &["run", "runbook"]),
-    ("Rehearse", &["lab"]),
+    ("Rehearse", &["preflight", "lab"]),
     (
         "Set up",
         &["init", "doctor", "key", "schema", "completions"],

@@ -28,6 +28,7 @@ mod outcome;
 pub mod plan;
 mod planning;
 mod power;
+mod preflight;
 pub mod production;
 pub mod profile;
 mod recorder;

@@ -19,6 +19,7 @@ use super::event::{StepOutcome, What};
 use super::failure::{Failure, FailureKind};
 use super::plan::PlanStep;
 use super::power::{Power, Teller};
+use super::preflight::Meant;
 use super::recorder::object;
 use super::request::RunRequest;
 use super::schedule::{Part, Program};
@@ -95,6 +96,8 @@ pub(crate) struct Tally {
     pub(crate) set_aside: Vec<(String, String)>,
     /// What a plan found.
     pub(crate) plan: Vec<(usize, PlanStep)>,
+    /// What a plan means to send.
+    pub(crate) meant: Vec<Meant>,
 }
 
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]

@@ -63,6 +63,7 @@ mod lab_wire;
 mod many_responders;
 mod many_users;
 mod national;
+mod preflight;
 mod requests_sent;
 mod restore_point;
 mod revoke_app;
