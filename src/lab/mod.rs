@@ -7,6 +7,7 @@
 mod arm;
 mod blob;
 mod blob_body;
+mod denials;
 mod entra;
 mod faults;
 mod gate;

@@ -40,23 +40,42 @@ impl Finding {
         self
     }
 
-    /// Names what is missing at a scope, and the smallest built-in role that would give it to `oid`.
-    pub(super) fn lacking(mut self, missing: Vec<String>, scope: &str, oid: &str) -> Self {
-        let next = match smallest(&missing) {
-            Some(role) => {
-                self.role = Some(role.name.to_owned());
-                format!(
-                    "az role assignment create --role \"{}\" --assignee {oid} --scope {scope}",
-                    role.name
-                )
-            }
-            None => format!(
-                "az role definition list --query \"[?permissions[0].actions[?@=='{}']].roleName\"",
-                missing.first().map_or("", String::as_str)
-            ),
-        };
-        self.missing = missing;
-        self.at(scope).then(next)
+    /// Says what is missing at each scope, and the smallest built-in roles that would give it to `oid`.
+    pub(super) fn lacking(missing: &[(String, Vec<String>)], oid: &str) -> Self {
+        let told: Vec<String> = missing
+            .iter()
+            .map(|(scope, actions)| format!("{} is missing at {scope}", actions.join(", ")))
+            .collect();
+        let text = format!(
+            "{}: Resource Manager would answer 403 AuthorizationFailed",
+            told.join(", and ")
+        );
+        let next: Vec<String> = missing
+            .iter()
+            .map(|(scope, actions)| assign(actions, scope, oid))
+            .collect();
+        let (scope, actions) = missing.first().cloned().unwrap_or_default();
+        Self {
+            missing: missing.iter().flat_map(|(_, all)| all).cloned().collect(),
+            role: smallest(&actions).map(|role| role.name.to_owned()),
+            ..Self::new("permissions", Verdict::Fail, text)
+                .at(&scope)
+                .then(next.join(" && "))
+        }
+    }
+}
+
+/// Returns what is typed to be given actions: the smallest built-in role, or else a look for one.
+fn assign(actions: &[String], scope: &str, oid: &str) -> String {
+    match smallest(actions) {
+        Some(role) => format!(
+            "az role assignment create --role \"{}\" --assignee {oid} --scope {scope}",
+            role.name
+        ),
+        None => format!(
+            "az role definition list --query \"[?contains(to_string(permissions), '{}')].roleName\"",
+            actions.first().map_or("", String::as_str)
+        ),
     }
 }
 

@@ -161,25 +161,29 @@ impl Known<'_> {
                 "which action it is cannot be told",
             );
         }
-        let mut missing: BTreeMap<String, Vec<String>> = BTreeMap::new();
+        // By scope, in the order of what is asked: the write itself comes first.
+        let mut missing: Vec<(String, Vec<String>)> = Vec::new();
         let mut unknown = None;
         for need in needs {
             let scope = place::container(&need.path).unwrap_or_else(|| need.path.clone());
             match self.rights.held(need) {
                 Held::Yes => {}
-                Held::No => missing.entry(scope).or_default().push(need.action.clone()),
+                Held::No => {
+                    let known = missing
+                        .iter_mut()
+                        .find(|(known, _)| known.eq_ignore_ascii_case(&scope));
+                    match known {
+                        Some((_, actions)) => actions.push(need.action.clone()),
+                        None => missing.push((scope, vec![need.action.clone()])),
+                    }
+                }
                 Held::Unknown(why) => {
                     unknown = unknown.or(Some(format!("{} at {scope}: {why}", need.action)));
                 }
             }
         }
-        if let Some((scope, actions)) = missing.into_iter().next() {
-            let text = format!(
-                "{} is missing at {scope}: Resource Manager would answer 403 AuthorizationFailed",
-                actions.join(", ")
-            );
-            let finding = Finding::new("permissions", Verdict::Fail, text);
-            return finding.lacking(actions, &scope, self.oid);
+        if !missing.is_empty() {
+            return Finding::lacking(&missing, self.oid);
         }
         match unknown {
             Some(why) => Finding::new("permissions", Verdict::Unknown, why),
