@@ -59,6 +59,14 @@ impl Asking {
         Ok(items)
     }
 
+    /// Reads one thing.
+    pub(super) async fn get(&self, path: &str, version: &str) -> Result<Value, Unread> {
+        let request =
+            ReadRequest::new(parts("GET", path.to_owned(), version, None)).map_err(unread)?;
+        let response = self.reader.read(&request, &self.calls).await;
+        response.map_err(unread)?.json().map_err(unread)
+    }
+
     /// Sends a POST that reads.
     pub(super) async fn post(
         &self,

@@ -11,6 +11,7 @@ use super::listed::Listed;
 use super::locks::{self, LOCK};
 use super::meant::{Meant, Need};
 use super::rights::{Held, Rights};
+use super::vaults::Vaults;
 use super::{place, policy, session};
 use crate::azure::{self, Identity};
 use crate::engine::Engine;
@@ -22,6 +23,7 @@ use crate::runbook::model::Plane;
 
 /// What was read, to judge each write by.
 struct Known<'k> {
+    vaults: Vaults,
     rights: Rights,
     denials: Listed,
     locks: Listed,
@@ -40,7 +42,9 @@ impl Engine {
         meant: &[Meant],
     ) -> Vec<Preflight> {
         let asking = Asking::new(self.client.reader(), &self.clock);
-        let needs: BTreeSet<Need> = meant.iter().flat_map(Meant::needs).collect();
+        let vaults = Vaults::ask(&asking, plan, meant).await;
+        let on_data = meant.iter().filter_map(|one| vaults.need(one));
+        let needs: BTreeSet<Need> = meant.iter().flat_map(Meant::needs).chain(on_data).collect();
         let containers: BTreeSet<String> = needs
             .iter()
             .filter_map(|need| place::container(&need.path))
@@ -62,6 +66,7 @@ impl Engine {
         );
         let paths = creations.iter().map(|one| one.path.clone());
         let known = Known {
+            vaults,
             rights,
             denials,
             locks,
@@ -121,7 +126,17 @@ impl Known<'_> {
         let findings = match meant.plane {
             Plane::Arm => self.on_arm(meant),
             Plane::Graph => vec![self.speaker.judge(meant)],
-            Plane::Vault | Plane::Logs | Plane::Blob => vec![Finding::new(
+            Plane::Vault => match self.vaults.need(meant) {
+                Some(need) => {
+                    let needs = [need];
+                    let denied = needs.iter().filter_map(|need| self.denied(need));
+                    std::iter::once(self.permitted(&needs))
+                        .chain(denied)
+                        .collect()
+                }
+                None => vec![self.vaults.judge(meant, self.oid)],
+            },
+            Plane::Logs | Plane::Blob => vec![Finding::new(
                 "permissions",
                 Verdict::Unknown,
                 "what the data plane lets the caller do is known to it alone",

@@ -19,6 +19,7 @@ mod place;
 mod policy;
 mod rights;
 mod session;
+mod vaults;
 
 pub(super) use effect::NOTHING;
 pub(crate) use meant::Meant;
