@@ -47,6 +47,13 @@ impl Bucket {
         self.left = self.left.min(f64::from(left));
     }
 
+    /// Returns how many whole tokens are there now.
+    pub(crate) fn left(&mut self, now: u64) -> u32 {
+        self.refill_until(now);
+        // Never more than the bucket's size, which is small.
+        self.left.max(0.0) as u32
+    }
+
     /// Voids all promises; from `until` on it fills from one, so that the end of a hold is no burst.
     pub(crate) fn hold(&mut self, until: u64, now: u64) {
         self.refill_until(now);

@@ -305,6 +305,11 @@ impl Reader {
         (offset != i64::MIN).then_some(offset)
     }
 
+    /// Returns how many writes a subscription has left, once any was counted there (arm.md section 1.5).
+    pub fn writes_left(&self, subscription: &str) -> Option<u32> {
+        self.inner.throttle.writes_left(subscription)
+    }
+
     /// Returns the blob endpoint of a storage account by its name.
     ///
     /// # Errors

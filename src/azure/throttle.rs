@@ -136,6 +136,19 @@ impl Throttle {
         }
     }
 
+    /// Returns how many writes a subscription has left, once any was counted there.
+    pub(crate) fn writes_left(&self, subscription: &str) -> Option<u32> {
+        let account = Account {
+            limit: Limit::ArmWrites,
+            of: subscription.to_ascii_lowercase(),
+        };
+        let now = self.clock.mono_us();
+        match &mut self.lock().by.get_mut(&account)?.counter {
+            Counter::Bucket(bucket) => Some(bucket.left(now)),
+            Counter::Window(_) => None,
+        }
+    }
+
     fn lock(&self) -> MutexGuard<'_, Meters> {
         self.meters.lock().unwrap_or_else(PoisonError::into_inner)
     }

@@ -3,10 +3,12 @@
 
 use std::sync::{Arc, OnceLock};
 
-use clap::builder::{PossibleValue, PossibleValuesParser};
+use clap::builder::PossibleValuesParser;
 use clap::{Arg, ArgAction, Command, value_parser};
 
-use super::{approve, custody_args, globals, handover, help, incident, note, timeline, wait};
+use super::{
+    approve, custody_args, globals, handover, help, incident, note, preflight, timeline, wait,
+};
 use crate::runbook::catalogue::{Catalogue, title};
 use crate::runbook::model::{Param, ParamKind, Runbook};
 
@@ -69,6 +71,7 @@ fn own() -> Vec<Command> {
             ),
         approve::plan_command(),
         approve::command(),
+        preflight::command(),
         Command::new("resume")
             .about("Go on with a run that broke off, where its record ends")
             .arg(
@@ -201,16 +204,17 @@ fn own() -> Vec<Command> {
             .about("Print the JSON Schema of what --output json writes")
             .arg(
                 Arg::new("what")
-                    .value_parser(PossibleValuesParser::new(
-                        [
-                            "run", "plan", "list", "show", "status", "timeline", "approval",
-                            "doctor",
-                        ]
-                        .map(PossibleValue::new)
-                        .into_iter()
-                        // Kept for a later command; asking for it gets a sentence.
-                        .chain([PossibleValue::new("preflight").hide(true)]),
-                    ))
+                    .value_parser([
+                        "run",
+                        "plan",
+                        "preflight",
+                        "list",
+                        "show",
+                        "status",
+                        "timeline",
+                        "approval",
+                        "doctor",
+                    ])
                     .required(true),
             ),
         Command::new("completions")

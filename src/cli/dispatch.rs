@@ -9,8 +9,8 @@ use clap::ArgMatches;
 use super::home::Home;
 use super::refusal::Refusal;
 use super::{
-    approve, args, doctor, execute, export, globals, handover, incident, key, note, out, record,
-    resume, role, seal, shelf, tenant, timeline, usage, verify, wait,
+    approve, args, doctor, execute, export, globals, handover, incident, key, note, out, preflight,
+    record, resume, role, seal, shelf, tenant, timeline, usage, verify, wait,
 };
 use crate::runbook::catalogue::Catalogue;
 
@@ -36,6 +36,9 @@ pub(super) fn main() -> u8 {
         }
         Some(("plan", own)) => {
             plan_named(own, &catalogue, home).unwrap_or_else(|refusal| refusal.show(output))
+        }
+        Some(("preflight", own)) => {
+            preflight_named(own, &catalogue, home).unwrap_or_else(|refusal| refusal.show(output))
         }
         Some((name, own)) => {
             speak(own);
@@ -127,6 +130,21 @@ fn plan_named(
         Err(code) => return Ok(code),
     };
     approve::plan(&inner, &chosen, catalogue, &home?)
+}
+
+/// `azir preflight NAME|FILE ARGUMENTS`: as `azir run --plan`, and only what would fail.
+fn preflight_named(
+    own: &ArgMatches,
+    catalogue: &Arc<Catalogue>,
+    home: Result<Home, Refusal>,
+) -> Result<u8, Refusal> {
+    let (chosen, inner) = match named(own, catalogue, |command, name| {
+        command.bin_name(format!("azir preflight {name}"))
+    })? {
+        Ok(found) => found,
+        Err(code) => return Ok(code),
+    };
+    preflight::look(&inner, &chosen, catalogue, &home?)
 }
 
 /// Finds the runbook that was named, and reads the words behind it by the runbook's own rules; an exit code where

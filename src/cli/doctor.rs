@@ -364,13 +364,8 @@ pub(super) fn init(home: &Home) -> Result<u8, Refusal> {
 /// Prints the JSON Schema of an output.
 pub(super) fn schema(own: &ArgMatches) -> Result<u8, Refusal> {
     let schema = match own.get_one::<String>("what").map(String::as_str) {
-        Some(later @ "preflight") => {
-            return Err(Refusal::usage(
-                format!("azir {later} is not in this version, so nothing has its shape yet"),
-                "azir schema show, for how a run stands; azir schema plan, for its preflight",
-            ));
-        }
         Some("plan") => schemars::schema_for!(crate::engine::plan::Plan),
+        Some("preflight") => schemars::schema_for!(super::preflight::Shape<'_>),
         Some("list") => schemars::schema_for!(Vec<crate::report::cases::RunLine>),
         Some("approval") => schemars::schema_for!(crate::engine::approval::PlanFile),
         Some("status") => schemars::schema_for!(crate::report::status::Status),

@@ -31,6 +31,7 @@ mod out;
 mod outside;
 mod passphrase;
 mod plan;
+mod preflight;
 mod prose;
 mod record;
 mod refusal;

@@ -5,7 +5,7 @@ mod many;
 use std::fmt::Write as _;
 
 use super::prose::{Reader, brief};
-use crate::engine::plan::{Plan, PlanStep, Verdict};
+use crate::engine::plan::{Plan, PlanStep, Preflight, Verdict};
 use crate::ids::ArmId;
 
 /// Returns a plan as text.
@@ -60,21 +60,50 @@ pub(super) fn text(plan: &Plan, reader: &Reader) -> String {
     }
     out.push_str(&many::rest(plan, reader));
     out.push('\n');
-    for answer in &plan.preflight {
-        let word = match answer.verdict {
-            Verdict::Pass => "PASS",
-            Verdict::Fail => "FAIL",
-            Verdict::Unknown => "UNKNOWN",
-        };
+    answers(&mut out, &plan.preflight, reader);
+    out
+}
+
+/// Adds the answers of a preflight: what is well in one line for each kind, everything else with what to type.
+pub(super) fn answers(out: &mut String, preflight: &[Preflight], reader: &Reader) {
+    let mut well: Vec<(&str, Vec<&str>)> = Vec::new();
+    for answer in preflight {
+        if let (Verdict::Pass, Some(step)) = (answer.verdict, &answer.step) {
+            match well.iter_mut().find(|(what, _)| *what == answer.what) {
+                Some((_, steps)) if steps.contains(&step.as_str()) => {}
+                Some((_, steps)) => steps.push(step),
+                None => well.push((&answer.what, vec![step])),
+            }
+            continue;
+        }
         let target = answer
             .target
             .as_ref()
             .map(|target| format!("{}: ", ArmId::name_of(target)))
             .unwrap_or_default();
-        let said = format!("{}: {target}{}", answer.what, brief(&answer.text));
-        out.push_str(&reader.wrapped(&format!("{word:<8}"), &said));
+        let next = answer.next.as_deref().unwrap_or_default();
+        let told = answer.text.strip_suffix(next).unwrap_or(&answer.text);
+        let told = told.trim_end_matches("; ");
+        let said = format!("{}: {target}{}", answer.what, brief(told));
+        out.push_str(&reader.wrapped(&format!("{:<8}", word(answer.verdict)), &said));
+        if !next.is_empty() {
+            // A command is copied whole.
+            let _ = writeln!(out, "        next: {next}");
+        }
     }
-    out
+    for (what, steps) in well {
+        let said = format!("{what}: {}", steps.join(", "));
+        out.push_str(&reader.wrapped(&format!("{:<8}", word(Verdict::Pass)), &said));
+    }
+}
+
+/// Returns a verdict as it is written everywhere.
+pub(super) fn word(verdict: Verdict) -> &'static str {
+    match verdict {
+        Verdict::Pass => "PASS",
+        Verdict::Fail => "FAIL",
+        Verdict::Unknown => "UNKNOWN",
+    }
 }
 
 /// Whether a person needs to hear of a step: not of reads, and not of writes that have nothing to do.

@@ -34,12 +34,7 @@ impl Engine {
                 (Verdict::Unknown, "it is left out, and the report says so")
             };
             let text = format!("{} has no {what}: cannot {title}; {then}", cloud.name);
-            found.push(Preflight {
-                what: WHAT.to_owned(),
-                verdict,
-                text,
-                target: None,
-            });
+            found.push(Preflight::new(WHAT, verdict, text));
         }
         if !answerable {
             // Of a run that is all gaps nobody learns anything.
@@ -99,7 +94,7 @@ fn asks(step: &Step) -> bool {
 }
 
 /// Returns whether the run stops where this step fails: neither it nor a step that called its runbook says otherwise.
-fn stops(program: &Program, node: usize) -> bool {
+pub(super) fn stops(program: &Program, node: usize) -> bool {
     let mut node = node;
     loop {
         if program.step(node).otherwise != Otherwise::Stop {

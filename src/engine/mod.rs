@@ -32,6 +32,7 @@ mod past;
 pub mod plan;
 mod planning;
 mod power;
+mod preflight;
 pub mod production;
 pub mod profile;
 mod recorder;

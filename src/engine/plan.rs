@@ -77,6 +77,66 @@ pub struct Preflight {
     /// The target it concerns, if one.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub target: Option<String>,
+    /// The step it concerns, if one: the rest of the target may be done all the same.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub step: Option<String>,
+    /// The actions or permissions that are missing, if any.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub missing: Vec<String>,
+    /// The smallest built-in role that has what is missing, if there is one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub role: Option<String>,
+    /// Where it is missing, or what stands in the way: a scope, lock or assignment.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub scope: Option<String>,
+    /// The next command to type.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub next: Option<String>,
+}
+
+impl Preflight {
+    /// Returns an answer about the run as a whole.
+    pub fn new(what: &str, verdict: Verdict, text: impl Into<String>) -> Self {
+        Self {
+            what: what.to_owned(),
+            verdict,
+            text: text.into(),
+            target: None,
+            step: None,
+            missing: Vec::new(),
+            role: None,
+            scope: None,
+            next: None,
+        }
+    }
+
+    /// Returns it as an answer about one target.
+    #[must_use]
+    pub fn of_target(mut self, target: &str) -> Self {
+        self.target = Some(target.to_owned());
+        self
+    }
+
+    /// Returns it as an answer about one step.
+    #[must_use]
+    pub fn of_step(mut self, step: &str) -> Self {
+        self.step = Some(step.to_owned());
+        self
+    }
+
+    /// Returns it with the place that it speaks of.
+    #[must_use]
+    pub fn at(mut self, scope: &str) -> Self {
+        self.scope = Some(scope.to_owned());
+        self
+    }
+
+    /// Returns it with the next command to type.
+    #[must_use]
+    pub fn then(mut self, next: impl Into<String>) -> Self {
+        self.next = Some(next.into());
+        self
+    }
 }
 
 /// The answer of a preflight.

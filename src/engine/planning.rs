@@ -9,6 +9,7 @@ use super::error::EngineError;
 use super::failure::FailureKind;
 use super::plan::{Plan, PlanTarget, Preflight, Verdict};
 use super::power::{Power, Teller};
+use super::preflight::{Meant, NOTHING};
 use super::request::RunRequest;
 use super::run::{Engine, TARGETS_AT_ONCE};
 use super::target::{Target, may_write};
@@ -48,7 +49,7 @@ impl Engine {
             targets: Vec::new(),
             preflight: Vec::new(),
         };
-        let done: Vec<(PlanTarget, Vec<Preflight>)> =
+        let done: Vec<(PlanTarget, Vec<Preflight>, Vec<Meant>)> =
             futures_util::stream::iter(found.targets.iter().enumerate())
                 .map(|(index, (name, arguments))| {
                     let common = &common;
@@ -63,48 +64,38 @@ impl Engine {
                 .buffered(TARGETS_AT_ONCE)
                 .collect()
                 .await;
-        for (target, preflight) in done {
+        let mut meant = Vec::new();
+        for (target, preflight, writes) in done {
             plan.targets.push(target);
             plan.preflight.extend(preflight);
+            meant.extend(writes);
         }
         plan.preflight.extend(absent);
+        let looks = self.preflight(&common, &identity, &plan, &meant);
+        let answers = looks.await;
+        plan.preflight.extend(answers);
         self.general_preflight(&mut plan).await;
         Ok(plan)
     }
 
-    /// Says what holds for the run as a whole: the clock, and which subscriptions may be written to.
+    /// Says what holds for the run as a whole: which subscriptions may be written to, and what its evidence is worth.
     async fn general_preflight(&self, plan: &mut Plan) {
-        if let Some(offset) = self.client.clock_offset_ms() {
-            let verdict = if offset.abs() > 120_000 {
-                Verdict::Unknown
-            } else {
-                Verdict::Pass
-            };
-            plan.preflight.push(Preflight {
-                what: "clock".to_owned(),
-                verdict,
-                text: format!("this machine's clock differs from the cloud's by {offset} ms"),
-                target: None,
-            });
-        }
         plan.preflight.extend(self.outside(&plan.targets));
         let worth = match &self.profile.vault {
             Some(vault) => vault_worth(&self.client, &self.clock, vault).await,
-            None => Preflight {
-                what: "vault".to_owned(),
-                verdict: Verdict::Unknown,
-                text: "no evidence vault is configured: evidence stays on this machine".to_owned(),
-                target: None,
-            },
+            None => Preflight::new(
+                "vault",
+                Verdict::Unknown,
+                "no evidence vault is configured: evidence stays on this machine",
+            ),
         };
         plan.preflight.push(worth);
         if let [only] = &self.profile.time_stamps[..] {
-            plan.preflight.push(Preflight {
-                what: "time stamps".to_owned(),
-                verdict: Verdict::Pass,
-                text: format!("one authority is configured ({only}): the record's end is stamped once, not twice"),
-                target: None,
-            });
+            let text = format!(
+                "one authority is configured ({only}): the record's end is stamped once, not twice"
+            );
+            plan.preflight
+                .push(Preflight::new("time stamps", Verdict::Pass, text));
         }
     }
 
@@ -112,12 +103,7 @@ impl Engine {
     fn outside(&self, targets: &[PlanTarget]) -> Vec<Preflight> {
         let Some(writable) = &self.profile.subscriptions else {
             let text = "the profile names no subscriptions: every visible one may be written to";
-            return vec![Preflight {
-                what: "subscriptions".to_owned(),
-                verdict: Verdict::Unknown,
-                text: text.to_owned(),
-                target: None,
-            }];
+            return vec![Preflight::new("subscriptions", Verdict::Unknown, text)];
         };
         let mut found: Vec<Preflight> = Vec::new();
         for target in targets {
@@ -126,12 +112,8 @@ impl Engine {
                 let Err(failure) = may_write(Some(writable), path) else {
                     continue;
                 };
-                let answer = Preflight {
-                    what: "guard".to_owned(),
-                    verdict: Verdict::Fail,
-                    text: format!("{}; {}", failure.message, failure.hint),
-                    target: Some(target.target.clone()),
-                };
+                let text = format!("{}; {}", failure.message, failure.hint);
+                let answer = Preflight::new("guard", Verdict::Fail, text).of_target(&target.target);
                 if !found.contains(&answer) {
                     found.push(answer);
                 }
@@ -146,7 +128,8 @@ pub(super) fn refuse_failed(plan: &Plan, request: &RunRequest) -> Result<(), Eng
     let failed: Vec<&Preflight> = plan
         .preflight
         .iter()
-        .filter(|answer| answer.verdict == Verdict::Fail)
+        // What fails of one step does not refuse the others.
+        .filter(|answer| answer.verdict == Verdict::Fail && answer.step.is_none())
         .collect();
     let Some(first) = failed.first() else {
         return Ok(());
@@ -160,44 +143,40 @@ pub(super) fn refuse_failed(plan: &Plan, request: &RunRequest) -> Result<(), Eng
     if !plan.targets.iter().all(refused) {
         return Ok(());
     }
+    let by_preflight = failed.iter().all(|answer| answer.what == NOTHING);
     Err(EngineError::Refused {
-        code: "guard",
+        code: if by_preflight { "preflight" } else { "guard" },
         message: failed
             .iter()
             .map(|answer| answer.text.clone())
             .collect::<Vec<_>>()
             .join("; "),
         target: first.target.clone(),
-        hint: format!(
-            "{} --plan",
-            request.command(first.target.as_deref().unwrap_or_default())
-        ),
+        hint: first.next.clone().unwrap_or_else(|| {
+            let target = first.target.as_deref().unwrap_or_default();
+            format!("{} --plan", request.command(target))
+        }),
     })
 }
 
-fn plan_target(target: &Target<'_>) -> (PlanTarget, Vec<Preflight>) {
+fn plan_target(target: &Target<'_>) -> (PlanTarget, Vec<Preflight>, Vec<Meant>) {
     let mut tally = target.tally();
     tally.plan.sort_by_key(|(node, _)| *node);
     let mut preflight: Vec<Preflight> = Vec::new();
     if let Some(failure) = &tally.stopped {
-        preflight.push(Preflight {
-            what: if failure.kind == FailureKind::Refused {
-                "guard".to_owned()
-            } else {
-                failure.code.clone()
-            },
-            verdict: Verdict::Fail,
-            text: failure.message.clone(),
-            target: Some(target.name.clone()),
-        });
+        let what = if failure.kind == FailureKind::Refused {
+            "guard"
+        } else {
+            &failure.code
+        };
+        let answer = Preflight::new(what, Verdict::Fail, &failure.message);
+        preflight.push(answer.of_target(&target.name));
     }
     for (step, message) in &tally.set_aside {
-        preflight.push(Preflight {
-            what: "guard".to_owned(),
-            verdict: Verdict::Unknown,
-            text: format!("{message}; this plan sets {step} aside, and a second person must agree"),
-            target: Some(target.name.clone()),
-        });
+        let text =
+            format!("{message}; this plan sets {step} aside, and a second person must agree");
+        let answer = Preflight::new("guard", Verdict::Unknown, text);
+        preflight.push(answer.of_target(&target.name));
     }
     let plan = PlanTarget {
         target: target.name.clone(),
@@ -213,5 +192,6 @@ fn plan_target(target: &Target<'_>) -> (PlanTarget, Vec<Preflight>) {
             .as_ref()
             .map(|failure| failure.message.clone()),
     };
-    (plan, preflight)
+    tally.meant.sort_by_key(|meant| meant.node);
+    (plan, preflight, std::mem::take(&mut tally.meant))
 }

@@ -96,12 +96,9 @@ impl Engine {
         let found = self.find(request, run).await?;
         let mut plan = self.plan_found(request, &found, run).await?;
         if let Err(closed) = desk::refuse_closed(&request.incident, &said) {
-            plan.preflight.push(Preflight {
-                what: "incident".to_owned(),
-                verdict: Verdict::Fail,
-                text: format!("{closed}; {}", closed.hint()),
-                target: None,
-            });
+            let text = format!("{closed}; {}", closed.hint());
+            plan.preflight
+                .push(Preflight::new("incident", Verdict::Fail, text));
         }
         Ok(plan)
     }
@@ -120,7 +117,7 @@ impl Engine {
         let program = self.program(&request)?;
         self.refuse_absent(&program, &request)?;
         let identity = self.identity().await?;
-        let found = self.find(&request, run).await?;
+        let found = self.find_able(&request, &program, run).await?;
         if let Some(approved) = &approved {
             approved.same_targets(found.targets.iter().map(|(name, _)| name.as_str()))?;
             let plan = self.plan_found(&request, &found, run).await?;

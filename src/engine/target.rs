@@ -23,6 +23,7 @@ use super::notify::Channels;
 use super::past::{Past, Progress, Sent};
 use super::plan::PlanStep;
 use super::power::{Power, Teller};
+use super::preflight::Meant;
 use super::recorder::{Cite, object};
 use super::request::RunRequest;
 use super::schedule::{Part, Program};
@@ -107,6 +108,8 @@ pub(crate) struct Tally {
     pub(crate) set_aside: Vec<(String, String)>,
     /// What a plan found.
     pub(crate) plan: Vec<(usize, PlanStep)>,
+    /// What a plan means to send.
+    pub(crate) meant: Vec<Meant>,
 }
 
 /// Where a node stands.

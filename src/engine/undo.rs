@@ -196,15 +196,12 @@ impl Engine {
         };
         let clearances = &said.clearances;
         for (target, change) in clearance::waiting(request, old, clearances, changes) {
-            plan.preflight.push(Preflight {
-                what: "clearance".to_owned(),
-                verdict: Verdict::Fail,
-                text: format!(
-                    "{} gives back what was taken, and no clearance is recorded since",
-                    change.title.to_lowercase()
-                ),
-                target: Some(target),
-            });
+            let text = format!(
+                "{} gives back what was taken, and no clearance is recorded since",
+                change.title.to_lowercase()
+            );
+            let answer = Preflight::new("clearance", Verdict::Fail, text);
+            plan.preflight.push(answer.of_target(&target));
         }
         for (target, changes) in changes {
             plan.targets.push(PlanTarget {
@@ -216,12 +213,8 @@ impl Engine {
             });
             for change in changes {
                 if let Standing::Drifted(what) = &change.standing {
-                    plan.preflight.push(Preflight {
-                        what: "drift".to_owned(),
-                        verdict: Verdict::Fail,
-                        text: what.clone(),
-                        target: Some(target.clone()),
-                    });
+                    let answer = Preflight::new("drift", Verdict::Fail, what);
+                    plan.preflight.push(answer.of_target(target));
                 }
             }
         }

@@ -34,12 +34,7 @@ pub async fn vault_worth(reader: &Reader, clock: &Arc<dyn Clock>, vault: &Vault)
             ),
         ),
     };
-    Preflight {
-        what: "vault".to_owned(),
-        verdict,
-        text: format!("{name}: {text}"),
-        target: None,
-    }
+    Preflight::new("vault", verdict, format!("{name}: {text}"))
 }
 
 /// Reads the container and its policy.

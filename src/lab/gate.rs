@@ -1,14 +1,18 @@
-//! Who may do what: role assignments and locks, as the front door applies them.
+//! Who may do what: role assignments, what denies them, and locks, as the front door applies them.
 
 use serde_json::{Value, json};
 
+use super::denials::{self, Denials};
 use super::entra::Claims;
 use super::reply::{Ask, Reply, arm_error};
 use super::roles::{self, Rights};
 use super::store::Store;
 
 /// What a caller may do, and where: read once for a request, asked as often as needed.
-pub(super) struct Grants(Vec<(String, Rights)>);
+pub(super) struct Grants {
+    allowed: Vec<(String, Rights)>,
+    denied: Denials,
+}
 
 impl Grants {
     /// Returns the grants of a caller.
@@ -28,12 +32,15 @@ impl Grants {
                 roles::rights(store, properties["roleDefinitionId"].as_str()?)?,
             ))
         });
-        Self(grants.collect())
+        Self {
+            allowed: grants.collect(),
+            denied: Denials::of(store, claims),
+        }
     }
 
     fn at<'a>(&'a self, scope: &str) -> impl Iterator<Item = &'a Rights> + use<'a> {
         let scope = below(scope);
-        self.0
+        self.allowed
             .iter()
             .filter(move |(at, _)| scope.starts_with(at))
             .map(|(_, rights)| rights)
@@ -42,11 +49,13 @@ impl Grants {
     /// Returns whether an action is allowed at a scope.
     pub(super) fn allow(&self, action: &str, scope: &str) -> bool {
         self.at(scope).any(|rights| rights.allows(action))
+            && self.denied.forbids(action, scope, false).is_none()
     }
 
     /// Returns whether an action on data is allowed at a scope.
     pub(super) fn allow_data(&self, action: &str, scope: &str) -> bool {
         self.at(scope).any(|rights| rights.allows_data(action))
+            && self.denied.forbids(action, scope, true).is_none()
     }
 
     /// Returns whether there is any grant at or above a scope, which is what following an operation takes.
@@ -57,7 +66,7 @@ impl Grants {
     /// Returns whether there is a grant at, above or below a scope: it is not known to others.
     pub(super) fn touch(&self, scope: &str) -> bool {
         let scope = below(scope);
-        self.0
+        self.allowed
             .iter()
             .any(|(at, _)| scope.starts_with(at) || at.starts_with(&scope))
     }
@@ -77,6 +86,9 @@ pub(super) fn authorize(
 ) -> Result<(), Reply> {
     if grants.allow(action, scope) {
         return Ok(());
+    }
+    if let Some(denial) = grants.denied.forbids(action, scope, false) {
+        return Err(denials::refused(claims, action, scope, denial));
     }
     let message = format!(
         "The client '{}' with object id '{}' does not have authorization to perform action '{action}' over scope '{scope}' or the scope is invalid. If access was recently granted, please refresh your credentials.",

@@ -8,6 +8,7 @@ mod act;
 mod arm;
 mod blob;
 mod blob_body;
+mod denials;
 mod entra;
 mod faults;
 mod gate;

@@ -128,7 +128,7 @@ fn any(patterns: &[String], action: &str) -> bool {
 }
 
 /// Matches an action against a pattern in which `*` stands for any text, whatever the case.
-fn matches(pattern: &str, action: &str) -> bool {
+pub(super) fn matches(pattern: &str, action: &str) -> bool {
     let (pattern, action) = (pattern.to_ascii_lowercase(), action.to_ascii_lowercase());
     let Some((first, rest)) = pattern.split_once('*') else {
         return pattern == action;

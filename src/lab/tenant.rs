@@ -377,10 +377,11 @@ impl Tenant {
 
 /// Returns whether a request cannot change anything: it gets, or it asks by POST.
 fn reads(ask: &Ask) -> bool {
-    const QUESTIONS: [&str; 8] = [
+    const QUESTIONS: [&str; 9] = [
         "/$batch",
         "/directoryobjects/getbyids",
         "/getmemberobjects",
+        "/providers/microsoft.policyinsights/checkpolicyrestrictions",
         "/providers/microsoft.resourcegraph/resources",
         "/effectivenetworksecuritygroups",
         "/effectiveroutetable",

@@ -1,7 +1,7 @@
 //! The Azure role that runs a runbook and does no more: pure, from what the runbook and those it calls declare.
 //!
 //! What azir itself asks for at the begin of every run belongs to it: to list the subscriptions, to find targets by
-//! their names, and to store and look at evidence where there is a vault.
+//! their names, to look at what would fail, and to store and look at evidence where there is a vault.
 
 use std::collections::BTreeSet;
 
@@ -17,6 +17,13 @@ const VAULT: &[&str] = &[
     "Microsoft.Storage/storageAccounts/read",
     "Microsoft.Storage/storageAccounts/blobServices/containers/read",
     "Microsoft.Storage/storageAccounts/blobServices/containers/immutabilityPolicies/read",
+];
+/// What the preflight looks at besides the caller's own permissions, which anybody may ask for; without it, its answer is
+/// that nobody knows.
+const PREFLIGHT: &[&str] = &[
+    "Microsoft.Authorization/denyAssignments/read",
+    "Microsoft.Authorization/locks/read",
+    "Microsoft.PolicyInsights/checkPolicyRestrictions/read",
 ];
 /// What evidence is stored with: written once, read back, and appended to for the journal's anchors.
 const EVIDENCE: &[&str] = &[
@@ -73,6 +80,7 @@ impl Role {
         let own = |list: &[&str]| list.iter().map(|one| (*one).to_owned()).collect::<Vec<_>>();
         let mut role = Self::default();
         role.actions.extend(own(ALWAYS));
+        role.actions.extend(own(PREFLIGHT));
         role.actions.extend(own(VAULT));
         role.data_actions.extend(own(EVIDENCE));
         let mut seen = BTreeSet::new();

@@ -372,19 +372,6 @@ fn what_is_there_already_is_said_in_words() {
 }
 
 #[test]
-fn a_shape_of_a_later_version_is_refused_with_a_sentence() {
-    let folder = tempfile::tempdir().unwrap();
-    let done = bare(folder.path(), &["schema", "preflight"]);
-    assert_eq!(done.code, 2);
-    assert!(
-        done.stderr
-            .contains("azir preflight is not in this version"),
-        "{}",
-        done.stderr
-    );
-}
-
-#[test]
 fn an_undo_is_not_undone_and_nothing_put_back_is_not_called_put_back() {
     let folder = tempfile::tempdir().unwrap();
     let lab = ["--lab", "--lab-latency", "0", "--incident", "IR-1", "--yes"];

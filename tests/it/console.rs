@@ -49,7 +49,7 @@ fn everything_that_reads_works_in_an_empty_home() {
             .stdout
             .contains("Put every network interface behind the quarantine NSG")
     );
-    for what in ["run", "plan", "list", "show", "doctor"] {
+    for what in ["run", "plan", "preflight", "list", "show", "doctor"] {
         let done = bare(folder.path(), &["schema", what]);
         let schema: serde_json::Value = serde_json::from_str(&done.stdout).unwrap();
         assert!(jsonschema::validator_for(&schema).is_ok(), "{what}");

@@ -72,6 +72,7 @@ mod many_users;
 mod national;
 mod notify;
 mod once;
+mod preflight;
 mod race;
 mod requests_sent;
 mod restore_point;

@@ -7,6 +7,7 @@ use super::{Item, ItemDone, StepDone, edit, kind_word, request, undo_words};
 use crate::engine::failure::Failure;
 use crate::engine::plan::PlanStep;
 use crate::engine::power::Power;
+use crate::engine::preflight::Meant;
 use crate::engine::target::{Target, phase_word, plan_carries_out, results};
 use crate::runbook::model::{Action, Step};
 use crate::runbook::walk;
@@ -41,26 +42,35 @@ pub(super) fn plan_items(
     step: &Step,
     items: Vec<Item<'_>>,
 ) -> Result<StepDone, Failure> {
-    let mut writes = Vec::new();
+    let (mut writes, mut meant) = (Vec::new(), Vec::new());
     let mut note = None;
     let mut done = Vec::new();
     for item in items {
         match &step.action {
             Action::Request(request) => match request::rendered(&item, request) {
-                Ok(line) => writes.push(line),
+                Ok(line) => {
+                    meant.push(Meant::call(&item, &request.call, &line));
+                    writes.push(line);
+                }
                 Err(_) => note = Some("some of it is known only at run time".to_owned()),
             },
             Action::Rotate(rotate) => {
                 let calls = std::iter::once(&rotate.upstream).chain(&rotate.vault);
                 for call in calls {
                     match request::line(&item, call) {
-                        Ok(line) => writes.push(line),
+                        Ok(line) => {
+                            meant.push(Meant::call(&item, call, &line));
+                            writes.push(line);
+                        }
                         Err(_) => note = Some("some of it is known only at run time".to_owned()),
                     }
                 }
             }
             Action::Edit(edit) => match edit::rendered(&item, edit) {
-                Ok(line) => writes.push(line),
+                Ok(line) => {
+                    meant.push(Meant::edit(&item, edit, &line));
+                    writes.push(line);
+                }
                 Err(_) => note = Some("some of it is known only at run time".to_owned()),
             },
             _ => {}
@@ -76,6 +86,7 @@ pub(super) fn plan_items(
     };
     name_results(target, node, &values);
     note_plan(target, node, writes, note);
+    target.tally().meant.extend(meant);
     Ok(StepDone::default())
 }
 

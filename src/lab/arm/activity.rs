@@ -140,6 +140,7 @@ pub(in crate::lab) fn events(
 ) -> Vec<Value> {
     let asks = [
         "/effectivenetworksecuritygroups",
+        "/providers/microsoft.policyinsights/checkpolicyrestrictions",
         "/providers/microsoft.resourcegraph/resources",
     ];
     let path = ask.path.to_ascii_lowercase();

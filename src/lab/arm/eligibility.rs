@@ -5,13 +5,13 @@ use serde_json::{Value, json};
 use super::operations::instant;
 use super::{Arm, Target, only_members};
 use crate::ids::ArmId;
-use crate::lab::gate::scope_of;
+use crate::lab::denials::{DENY, names, scope_of_denial};
+use crate::lab::gate::{below, scope_of};
 use crate::lab::reply::{Reply, arm_error, not_modelled};
 use crate::lab::roles;
 
 const INSTANCE: &str = "Microsoft.Authorization/roleEligibilityScheduleInstances";
 const REQUEST: &str = "Microsoft.Authorization/roleEligibilityScheduleRequests";
-const DENY: &str = "Microsoft.Authorization/denyAssignments";
 
 impl Arm<'_> {
     /// Answers for eligible roles, and for deny assignments, which only the service makes.
@@ -23,7 +23,7 @@ impl Arm<'_> {
                 Target::List { scope, .. },
             ) => self.by_principal(&scope, INSTANCE),
             ("GET", "microsoft.authorization/denyassignments", Target::List { scope, .. }) => {
-                self.by_principal(&scope, DENY)
+                self.denials(&scope)
             }
             (
                 "PUT",
@@ -37,6 +37,29 @@ impl Arm<'_> {
             ) => Ok(Reply::json(200, &self.found(&id)?)),
             (method, kind, _) => Err(not_modelled(&format!("{method} on {kind}"))),
         }
+    }
+
+    /// Returns deny assignments at and above a scope and, unless `atScope()`, below it.
+    fn denials(&self, scope: &str) -> Result<Reply, Reply> {
+        let filter = self.ask.query("$filter").unwrap_or_default();
+        let quoted = |call: &str, end: &str| {
+            let rest = filter.strip_prefix(call)?.strip_suffix(end)?;
+            Some(rest.to_owned())
+        };
+        let principal = quoted("principalId eq '", "'").or_else(|| quoted("assignedTo('", "')"));
+        let at_scope = filter == "atScope()";
+        if principal.is_none() && !at_scope && !filter.is_empty() {
+            return Err(not_modelled(&format!("the filter {filter:?} on {DENY}")));
+        }
+        let here = below(scope);
+        let wanted = |denial: &&Value| {
+            let at = below(scope_of_denial(denial));
+            let placed = here.starts_with(&at) || (!at_scope && at.starts_with(&here));
+            let own = principal.iter().cloned().collect::<Vec<_>>();
+            placed && (own.is_empty() || names(denial, "principals", &own))
+        };
+        let found = self.store.of_type("", DENY).filter(wanted);
+        Ok(self.list(&found.cloned().collect::<Vec<_>>()))
     }
 
     fn by_principal(&self, scope: &str, kind: &str) -> Result<Reply, Reply> {

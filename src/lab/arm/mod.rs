@@ -1,6 +1,6 @@
 //! Azure Resource Manager: one generic store of resources, and a small rule per type.
 //!
-//! The order is the front door's: api-version, then rights, then locks, then the resource provider.
+//! The order is the front door's: api-version, then rights, then locks, then policies, then the resource provider.
 
 mod activity;
 mod authorization;
@@ -15,6 +15,7 @@ mod kql;
 mod kql_parse;
 mod network;
 mod operations;
+mod policy;
 mod query;
 mod resources;
 mod restore_points;
@@ -57,6 +58,9 @@ pub(super) enum Fate {
     Stuck,
 }
 
+/// Where policies are asked beforehand, in lower case.
+const CHECK_POLICY: &str = "/providers/microsoft.policyinsights/checkpolicyrestrictions";
+
 /// What a path names.
 enum Target {
     /// A resource.
@@ -86,6 +90,14 @@ impl Arm<'_> {
         if let Some(operation) = operations::of_path(&self.ask.path) {
             return self.poll(&operation);
         }
+        let path = self.ask.path.as_str();
+        let lower = path.to_ascii_lowercase();
+        if self.ask.method == "POST" && lower.ends_with(CHECK_POLICY) {
+            let scope = &path[..path.len() - CHECK_POLICY.len()];
+            self.known_subscription()?;
+            gate::authorize(&self.grants, self.claims, policy::CHECK, scope)?;
+            return self.check_restrictions(scope, version);
+        }
         let target = self.target()?;
         let kind = target.kind();
         types::known_version(&kind, version)?;
@@ -97,6 +109,9 @@ impl Arm<'_> {
                 if lower.contains("eligibility") || lower.ends_with("/denyassignments") =>
             {
                 self.eligibility(target, &lower)
+            }
+            "microsoft.authorization" if lower.ends_with("/policyassignments") => {
+                self.policy_assignments(target)
             }
             "microsoft.authorization" => self.authorization(target, &lower),
             "microsoft.compute" => self.compute(target, &lower),
@@ -185,7 +200,7 @@ impl Arm<'_> {
         }
     }
 
-    /// Rights, then locks.
+    /// Rights, then locks, then policies.
     fn gates(&self, target: &Target, kind: &str) -> Result<(), Reply> {
         let verb = match self.ask.method.as_str() {
             "GET" | "HEAD" => "read",
@@ -212,9 +227,11 @@ impl Arm<'_> {
         gate::authorize(&self.grants, self.claims, &action, scope)?;
         match target {
             Target::List { .. } => Ok(()),
-            Target::Resource(id) | Target::Action { id, .. } => {
-                gate::unlocked(self.store, self.ask, id.as_str(), kind)
+            Target::Resource(id) => {
+                gate::unlocked(self.store, self.ask, id.as_str(), kind)?;
+                self.policies(id, kind)
             }
+            Target::Action { id, .. } => gate::unlocked(self.store, self.ask, id.as_str(), kind),
         }
     }
 

@@ -57,6 +57,10 @@ const TYPES: &[(&str, &[&str])] = &[
     ("microsoft.authorization/denyassignments", AUTHORIZATION),
     ("microsoft.authorization/locks", LOCKS),
     ("microsoft.authorization/permissions", AUTHORIZATION),
+    (
+        "microsoft.authorization/policyassignments",
+        &["2022-06-01", "2024-04-01"],
+    ),
     ("microsoft.authorization/roleassignments", AUTHORIZATION),
     ("microsoft.authorization/roledefinitions", AUTHORIZATION),
     (

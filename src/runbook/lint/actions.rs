@@ -1,5 +1,6 @@
 //! The permissions that a call needs, as far as its text shows them.
 
+use crate::runbook::actions;
 use crate::runbook::model::{Action, ParamKind, Plane, Runbook, Step};
 use crate::runbook::walk;
 
@@ -44,12 +45,7 @@ pub(super) fn needs(step: &Step, runbook: &Runbook) -> Vec<Need> {
 }
 
 fn need(method: &str, path: &str, runbook: &Runbook) -> Option<Need> {
-    let verb = match method {
-        "GET" | "HEAD" => "read",
-        "PUT" | "PATCH" => "write",
-        "DELETE" => "delete",
-        _ => "action",
-    };
+    let verb = actions::verb(method);
     let path = path.split('?').next().unwrap_or_default();
     let (leading, rest) = leading_expression(path);
     let plain = strip_templates(rest);
@@ -61,10 +57,10 @@ fn need(method: &str, path: &str, runbook: &Runbook) -> Option<Need> {
         .iter()
         .rposition(|segment| segment.eq_ignore_ascii_case("providers"))
     {
-        return of_provider(verb, &segments[at + 1..]);
+        return actions::of_provider(verb, &segments[at + 1..]).map(Need::Action);
     }
     let Some(leading) = leading else {
-        return of_container(verb, &segments);
+        return actions::of_container(verb, &segments).map(Need::Action);
     };
     // Below an id come types and names in turn; an action has a name of its own at the end.
     let mut below: Vec<&str> = segments.iter().copied().step_by(2).collect();
@@ -79,40 +75,6 @@ fn need(method: &str, path: &str, runbook: &Runbook) -> Option<Need> {
         None if below.is_empty() => Some(Need::Ending(format!("/{verb}"))),
         None => Some(Need::Ending(format!("/{}/{verb}", below.join("/")))),
     }
-}
-
-fn of_provider(verb: &str, segments: &[&str]) -> Option<Need> {
-    let (namespace, rest) = segments.split_first()?;
-    let mut types: Vec<&str> = rest.iter().copied().step_by(2).collect();
-    if verb == "action" && rest.len().is_multiple_of(2) {
-        types.extend(rest.last().filter(|_| !rest.is_empty()));
-    }
-    let action = match (namespace.to_ascii_lowercase().as_str(), types.as_slice()) {
-        (_, []) => return None,
-        // The operation's name is not in its path (arm.md section 5).
-        ("microsoft.insights", ["eventtypes", ..]) => {
-            "Microsoft.Insights/eventtypes/values/read".to_owned()
-        }
-        ("microsoft.resourcegraph", _) => "Microsoft.ResourceGraph/resources/read".to_owned(),
-        _ => format!("{namespace}/{}/{verb}", types.join("/")),
-    };
-    Some(Need::Action(action))
-}
-
-/// Subscriptions and resource groups, which have no provider in their paths.
-fn of_container(verb: &str, segments: &[&str]) -> Option<Need> {
-    let kind = match segments {
-        [subscriptions] | [subscriptions, _]
-            if subscriptions.eq_ignore_ascii_case("subscriptions") =>
-        {
-            "subscriptions"
-        }
-        [_, _, groups] | [_, _, groups, _] if groups.eq_ignore_ascii_case("resourcegroups") => {
-            "subscriptions/resourceGroups"
-        }
-        _ => return None,
-    };
-    Some(Need::Action(format!("Microsoft.Resources/{kind}/{verb}")))
 }
 
 /// Returns the type of the resource that an expression names, where a parameter tells it.
