@@ -55,11 +55,13 @@ async fn each_fault_of_the_cut_has_its_row() {
         let reconciled = ran
             .journal
             .lines()
-            .filter(|line| line.contains("\"type\":\"action.reconcile\""))
+            .filter(|line| {
+                line.contains("\"type\":\"action.reconcile\"") && line.contains("\"found\":\"yes\"")
+            })
             .count();
         let cells = [
             ran.code.to_string(),
-            ran.report["status"].as_str().unwrap_or_default().to_owned(),
+            format!("`{}`", ran.report["status"].as_str().unwrap_or_default()),
             if cut { "yes" } else { "no" }.to_owned(),
             reconciled.to_string(),
         ];
