@@ -1,4 +1,4 @@
-//! A run of azir against a lab that follows a script, on a clock that runs sixty times as fast on both sides.
+//! A run of azir against a lab that follows a script, on a clock that runs thirty times as fast on both sides.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -83,7 +83,7 @@ fn request(runbook: &str, target: &str) -> RunRequest {
 /// Runs a runbook while one rule of a script of faults holds.
 pub(crate) async fn run(runbook: &str, target: &str, script: Value) -> Staged {
     let home = tempfile::tempdir().unwrap();
-    let clock: Arc<dyn Clock> = Arc::new(ScaledClock::new(Arc::new(SystemClock), 60.0));
+    let clock: Arc<dyn Clock> = Arc::new(ScaledClock::new(Arc::new(SystemClock), 30.0));
     let lab = Lab::start(Options {
         faults: Faults::parse(&json!({"faults": [script]}).to_string()).unwrap(),
         clock: Arc::clone(&clock),
