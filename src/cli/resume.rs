@@ -10,7 +10,7 @@ use super::execute::{engine, finish, responder, runtime, settle};
 use super::home::Home;
 use super::refusal::Refusal;
 use super::{Output, meaning, out};
-use crate::engine::ResumeRequest;
+use crate::engine::{Ended, ResumeRequest};
 use crate::journal::reader::{holder, is_held};
 use crate::report::cases;
 use crate::report::run::{started, told};
@@ -44,6 +44,19 @@ pub(super) fn resume(
             "wait for it to end, or stop it with ctrl-C",
         ));
     }
+    // A run may have been cut off between its last line and its last word.
+    if let Some(code) = ended(&run_dir) {
+        out::line(&format!(
+            "azir: run {} has ended; nothing of it is left to do",
+            start.run
+        ));
+        let ended = Ended {
+            run_dir,
+            exit_code: code,
+            missing: Vec::new(),
+        };
+        return finish(&ended, output, home);
+    }
     if own.get_flag("plan") {
         return Err(Refusal::usage(
             "what is left of a run is in its record, and needs no plan",
@@ -75,6 +88,12 @@ pub(super) fn resume(
         let ended = settle(engine.resume(request), &live, halt).await?;
         finish(&ended, output, home)
     })
+}
+
+/// Returns the exit code of a run that is closed for good.
+fn ended(run_dir: &Path) -> Option<u8> {
+    let report = told(run_dir).ok()?;
+    report.exit_code.filter(|_| report.journal.sealed)
 }
 
 /// Returns the run that was named, else the only one that is open; nothing where none is.

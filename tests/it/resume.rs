@@ -219,3 +219,209 @@ fn an_isolation_killed_at_any_request_ends_as_one_that_was_not() {
 fn a_cut_killed_at_any_request_ends_as_one_that_was_not() {
     killed_at(&REVOKE, 0, 1);
 }
+
+const ROTATE: [&str; 10] = [
+    "rotate-app-secret",
+    "shop-backend",
+    "--vault",
+    "kv-shop",
+    "--mode",
+    "cut",
+    "--incident",
+    "IR-1",
+    "--yes",
+    "--no-input",
+];
+
+/// Returns what is upstream and in the vault after a rotation: how many secrets, and whether the newest version names
+/// the one that there is.
+fn rotated(azir: &Azir) -> (usize, bool) {
+    let state = azir.lab.state();
+    let application = &state["directory"]["applications"]["aaaaaaaa-aaaa-4aaa-8aaa-aaaaaaaaaa01"];
+    let secrets = application["passwordCredentials"].as_array().unwrap();
+    let held: Vec<&str> = crate::support::each(&state, "vaultSecrets")
+        .into_iter()
+        .filter(|version| version["name"] == "shop-backend-secret")
+        .filter(|version| version["attributes"]["enabled"] == true)
+        .filter_map(|version| version["tags"]["azir-key-id"].as_str())
+        .collect();
+    let known = secrets
+        .iter()
+        .all(|secret| held.contains(&secret["keyId"].as_str().unwrap()));
+    (secrets.len(), known)
+}
+
+#[test]
+fn a_rotation_killed_at_any_of_its_writes_leaves_one_secret_that_the_vault_holds() {
+    let undisturbed = Azir::new();
+    let (code, report) = undisturbed.json(&ROTATE);
+    assert_eq!(code, 0, "{}", report["targets"]);
+    assert_eq!(rotated(&undisturbed), (1, true));
+    let writes: Vec<usize> = undisturbed
+        .lab
+        .requests()
+        .iter()
+        .enumerate()
+        .filter(|(_, sent)| sent.write && !sent.path.contains("oauth2"))
+        .map(|(place, _)| place + 1)
+        .collect();
+    assert!(writes.len() >= 3, "{writes:?}");
+    for nth in writes {
+        for fault in ["delay", "delay-after"] {
+            let script = format!("faults: [{{nth: {nth}, do: {fault}, millis: 600000}}]");
+            let azir = Azir::with(&script, |_| {});
+            kill_at(&azir, &ROTATE, nth);
+            let done = azir.run(&["resume"]);
+            assert_eq!(
+                done.code, 0,
+                "{nth} {fault}: {}{}",
+                done.stdout, done.stderr
+            );
+            assert_eq!(rotated(&azir), (1, true), "{nth} {fault}");
+            assert_eq!(
+                azir.json(&["show", "last"]).1["status"],
+                "done",
+                "{nth} {fault}"
+            );
+        }
+    }
+}
+
+#[test]
+fn nothing_open_is_no_error_and_several_are_told_apart() {
+    let azir = Azir::new();
+    let done = azir.run(&["resume"]);
+    assert_eq!(done.code, 0, "{}", done.stderr);
+    assert!(done.stderr.contains("no run is open"), "{}", done.stderr);
+    for incident in ["IR-1", "IR-2"] {
+        let script = "faults: [{method: PUT, path: /snapshots/, do: delay, millis: 600000}]";
+        let other = Azir::with(script, |_| {});
+        let args = ["snapshot-vm", "vm-app-01", "--incident", incident, "--yes"];
+        kill_at(&other, &args, 1_000_000);
+        let from = other.home.path().join("cases").join(incident);
+        let to = azir.home.path().join("cases").join(incident);
+        copy(&from, &to);
+    }
+    let done = azir.run(&["resume"]);
+    assert_eq!(done.code, 2, "{}", done.stderr);
+    assert!(done.stderr.contains("2 runs are open"), "{}", done.stderr);
+    assert!(done.stderr.contains("IR-1") && done.stderr.contains("IR-2"));
+}
+
+/// Copies a folder as it is.
+fn copy(from: &std::path::Path, to: &std::path::Path) {
+    std::fs::create_dir_all(to).unwrap();
+    for entry in std::fs::read_dir(from).unwrap().flatten() {
+        let (old, new) = (entry.path(), to.join(entry.file_name()));
+        if old.is_dir() {
+            copy(&old, &new);
+        } else {
+            std::fs::copy(&old, &new).unwrap();
+        }
+    }
+}
+
+#[test]
+fn a_second_responder_goes_on_from_a_copy_of_the_case() {
+    let script =
+        "faults: [{method: PUT, path: /networkInterfaces/, do: delay-after, millis: 600000}]";
+    let azir = Azir::with(script, |_| {});
+    let args = [
+        "isolate-vm",
+        "vm-app-01",
+        "--incident",
+        "IR-1",
+        "--yes",
+        "--responder",
+        "alice@contoso.com",
+    ];
+    let mut child = azir
+        .command(&args)
+        .stdout(Stdio::null())
+        .stderr(Stdio::null())
+        .spawn()
+        .unwrap();
+    let swapped = || {
+        let all = azir.lab.requests();
+        let mut sent = all.iter().filter(|sent| sent.write);
+        sent.any(|sent| sent.path.contains("/networkInterfaces/"))
+    };
+    let deadline = Instant::now() + Duration::from_secs(60);
+    while !swapped() {
+        assert!(Instant::now() < deadline, "the swap never came");
+        std::thread::sleep(Duration::from_millis(2));
+    }
+    child.kill().unwrap();
+    child.wait().unwrap();
+    // Another machine: another home, without the profile, and the case's folder.
+    let other = tempfile::tempdir().unwrap();
+    copy(&azir.home.path().join("cases"), &other.path().join("cases"));
+    let mut command = azir.command(&[
+        "resume",
+        "--responder",
+        "bob@contoso.com",
+        "--output",
+        "json",
+    ]);
+    command.env("AZIR_HOME", other.path());
+    let done = crate::support::done(command.output().unwrap());
+    assert_eq!(done.code, 0, "{}{}", done.stdout, done.stderr);
+    let report: Value = serde_json::from_str(&done.stdout).unwrap();
+    assert_eq!(report["status"], "contained_residual");
+    assert_eq!(report["resume"], Value::Null);
+    let swaps = azir.writes();
+    let swaps: Vec<_> = swaps
+        .iter()
+        .filter(|write| write.contains("/networkInterfaces/"))
+        .collect();
+    assert_eq!(
+        swaps.len(),
+        1,
+        "what took effect is not sent again: {swaps:?}"
+    );
+    let log = std::fs::read_to_string(
+        std::path::Path::new(report["journal"]["path"].as_str().unwrap()).join("seg-000002.jsonl"),
+    )
+    .unwrap();
+    assert!(log.contains("bob@contoso.com") && log.contains("\"reason\":\"resume\""));
+    assert!(log.contains("action.reconcile"));
+    // Once more there is nothing to do, and it says so with the same code.
+    let mut command = azir.command(&["resume", "last"]);
+    command.env("AZIR_HOME", other.path());
+    let again = crate::support::done(command.output().unwrap());
+    assert_eq!(again.code, 0, "{}{}", again.stdout, again.stderr);
+    assert!(
+        again.stderr.contains("nothing of it is left to do"),
+        "{}",
+        again.stderr
+    );
+}
+
+#[test]
+fn what_the_service_would_not_take_is_tried_again_with_what_was_made_of_it() {
+    let script = "faults: [{method: PUT, path: /networkInterfaces/, do: status, status: 429, retry_after: 90000}]";
+    let azir = Azir::with(script, |_| {});
+    let (code, report) = azir.json(&["isolate-vm", "vm-app-01", "--incident", "IR-1", "--yes"]);
+    assert_eq!(code, 3, "{}", report["not_done"]);
+    let run = report["run"].as_str().unwrap();
+    assert_eq!(report["resume"], format!("azir resume {run}"));
+    assert_eq!(report["journal"]["sealed"], false);
+    let told = azir.run(&["show", "last"]).stdout;
+    assert!(told.contains("Go on:  azir resume"), "{told}");
+    let (code, report) = azir.json(&["resume"]);
+    assert_eq!(code, 0, "{}", report["not_done"]);
+    assert_eq!(report["status"], "contained_residual");
+    assert_eq!(report["not_done"], json!([]));
+    assert_eq!(report["journal"]["sealed"], true);
+    // What was made of the interfaces is made anew: flows are judged again, and the tag tells the truth.
+    let writes = azir.writes();
+    let of = |part: &str| writes.iter().filter(|write| write.contains(part)).count();
+    assert_eq!(of("/securityRules/azir-flush"), 1, "{writes:?}");
+    assert_eq!(of("/tags/default"), 2, "{writes:?}");
+    let state = azir.lab.state();
+    let machine = state["resources"].as_object().unwrap().iter();
+    let tagged = machine
+        .filter(|(id, _)| id.ends_with("/virtualmachines/vm-app-01"))
+        .all(|(_, machine)| machine["tags"]["ir-status"] == "isolated");
+    assert!(tagged);
+}
