@@ -71,8 +71,7 @@ impl Engine {
             meant.extend(writes);
         }
         plan.preflight.extend(absent);
-        let looks = self.preflight(&common, &identity, &plan, &meant);
-        let answers = looks.await;
+        let answers = self.preflight(&common, &identity, &plan, &meant).await;
         plan.preflight.extend(answers);
         self.general_preflight(&mut plan).await;
         Ok(plan)

@@ -21,11 +21,12 @@ pub(crate) fn enough_for(
         .skip(1)
         .collect();
     match (method, below.as_slice()) {
-        ("PATCH", ["users", _]) => Some(match members {
-            ["accountEnabled"] => ENABLE,
-            ["passwordProfile"] => PASSWORD,
-            _ => USERS,
-        }),
+        ("PATCH", ["users", _]) => match members {
+            [] => None,
+            ["accountEnabled"] => Some(ENABLE),
+            ["passwordProfile"] => Some(PASSWORD),
+            _ => Some(USERS),
+        },
         ("DELETE", ["users", _, "authentication", collection, _]) => METHODS
             .iter()
             .find(|(known, _)| known == collection)
@@ -323,7 +324,12 @@ mod tests {
                 &["passwordProfile"],
                 "User-PasswordProfile.ReadWrite.All",
             ),
-            ("PATCH", "/v1.0/users/a", &[], "User.ReadWrite.All"),
+            (
+                "PATCH",
+                "/v1.0/users/a",
+                &["displayName"],
+                "User.ReadWrite.All",
+            ),
             (
                 "DELETE",
                 "/v1.0/users/a/authentication/phoneMethods/b",
@@ -340,6 +346,7 @@ mod tests {
             assert_eq!(first(method, path, members), Some(least), "{method} {path}");
         }
         assert_eq!(first("POST", "/v1.0/users/a/sendMail", &[]), None);
+        assert_eq!(first("PATCH", "/v1.0/users/a", &[]), None);
         assert!(including("User.Read.All").contains(&"Directory.Read.All"));
         assert_eq!(including("Mail.Read"), ["Mail.Read"]);
     }

@@ -56,15 +56,28 @@ fn an_ambiguous_name_is_refused_with_both_ids() {
 }
 
 #[test]
-fn without_rights_nothing_takes_effect_and_the_action_is_named() {
-    let azir = Azir::new();
-    let (code, report) = azir.json(&[
+fn without_rights_nothing_is_begun_and_where_they_cannot_be_read_the_action_is_named_afterwards() {
+    let words = [
         "isolate-vm",
         "vm-forbidden-01",
         "--incident",
         "IR-1",
         "--yes",
-    ]);
+    ];
+    let azir = Azir::new();
+    let (code, refused) = azir.json(&words);
+    assert_eq!((code, &refused["error"]["code"]), (5, &json!("preflight")));
+    let message = refused["error"]["message"].as_str().unwrap();
+    assert!(
+        message.contains("Microsoft.Compute/snapshots/write"),
+        "{message}"
+    );
+    assert!(azir.all_writes().is_empty());
+
+    let unreadable =
+        "faults: [{path: /permissions, do: status, status: 403, code: Refused, times: 99}]";
+    let azir = Azir::with(unreadable, |_| {});
+    let (code, report) = azir.json(&words);
     assert_eq!((code, &report["status"]), (1, &json!("failed")), "{report}");
     assert!(
         report["targets"][0]["error"]["message"]

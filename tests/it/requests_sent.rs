@@ -260,10 +260,11 @@ fn every_request_is_one_that_the_vendors_clients_know() {
             "--incident",
             "IR-2",
         ],
+        &["preflight", "isolate-vm", "vm-app-01"],
         &["doctor"],
     ] {
         let mut all = command.to_vec();
-        if !["doctor", "note"].contains(&command[0]) {
+        if !["doctor", "note", "preflight"].contains(&command[0]) {
             all.push("--yes");
         }
         let done = azir.run(&all);

@@ -119,7 +119,7 @@ fn ids(found: &Found) -> impl Iterator<Item = &str> {
 
 fn containers<'a>(ids: impl Iterator<Item = &'a str>) -> BTreeSet<String> {
     ids.filter(|text| text.parse::<ArmId>().is_ok())
-        .filter_map(|id| place::container(id))
+        .filter_map(place::container)
         .map(|scope| scope.to_ascii_lowercase())
         .collect()
 }

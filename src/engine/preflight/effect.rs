@@ -100,5 +100,6 @@ fn writes(step: &PlanStep) -> bool {
         .note
         .as_ref()
         .is_some_and(|note| note.starts_with("skipped: "));
-    !step.undo.is_empty() && !skipped && !(step.writes.is_empty() && step.note.is_none())
+    let something = !step.writes.is_empty() || step.note.is_some();
+    !step.undo.is_empty() && !skipped && something
 }

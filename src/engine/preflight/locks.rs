@@ -1,4 +1,4 @@
-//! Locks: ReadOnly refuses every write and action in its scope, CanNotDelete every delete, whoever asks (arm.md
+//! Locks: `ReadOnly` refuses every write and action in its scope, `CanNotDelete` every delete, whoever asks (arm.md
 //! section 6.7).
 
 use serde_json::Value;

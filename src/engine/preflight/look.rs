@@ -200,17 +200,12 @@ impl Known<'_> {
         if !missing.is_empty() {
             return Finding::lacking(&missing, self.oid);
         }
-        match unknown {
-            Some(why) => Finding::new("permissions", Verdict::Unknown, why),
-            None => {
-                let actions: Vec<&str> = needs.iter().map(|need| need.action.as_str()).collect();
-                Finding::new(
-                    "permissions",
-                    Verdict::Pass,
-                    format!("holds {}", actions.join(", ")),
-                )
-            }
+        if let Some(why) = unknown {
+            return Finding::new("permissions", Verdict::Unknown, why);
         }
+        let actions: Vec<&str> = needs.iter().map(|need| need.action.as_str()).collect();
+        let text = format!("holds {}", actions.join(", "));
+        Finding::new("permissions", Verdict::Pass, text)
     }
 
     fn denied(&self, need: &Need) -> Option<Finding> {

@@ -24,6 +24,8 @@ pub(crate) struct Meant {
     pub(crate) api_version: Option<String>,
     /// The body, where it is known: of an edit the members that it sets.
     pub(crate) body: Option<Value>,
+    /// The names of the body's members, which are known before their values are.
+    pub(crate) members: Vec<String>,
     /// Whether the resource is there already: an edit changes what it has read.
     pub(crate) there: bool,
 }
@@ -71,8 +73,10 @@ impl Meant {
             .body
             .as_ref()
             .and_then(|_| expressions.call(call, &item.scope).ok()?.body);
+        let named = call.body.as_ref().and_then(|body| body.value.as_object());
         Self {
             body,
+            members: named.map_or_else(Vec::new, |named| named.keys().cloned().collect()),
             api_version: call.api_version.clone(),
             ..Self::of(item, call.plane, line)
         }
@@ -105,6 +109,7 @@ impl Meant {
             path: word(),
             api_version: None,
             body: None,
+            members: Vec::new(),
             there: false,
         }
     }
@@ -185,6 +190,7 @@ mod tests {
             path: format!("{GROUP}/{path}"),
             api_version: None,
             body: Some(body),
+            members: Vec::new(),
             there: false,
         }
     }

@@ -214,9 +214,15 @@ mod tests {
         let without = json!({"actions": ["*"], "notActions": ["Microsoft.Authorization/*/Write"]});
         let write = "Microsoft.Authorization/locks/write";
         let held = |items: &[Value], action, data| super::held(&grants(items), action, data);
-        assert_eq!(held(&[without.clone()], write, false), Held::No);
-        assert_eq!(held(&[without.clone()], "a/b/write", false), Held::Yes);
-        assert_eq!(held(&[without.clone()], "a/b/write", true), Held::No);
+        assert_eq!(held(std::slice::from_ref(&without), write, false), Held::No);
+        assert_eq!(
+            held(std::slice::from_ref(&without), "a/b/write", false),
+            Held::Yes
+        );
+        assert_eq!(
+            held(std::slice::from_ref(&without), "a/b/write", true),
+            Held::No
+        );
         // What one role leaves out another may have.
         let other = json!({"actions": ["microsoft.authorization/*"], "notActions": []});
         assert_eq!(held(&[without, other.clone()], write, false), Held::Yes);
@@ -228,8 +234,14 @@ mod tests {
         ));
         let data =
             json!({"actions": [], "dataActions": ["a/b/*"], "notDataActions": ["a/b/delete"]});
-        assert_eq!(held(&[data.clone()], "a/b/read", true), Held::Yes);
-        assert_eq!(held(&[data.clone()], "a/b/delete", true), Held::No);
+        assert_eq!(
+            held(std::slice::from_ref(&data), "a/b/read", true),
+            Held::Yes
+        );
+        assert_eq!(
+            held(std::slice::from_ref(&data), "a/b/delete", true),
+            Held::No
+        );
         assert_eq!(held(&[data], "a/b/read", false), Held::No);
         assert_eq!(held(&[], write, false), Held::No);
     }
