@@ -607,6 +607,7 @@ Undo:   azir undo d8f934ad
             status: RunStatus::Halted,
             targets: vec![target(A, RunStatus::Halted, false)],
             not_done: Vec::new(),
+            resume: Some("azir resume d8f934ad-ed6c-4817-8483-c5fd065dc165".to_owned()),
             ..two()
         };
         report.deadline = None;
@@ -616,15 +617,14 @@ Undo:   azir undo d8f934ad
             "{killed}"
         );
         assert!(
-            killed.contains(&format!(
-                "\nAgain:  azir isolate-vm {A} --incident IR-1 --lab\n"
-            )),
+            killed.contains("\nGo on:  azir resume d8f934ad\n"),
             "{killed}"
         );
         report.held_by = Some("process 7".to_owned());
+        report.resume = None;
         let running = text(&report, &reader());
         assert!(running.contains("\nSTILL RUNNING: vm-a\n"), "{running}");
-        assert!(!running.contains("Again:"), "{running}");
+        assert!(!running.contains("Go on:"), "{running}");
     }
 
     #[test]
