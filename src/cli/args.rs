@@ -379,7 +379,29 @@ fn of_many(runbook: &Runbook) -> Vec<Arg> {
         .value_name("RUN")
         .value_parser(clap::builder::NonEmptyStringValueParser::new())
         .help("Do it again, with the same arguments, for those targets of a run that failed");
-    filter.into_iter().chain([most, retry]).collect()
+    let watch = Arg::new("watch")
+        .long("watch")
+        .value_name("DURATION")
+        .value_parser(|text: &str| seconds(text))
+        .help("After containment, look for so long whether somebody undoes it, as 30m");
+    let reapply = Arg::new("reapply")
+        .long("reapply")
+        .requires("watch")
+        .action(ArgAction::SetTrue)
+        .help("Do again what somebody undoes during the watch");
+    filter
+        .into_iter()
+        .chain([most, retry, watch, reapply])
+        .collect()
+}
+
+/// Reads a span of at most a day, in seconds.
+fn seconds(text: &str) -> Result<u64, String> {
+    let value = ParamKind::Duration.parse(text)?;
+    let seconds = value
+        .as_u64()
+        .filter(|seconds| (1..=86_400).contains(seconds));
+    seconds.ok_or_else(|| "a watch lasts from a second to a day".to_owned())
 }
 
 /// Returns the argument of one parameter. Values are typed later, by the runbook's own rules.

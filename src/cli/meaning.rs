@@ -15,7 +15,7 @@ use super::refusal::Refusal;
 use crate::azure::Identity;
 use crate::clock::{Clock, SystemClock};
 use crate::engine::profile::Profile;
-use crate::engine::{Bulk, Responder, Selection};
+use crate::engine::{Bulk, Responder, Selection, Watch};
 use crate::ids::IncidentId;
 use crate::random::{Random, SystemRandom};
 use crate::report::again::Again;
@@ -75,6 +75,14 @@ fn bulk(own: &ArgMatches, earlier: Option<&Again>) -> Bulk {
     Bulk {
         filter: filter.cloned(),
         max_failures: most.map(|most| usize::try_from(*most).unwrap_or(usize::MAX)),
+        watch: own
+            .try_get_one::<u64>("watch")
+            .ok()
+            .flatten()
+            .map(|span| Watch {
+                span: std::time::Duration::from_secs(*span),
+                reapply: own.get_flag("reapply"),
+            }),
         retries: earlier.map(|earlier| earlier.run.clone()),
     }
 }

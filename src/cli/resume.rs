@@ -24,7 +24,10 @@ pub(super) fn resume(
 ) -> Result<u8, Refusal> {
     let output = Output::of(own);
     let Some(run_dir) = named_or_open(own, home)? else {
-        out::line("azir: no run is open");
+        match output {
+            Output::Human => out::line("azir: no run is open"),
+            Output::Json | Output::Ndjson => out::result(r#"{"open":[]}"#),
+        }
         return Ok(0);
     };
     let start = started(&run_dir).map_err(|error| Refusal::integrity(&error))?;

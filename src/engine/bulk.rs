@@ -8,6 +8,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 
 use super::failure::{Failure, FailureKind};
 use super::target::Target;
+use super::watch::Watch;
 use crate::report::model::RunStatus;
 
 /// What was said of the targets as a whole.
@@ -17,6 +18,8 @@ pub struct Bulk {
     pub filter: Option<String>,
     /// After how many failed targets no new one is begun; absent: all are begun.
     pub max_failures: Option<usize>,
+    /// How long containment is watched, and what is done about it.
+    pub watch: Option<Watch>,
     /// The run whose unfinished targets these are.
     pub retries: Option<String>,
 }

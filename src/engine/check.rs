@@ -221,6 +221,35 @@ pub(crate) async fn now(
     }
 }
 
+/// Returns whether one check holds, read once; nothing where its condition leaves it out, or nobody can tell.
+///
+/// # Errors
+/// A record that cannot be kept.
+pub(crate) async fn holds(
+    target: &Target<'_>,
+    node: usize,
+    due: &Due,
+) -> Result<Option<bool>, Failure> {
+    let check = &target.common.program.step(node).checks[due.index];
+    let id = &target.common.program.nodes[node].id;
+    let mut scope = due.scope.clone();
+    scope.add_missing(&target.scope(node));
+    let expressions = &target.common.expressions;
+    let wanted = check
+        .when
+        .as_ref()
+        .map(|when| expressions.truth(when, &scope));
+    if matches!(wanted, Some(Ok(false))) || check.get.is_none() {
+        return Ok(None);
+    }
+    let calls = calls(target, node, &due.key, "watch");
+    match look(target, id, check, &mut scope, &calls).await {
+        Ok(seen) => Ok(seen.holds),
+        Err(failure) if failure.kind == FailureKind::Record => Err(failure),
+        Err(_) => Ok(None),
+    }
+}
+
 /// How long something is looked for that a replica may not show yet.
 pub(crate) struct Patience {
     clock: std::sync::Arc<dyn crate::clock::Clock>,

@@ -55,6 +55,7 @@ mod undo_item;
 mod undo_standing;
 mod undo_write;
 mod vault;
+mod watch;
 pub(crate) mod witness;
 mod worth;
 
@@ -65,6 +66,7 @@ pub use resume::ResumeRequest;
 pub use run::{Engine, Tool};
 pub(crate) use seal::{SealDeps, seal};
 pub use seal::{SealRequest, Sealed, last_responder};
+pub use watch::Watch;
 pub use witness::{Authorities, Missing, WitnessKind, Worm};
 pub(crate) use witness::{authorities, outside};
 pub use worth::vault_worth;

@@ -23,6 +23,7 @@ use super::schedule::Program;
 use super::siblings;
 use super::step::wire;
 use super::targets::Found;
+use super::watch::{self, Watch};
 use crate::evidence::Store;
 use crate::journal::{JournalError, SessionOpen, Writer, WriterDeps};
 
@@ -92,7 +93,8 @@ impl Engine {
         common.channels = self.channels.clone();
         self.settle_stored(&past, &common, &recorder).await?;
         common.past = Some(past);
-        let ended = carry_out(&common, &base, found.targets).await;
+        let mut ended = carry_out(&common, &base, found.targets).await;
+        let common = watch::watch(common, &base, &recorder, &mut ended).await?;
         finish(&common, &recorder, ended).await
     }
 
@@ -219,6 +221,12 @@ fn asked(past: &Past, program: &Program, request: &ResumeRequest) -> RunRequest 
                 .get("max_failures")
                 .and_then(Value::as_u64)
                 .and_then(|most| usize::try_from(most).ok()),
+            watch: past.start.get("watch").and_then(|watch| {
+                Some(Watch {
+                    span: std::time::Duration::from_secs(watch["seconds"].as_u64()?),
+                    reapply: watch["reapply"] == true,
+                })
+            }),
             ..Bulk::default()
         },
         once: None,

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use futures_util::StreamExt;
 use serde_json::{Map, Value, json};
-use tokio::sync::watch;
+use tokio::sync::watch as channel;
 use uuid::Uuid;
 
 use super::ask::Ask;
@@ -26,6 +26,7 @@ use super::request::{Ended, Mode, RunRequest};
 use super::schedule::Program;
 use super::target::{Common, Target};
 use super::targets::Found;
+use super::watch;
 use super::witness::Witness;
 use crate::azure::{Client, Identity};
 use crate::clock::Clock;
@@ -60,7 +61,7 @@ pub struct Engine {
     /// Who answers questions.
     pub ask: Arc<dyn Ask>,
     /// Becomes true when the responder asks to stop.
-    pub halt: watch::Receiver<bool>,
+    pub halt: channel::Receiver<bool>,
     /// Whom to tell how a run ended.
     pub channels: Channels,
     /// The program that acts: name, version and the digest of its binary where known.
@@ -159,7 +160,8 @@ impl Engine {
         common.channels = self.channels.clone();
         let names = self.run_names(&request, &identity, run, &found);
         let base = super::scope::base(&names, &self.profile_names());
-        let ended = carry_out(&common, &base, found.targets).await;
+        let mut ended = carry_out(&common, &base, found.targets).await;
+        let common = watch::watch(common, &base, &recorder, &mut ended).await?;
         finish(&common, &recorder, ended).await
     }
 

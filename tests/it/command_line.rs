@@ -203,7 +203,7 @@ fn scripts_get_every_refusal_as_json() {
     for args in [
         &["isolate-wm", "--output", "json"][..],
         &["isolate-vm", "--output=json", "--no-such-flag"],
-        &["--output", "json", "resume"],
+        &["--output", "json", "resum"],
         &["show", "deadbeef", "--output", "json"],
         &["isolate-vm", "vm-app-01", "--output", "json"],
     ] {

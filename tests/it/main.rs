@@ -91,6 +91,7 @@ mod two_persons;
 mod vault;
 mod vault_worth;
 mod verdicts;
+mod watch;
 
 /// A file that nobody names here would never run.
 #[test]

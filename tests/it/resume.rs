@@ -293,6 +293,7 @@ fn nothing_open_is_no_error_and_several_are_told_apart() {
     let done = azir.run(&["resume"]);
     assert_eq!(done.code, 0, "{}", done.stderr);
     assert!(done.stderr.contains("no run is open"), "{}", done.stderr);
+    assert_eq!(azir.json(&["resume"]), (0, json!({"open": []})));
     for incident in ["IR-1", "IR-2"] {
         let script = "faults: [{method: PUT, path: /snapshots/, do: delay, millis: 600000}]";
         let other = Azir::with(script, |_| {});

@@ -280,6 +280,10 @@ fn note(past: &mut Past, data: &Map<String, Value>) {
                 step.answers.insert(item, answer);
             }
         }
+        Some("watch") => {
+            let until = data.get("until").and_then(Value::as_str);
+            past.watch_until = until.map(str::to_owned);
+        }
         Some("entered") => {
             let given = data.get("outputs").cloned();
             if let Some(step) = past.at(data) {

@@ -127,7 +127,8 @@ fn take_up(
     if let Some(held) = &known.gate_held_at {
         note_time(tally, held);
     }
-    let due = due(target, past, node, known);
+    let held = |place: &(String, String)| known.checks.get(place) == Some(&Some(true));
+    let due = due(target, past, node, held);
     // What was checked besides the step's own claims is not read again.
     let own = |claim: &String| due.iter().any(|(_, other, _)| other == claim);
     let false_before = known
@@ -145,12 +146,42 @@ fn take_up(
         .extend(due.into_iter().map(|(due, ..)| (node, due)));
 }
 
-/// Returns the checks of a step that were not made, or did not hold, each with its claim and its item.
+/// A check of a step that wrote.
+pub(crate) struct Written {
+    pub(crate) node: usize,
+    pub(crate) due: Due,
+    pub(crate) claim: String,
+    pub(crate) item: String,
+}
+
+/// Returns the checks of every step of a target that wrote and was done, those that held included.
+pub(crate) fn written(target: &Target<'_>, past: &Past) -> Vec<Written> {
+    let program = &target.common.program;
+    let mut all = Vec::new();
+    for (node, place) in program.nodes.iter().enumerate() {
+        let done = past
+            .step(target.index, &place.id)
+            .is_some_and(|step| step.outcome == Some(StepOutcome::Done));
+        if place.part != Part::Whole || !done || !step::writes(program.step(node)) {
+            continue;
+        }
+        let checks = due(target, past, node, |_| false);
+        all.extend(checks.into_iter().map(|(due, claim, item)| Written {
+            node,
+            due,
+            claim,
+            item,
+        }));
+    }
+    all
+}
+
+/// Returns the checks of a step that do not hold yet, each with its claim and its item; `held` is asked of both.
 fn due(
     target: &Target<'_>,
     past: &Past,
     node: usize,
-    known: &PastStep,
+    held: impl Fn(&(String, String)) -> bool,
 ) -> Vec<(Due, String, String)> {
     let step = target.common.program.step(node);
     let place = &target.common.program.nodes[node];
@@ -171,8 +202,7 @@ fn due(
         for (index, check) in step.checks.iter().enumerate() {
             let claim = target.common.expressions.text(&check.claim, &scope);
             let claim = claim.unwrap_or_default();
-            let holds = known.checks.get(&(key.clone(), claim.clone()));
-            if holds != Some(&Some(true)) {
+            if !held(&(key.clone(), claim.clone())) {
                 let due_now = Due::again(index, scope.clone(), key.clone(), check.gate);
                 due.push((due_now, claim, key.clone()));
             }

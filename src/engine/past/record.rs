@@ -40,6 +40,8 @@ pub(crate) struct Past {
     pub(crate) open_stores: Vec<(u64, String)>,
     /// What its lines come to.
     pub(crate) standing: Standing,
+    /// Until when containment is watched, as it was last written down.
+    pub(crate) watch_until: Option<String>,
     /// How many exhibits there are.
     pub(crate) exhibits: u32,
     /// Whether nothing may be added.
@@ -69,6 +71,7 @@ impl Past {
             open_reads: Vec::new(),
             open_stores: Vec::new(),
             standing: Standing::default(),
+            watch_until: None,
             exhibits: 0,
             sealed: false,
         })
@@ -288,6 +291,14 @@ pub(crate) fn read(run_dir: &Path) -> Result<Past, EngineError> {
         );
         return Err(integrity(&first));
     }
+    own(run_dir)
+}
+
+/// Reads the record of a run that this process itself writes: nobody need verify it to it.
+///
+/// # Errors
+/// A record that cannot be read, or that names no incident.
+pub(crate) fn own(run_dir: &Path) -> Result<Past, EngineError> {
     let store = Store::open_existing(run_dir).map_err(|error| integrity(&error.to_string()))?;
     let mut begun: Option<(Past, Fold)> = None;
     let mut nameless = false;

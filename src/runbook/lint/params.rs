@@ -26,6 +26,7 @@ const RESERVED_FLAGS: &[&str] = &[
     "plan",
     "profile",
     "quiet",
+    "reapply",
     "responder",
     "retry",
     "ticket",
