@@ -75,6 +75,25 @@ impl Cite {
     }
 }
 
+/// Results as the record has them.
+#[derive(Clone, Debug)]
+pub(crate) enum Kept {
+    /// In evidence.
+    Cited(Cite),
+    /// In the line itself, as JSON text: an object a time would cost a flush a time.
+    Text(Box<str>),
+}
+
+impl Kept {
+    /// Returns it as the journal has it.
+    pub(crate) fn value(&self) -> Value {
+        match self {
+            Self::Cited(cite) => cite.value(),
+            Self::Text(text) => Value::String(text.to_string()),
+        }
+    }
+}
+
 impl Recorder {
     /// Takes over a run's journal and evidence.
     pub(crate) fn new(
@@ -212,9 +231,23 @@ impl Recorder {
         self.keep_bytes(&bytes)
     }
 
-    /// Returns JSON that was stored, if it is there.
-    pub(crate) fn kept(&self, cite: &Cite) -> Option<Value> {
-        serde_json::from_slice(&self.store.get(cite.sha256).ok()?).ok()
+    /// Keeps small JSON as text for a line, and larger JSON as evidence, secrets replaced.
+    pub(crate) fn keep_text(&self, value: &Value) -> Result<Kept, Failure> {
+        let mut clean = value.clone();
+        self.redact(&mut clean);
+        let text = clean.to_string();
+        if text.len() <= INLINE_BYTES / 2 {
+            return Ok(Kept::Text(text.into_boxed_str()));
+        }
+        self.keep_bytes(text.as_bytes()).map(Kept::Cited)
+    }
+
+    /// Returns JSON that was kept, if it is there.
+    pub(crate) fn kept(&self, kept: &Kept) -> Option<Value> {
+        match kept {
+            Kept::Cited(cite) => serde_json::from_slice(&self.store.get(cite.sha256).ok()?).ok(),
+            Kept::Text(text) => serde_json::from_str(text).ok(),
+        }
     }
 
     /// Stores bytes as they are and returns their citation.

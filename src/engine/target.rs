@@ -24,7 +24,7 @@ use super::past::{Past, Progress, Sent};
 use super::plan::PlanStep;
 use super::power::{Power, Teller};
 use super::preflight::Meant;
-use super::recorder::{Cite, object};
+use super::recorder::{Kept, object};
 use super::request::RunRequest;
 use super::schedule::{Part, Program};
 use super::scope::Names;
@@ -72,7 +72,7 @@ pub(crate) struct Target<'a> {
     pub(crate) teller: Teller,
     pub(crate) tally: Mutex<Tally>,
     /// The results of the nodes that have ended, as evidence has them.
-    kept: Mutex<Vec<Option<Cite>>>,
+    kept: Mutex<Vec<Option<Kept>>>,
     /// Nodes of which nothing counts that an earlier session did.
     afresh: HashSet<usize>,
 }
@@ -310,13 +310,13 @@ impl<'a> Target<'a> {
     }
 
     /// Notes where the results of a node lie.
-    pub(crate) fn keep_results(&self, node: usize, cite: Cite) {
+    pub(crate) fn keep_results(&self, node: usize, kept: Kept) {
         if let Some(place) = self.kept().get_mut(node) {
-            *place = Some(cite);
+            *place = Some(kept);
         }
     }
 
-    fn kept(&self) -> std::sync::MutexGuard<'_, Vec<Option<Cite>>> {
+    fn kept(&self) -> std::sync::MutexGuard<'_, Vec<Option<Kept>>> {
         self.kept.lock().unwrap_or_else(PoisonError::into_inner)
     }
 

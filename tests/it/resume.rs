@@ -402,6 +402,7 @@ fn a_second_responder_goes_on_from_a_copy_of_the_case() {
 fn what_the_service_would_not_take_is_tried_again_with_what_was_made_of_it() {
     let script = "faults: [{method: PUT, path: /networkInterfaces/, do: status, status: 429, retry_after: 90000}]";
     let azir = Azir::with(script, |_| {});
+    let before = networks(&azir);
     let (code, report) = azir.json(&["isolate-vm", "vm-app-01", "--incident", "IR-1", "--yes"]);
     assert_eq!(code, 3, "{}", report["not_done"]);
     let run = report["run"].as_str().unwrap();
@@ -425,4 +426,28 @@ fn what_the_service_would_not_take_is_tried_again_with_what_was_made_of_it() {
         .filter(|(id, _)| id.ends_with("/virtualmachines/vm-app-01"))
         .all(|(_, machine)| machine["tags"]["ir-status"] == "isolated");
     assert!(tagged);
+    // What two sessions wrote is put back as one run's.
+    assert_ne!(networks(&azir), before);
+    let done = azir.run(&["undo", "last", "--yes"]);
+    assert_eq!(done.code, 0, "{}{}", done.stdout, done.stderr);
+    assert_eq!(networks(&azir), before);
+}
+
+/// Returns the NSG of every interface, and the identity and tags of every machine.
+fn networks(azir: &Azir) -> Value {
+    let state = azir.lab.state();
+    let all = state["resources"].as_object().unwrap().iter();
+    let kept = all.filter_map(|(id, one)| {
+        let nsg = one["properties"].get("networkSecurityGroup");
+        let machine = id.contains("/virtualmachines/").then(|| {
+            json!([
+                one["identity"]["type"],
+                one["identity"]["userAssignedIdentities"],
+                one["tags"]
+            ])
+        });
+        let nsg = nsg.filter(|nsg| !nsg.is_null()).cloned();
+        Some((id.clone(), nsg.or(machine)?))
+    });
+    kept.collect()
 }

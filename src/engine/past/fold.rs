@@ -285,7 +285,10 @@ fn note(past: &mut Past, data: &Map<String, Value>) {
             past.watch_until = until.map(str::to_owned);
         }
         Some("entered") => {
-            let given = data.get("outputs").cloned();
+            let given = data.get("outputs").cloned().map(|given| match &given {
+                Value::String(text) => serde_json::from_str(text).unwrap_or_default(),
+                _ => given,
+            });
             if let Some(step) = past.at(data) {
                 step.outcome = Some(StepOutcome::Done);
                 step.outputs = given;

@@ -13,7 +13,7 @@ use super::record::Past;
 use crate::engine::check::Due;
 use crate::engine::event::StepOutcome;
 use crate::engine::failure::{Failure, FailureKind};
-use crate::engine::recorder::Cite;
+use crate::engine::recorder::{Cite, Kept};
 use crate::engine::schedule::Part;
 use crate::engine::step;
 use crate::engine::target::{NodeState, Tally, Target};
@@ -30,7 +30,7 @@ pub(crate) struct Progress {
     /// Checks that are due at once, with their nodes.
     pub(crate) due: Vec<(usize, Due)>,
     /// The results of the nodes that have ended, as evidence has them.
-    pub(crate) kept: Vec<Option<Cite>>,
+    pub(crate) kept: Vec<Option<Kept>>,
     /// Nodes that are taken again although they were done: what they were made from has changed.
     pub(crate) afresh: HashSet<usize>,
     /// What happened so far.
@@ -69,7 +69,7 @@ pub(crate) fn of_target(target: &Target<'_>, past: &Past) -> Progress {
         };
         if ended {
             progress.states[node] = NodeState::Open;
-            progress.kept[node] = step.and_then(|step| cite(step.outputs.as_ref()?));
+            progress.kept[node] = step.and_then(|step| Some(kept(step.outputs.as_ref()?)));
         }
     }
     let known = |node: usize| past.outputs(target.index, &program.nodes[node].id);
@@ -253,9 +253,15 @@ fn note_time(tally: &mut Tally, time: &str) {
     }
 }
 
-fn cite(outputs: &Value) -> Option<Cite> {
-    Some(Cite {
-        sha256: outputs["sha256"].as_str()?.parse().ok()?,
-        size: outputs["size"].as_u64()?,
-    })
+fn kept(outputs: &Value) -> Kept {
+    let cite = || {
+        Some(Cite {
+            sha256: outputs["sha256"].as_str()?.parse().ok()?,
+            size: outputs["size"].as_u64()?,
+        })
+    };
+    cite().map_or_else(
+        || Kept::Text(outputs.to_string().into_boxed_str()),
+        Kept::Cited,
+    )
 }

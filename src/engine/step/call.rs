@@ -26,9 +26,9 @@ pub(super) async fn enter(
     let (entry, told) = entry(target, node, child)?;
     enter_as(target, child, &entry);
     if let Some(recorder) = target.common.power.recorder() {
-        let cite = recorder.keep(&entry)?;
-        target.keep_results(node, cite);
-        let data = json!({"step": id, "target_index": target.index, "outputs": cite.value()});
+        let kept = recorder.keep_text(&entry)?;
+        let data = json!({"step": id, "target_index": target.index, "outputs": kept.value()});
+        target.keep_results(node, kept);
         recorder.note("entered", data).await?;
     }
     if let (Some(why), false) = (told, in_plan(target)) {

@@ -6,7 +6,7 @@ use super::in_plan::in_plan;
 use super::{Item, StepDone, kind_word, note_plan};
 use crate::engine::event::{StepOutcome, What};
 use crate::engine::failure::Failure;
-use crate::engine::recorder::object;
+use crate::engine::recorder::{Kept, object};
 use crate::engine::target::{Target, phase_word};
 use crate::runbook::expr::Scope;
 use crate::runbook::model::{Action, Step};
@@ -179,7 +179,7 @@ pub(super) fn keep_outputs(
                 .is_some_and(|members| !members.is_empty()) =>
         {
             let cite = recorder.keep(values)?;
-            target.keep_results(node, cite);
+            target.keep_results(node, Kept::Cited(cite));
             Ok(Some(cite.value()))
         }
         _ => Ok(None),
