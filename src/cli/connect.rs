@@ -36,7 +36,7 @@ pub(super) struct Place {
     profile: Option<String>,
     cloud: Option<String>,
     auth: Option<AuthKind>,
-    /// The cloud that a run to be undone acted in.
+    /// The cloud that an earlier run acted in.
     recorded: Option<String>,
     /// Whether the profile is the one that a run was begun with: who goes on with it may have another.
     recorded_profile: bool,
@@ -74,8 +74,12 @@ impl Place {
         })
     }
 
-    /// Returns where the run acted that is to be undone; flags that disagree are refused.
-    pub(super) fn of_run(own: &ArgMatches, start: &Started) -> Result<Self, Refusal> {
+    /// Returns where the run acted that `command` is about; flags that disagree are refused.
+    pub(super) fn of_run(
+        own: &ArgMatches,
+        start: &Started,
+        command: &str,
+    ) -> Result<Self, Refusal> {
         let mut place = Self::of(own)?;
         let typed = |name: &str| own.value_source(name) == Some(ValueSource::CommandLine);
         // Only the lab inside the process bears this name; one that is served is a cloud like others.
@@ -83,13 +87,13 @@ impl Place {
         if place.lab && !was_lab {
             return Err(Refusal::usage(
                 format!("run {} acted in {}, not in the lab", start.run, start.cloud),
-                format!("azir undo {}", start.run),
+                format!("azir {command} {}", start.run),
             ));
         }
         if was_lab && typed("cloud") {
             return Err(Refusal::usage(
                 format!("run {} acted in the lab", start.run),
-                format!("azir undo {}", start.run),
+                format!("azir {command} {}", start.run),
             ));
         }
         place.lab = was_lab;
@@ -105,7 +109,7 @@ impl Place {
         Ok(place)
     }
 
-    /// Refuses to undo in another cloud than the run acted in.
+    /// Refuses another cloud than the run acted in.
     pub(super) fn agrees(&self, cloud: &str) -> Result<(), Refusal> {
         match &self.recorded {
             Some(recorded) if recorded != cloud => Err(Refusal::usage(

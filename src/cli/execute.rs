@@ -1,11 +1,11 @@
 //! Running a runbook and undoing a run: from what is meant to the engine, and from its end to the last word.
 
-use std::path::Path;
 use std::sync::Arc;
 
 use clap::ArgMatches;
 use tokio::sync::watch;
 
+use super::acted::{Acted, refuse_incident_log};
 use super::ask::Terminal;
 use super::connect::{Connection, Place, connect};
 use super::exit::Exit;
@@ -109,15 +109,7 @@ pub(super) fn undo(
     let run_dir = home.run(own.get_one::<String>("run").map_or("last", String::as_str))?;
     let choices = meaning::choices(own)?;
     let start = started(&run_dir).map_err(|error| Refusal::integrity(&error))?;
-    if start.is_incident_log() {
-        return Err(Refusal::usage(
-            format!(
-                "run {} is the incident log of {}: nothing in it can be undone",
-                start.run, start.incident
-            ),
-            format!("azir incident status {}", start.incident),
-        ));
-    }
+    refuse_incident_log(&start, "nothing in it can be undone")?;
     if let Some(of) = &start.of {
         return Err(Refusal::usage(
             format!(
@@ -129,22 +121,10 @@ pub(super) fn undo(
             ),
         ));
     }
-    meaning::same_incident(own, &start)?;
-    let place = Place::of_run(own, &start)?;
-    if crate::journal::reader::is_held(&run_dir) {
-        let holder = crate::journal::reader::holder(&run_dir);
-        return Err(Refusal::record(
-            format!("the run is still being written by {holder}"),
-            "wait for it to end, or stop it with ctrl-C",
-        ));
-    }
-    home.prepare()?;
-    let case = run_dir
-        .parent()
-        .map_or_else(|| home.cases(), Path::to_path_buf);
+    let acted = Acted::of(own, &run_dir, &start, home, "undo")?;
     runtime()?.block_on(async {
-        let connection = connect(&place, home, &case).await?;
-        place.agrees(connection.client.cloud_name())?;
+        let connection = connect(&acted.place, home, &acted.case).await?;
+        acted.place.agrees(connection.client.cloud_name())?;
         let responder = responder(own, &connection).await;
         let (mut engine, halt, live) = engine(own, &connection, catalogue, home, &responder)?;
         let request = UndoRequest {
@@ -159,9 +139,7 @@ pub(super) fn undo(
             ticket: own.get_one::<String>("ticket").cloned(),
         };
         // The undo is filed beside the run it undoes, wherever that is.
-        engine.cases = case
-            .parent()
-            .map_or_else(|| home.cases(), Path::to_path_buf);
+        engine.cases = acted.cases(home);
         if own.get_flag("plan") {
             let plan = settle(engine.plan_undo(&request), &live, halt).await?;
             return Ok(show_plan(&plan, output));

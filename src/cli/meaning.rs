@@ -275,7 +275,11 @@ pub(super) fn incident_id(text: &str) -> Result<IncidentId, Refusal> {
 }
 
 /// Refuses an `--incident` that is not the one of the run; one from the environment may differ.
-pub(super) fn same_incident(own: &ArgMatches, start: &Started) -> Result<(), Refusal> {
+pub(super) fn same_incident(
+    own: &ArgMatches,
+    start: &Started,
+    command: &str,
+) -> Result<(), Refusal> {
     let typed = own.value_source("incident") == Some(clap::parser::ValueSource::CommandLine);
     match own.get_one::<String>("incident") {
         Some(incident) if typed && *incident != start.incident => Err(Refusal::usage(
@@ -283,7 +287,7 @@ pub(super) fn same_incident(own: &ArgMatches, start: &Started) -> Result<(), Ref
                 "run {} belongs to incident {}, not to {incident}",
                 start.run, start.incident
             ),
-            format!("azir undo {}", start.run),
+            format!("azir {command} {}", start.run),
         )),
         _ => Ok(()),
     }

@@ -2,6 +2,7 @@
 //! environment and the home folder. Start reading at `args`, what can be typed, then `dispatch`, which
 //! command it is, `meaning`, what is meant, and `execute`, a run.
 
+mod acted;
 mod approve;
 mod args;
 mod ask;

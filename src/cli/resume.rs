@@ -5,13 +5,13 @@ use std::sync::Arc;
 
 use clap::ArgMatches;
 
-use super::connect::{Place, connect};
+use super::acted::{Acted, refuse_incident_log};
+use super::connect::connect;
 use super::execute::{engine, finish, responder, runtime, settle};
 use super::home::Home;
 use super::refusal::Refusal;
 use super::{Output, meaning, out};
 use crate::engine::{Ended, ResumeRequest};
-use crate::journal::reader::{holder, is_held};
 use crate::report::cases;
 use crate::report::run::{started, told};
 use crate::runbook::catalogue::Catalogue;
@@ -31,22 +31,7 @@ pub(super) fn resume(
         return Ok(0);
     };
     let start = started(&run_dir).map_err(|error| Refusal::integrity(&error))?;
-    if start.is_incident_log() {
-        return Err(Refusal::usage(
-            format!(
-                "run {} is the incident log of {}: there is nothing to go on with",
-                start.run, start.incident
-            ),
-            format!("azir incident status {}", start.incident),
-        ));
-    }
-    meaning::same_incident(own, &start)?;
-    if is_held(&run_dir) {
-        return Err(Refusal::record(
-            format!("the run is still being written by {}", holder(&run_dir)),
-            "wait for it to end, or stop it with ctrl-C",
-        ));
-    }
+    refuse_incident_log(&start, "there is nothing to go on with")?;
     // A run may have been cut off between its last line and its last word.
     if let Some(code) = ended(&run_dir) {
         out::line(&format!(
@@ -66,21 +51,15 @@ pub(super) fn resume(
             format!("azir show {}", start.run),
         ));
     }
-    let place = Place::of_run(own, &start)?;
+    let acted = Acted::of(own, &run_dir, &start, home, "resume")?;
     let choices = meaning::choices(own)?;
-    home.prepare()?;
-    let case = run_dir
-        .parent()
-        .map_or_else(|| home.cases(), Path::to_path_buf);
     runtime()?.block_on(async {
-        let connection = connect(&place, home, &case).await?;
-        place.agrees(connection.client.cloud_name())?;
+        let connection = connect(&acted.place, home, &acted.case).await?;
+        acted.place.agrees(connection.client.cloud_name())?;
         let responder = responder(own, &connection).await;
         let (mut engine, halt, live) = engine(own, &connection, catalogue, home, &responder)?;
         // It stays where it lies, also where the case was copied to.
-        engine.cases = case
-            .parent()
-            .map_or_else(|| home.cases(), Path::to_path_buf);
+        engine.cases = acted.cases(home);
         let request = ResumeRequest {
             run_dir: run_dir.clone(),
             choices,

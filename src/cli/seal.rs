@@ -136,7 +136,7 @@ async fn everybody(
         .parent()
         .map_or_else(|| home.cases(), Path::to_path_buf);
     let start = started(run_dir).map_err(|error| Refusal::integrity(&error))?;
-    match connect(&Place::of_run(own, &start)?, home, &case).await {
+    match connect(&Place::of_run(own, &start, "journal seal")?, home, &case).await {
         Ok(connection) => {
             keep_out(
                 start.drill,

@@ -195,16 +195,9 @@ pub(crate) async fn now(
     loop {
         let mut all = None;
         for check in step.checks.iter().filter(|check| check.get.is_some()) {
-            let mut scope = scope.clone();
-            scope.add_missing(&target.scope(node));
-            let expressions = &target.common.expressions;
-            let wanted = check
-                .when
-                .as_ref()
-                .map(|when| expressions.truth(when, &scope));
-            if matches!(wanted, Some(Ok(false))) {
+            let Some(mut scope) = applies(target, node, check, scope) else {
                 continue;
-            }
+            };
             match look(target, id, check, &mut scope, &calls).await {
                 Ok(seen) => match seen.holds {
                     Some(holds) => all = Some(all.unwrap_or(true) && holds),
@@ -232,22 +225,28 @@ pub(crate) async fn holds(
 ) -> Result<Option<bool>, Failure> {
     let check = &target.common.program.step(node).checks[due.index];
     let id = &target.common.program.nodes[node].id;
-    let mut scope = due.scope.clone();
-    scope.add_missing(&target.scope(node));
-    let expressions = &target.common.expressions;
-    let wanted = check
-        .when
-        .as_ref()
-        .map(|when| expressions.truth(when, &scope));
-    if matches!(wanted, Some(Ok(false))) || check.get.is_none() {
+    let scope = applies(target, node, check, &due.scope).filter(|_| check.get.is_some());
+    let Some(mut scope) = scope else {
         return Ok(None);
-    }
+    };
     let calls = calls(target, node, &due.key, "watch");
     match look(target, id, check, &mut scope, &calls).await {
         Ok(seen) => Ok(seen.holds),
         Err(failure) if failure.kind == FailureKind::Record => Err(failure),
         Err(_) => Ok(None),
     }
+}
+
+/// Returns the names that a check sees, unless its condition leaves it out.
+fn applies(target: &Target<'_>, node: usize, check: &Check, scope: &Scope) -> Option<Scope> {
+    let mut scope = scope.clone();
+    scope.add_missing(&target.scope(node));
+    let expressions = &target.common.expressions;
+    let wanted = check
+        .when
+        .as_ref()
+        .map(|when| expressions.truth(when, &scope));
+    (!matches!(wanted, Some(Ok(false)))).then_some(scope)
 }
 
 /// How long something is looked for that a replica may not show yet.
@@ -260,11 +259,16 @@ pub(crate) struct Patience {
 impl Patience {
     /// Looks once, or for as long as the directory's replicas take.
     pub(crate) fn new(teller: &Teller, once: bool) -> Self {
+        let most = if once { 0 } else { 20 };
+        Self::of(teller, Duration::from_secs(most))
+    }
+
+    /// Looks for so long.
+    pub(crate) fn of(teller: &Teller, most: Duration) -> Self {
         let clock = std::sync::Arc::clone(teller.clock());
-        let until_us = clock.mono_us() + if once { 0 } else { 20_000_000 };
         Self {
+            until_us: clock.mono_us() + micros(most),
             clock,
-            until_us,
             pause: Duration::from_millis(500),
         }
     }

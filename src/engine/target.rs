@@ -425,14 +425,26 @@ impl<'a> Target<'a> {
 
     /// Records and tells something worth saying.
     pub(crate) async fn say(&self, node: usize, text: &str) -> Result<(), Failure> {
+        self.say_with(node, text, None).await
+    }
+
+    /// Records and tells something worth saying that leaves something open.
+    pub(crate) async fn say_open(
+        &self,
+        node: usize,
+        text: &str,
+        open: String,
+    ) -> Result<(), Failure> {
+        self.stays_open(open.clone(), None);
+        self.say_with(node, text, Some(open)).await
+    }
+
+    async fn say_with(&self, node: usize, text: &str, open: Option<String>) -> Result<(), Failure> {
         let id = &self.common.program.nodes[node].id;
         if let Some(recorder) = self.common.power.recorder() {
-            recorder
-                .note(
-                    "say",
-                    json!({"step": id, "target_index": self.index, "text": text}),
-                )
-                .await?;
+            let said =
+                object(json!({"step": id, "target_index": self.index, "text": text, "open": open}));
+            recorder.note("say", Value::Object(said)).await?;
         }
         self.teller.of_step(id).tell(What::Note {
             text: text.to_owned(),
@@ -498,9 +510,9 @@ impl<'a> Target<'a> {
             (Otherwise::Say, _) => {
                 let step = self.common.program.step(node);
                 let title = step.title.value.to_lowercase();
-                self.stays_open(format!("not known: {title} ({})", failure.message), None);
-                self.say(node, &format!("could not {title}: {}", failure.message))
-                    .await?;
+                let open = format!("not known: {title} ({})", failure.message);
+                let text = format!("could not {title}: {}", failure.message);
+                self.say_open(node, &text, open).await?;
                 Ok(StepOutcome::Failed)
             }
         }

@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use serde_json::json;
 
+use super::check::Patience;
 use super::event::{StepOutcome, What};
 use super::failure::{Failure, FailureKind};
 use super::past::PastWrite;
@@ -112,7 +113,7 @@ async fn restore_members(
     .await;
     count(target, &sent);
     sent?;
-    let mut patience = Patience::new(target);
+    let mut patience = Patience::of(&target.teller, PATIENCE);
     let standing = loop {
         let (_, standing) = members_now(target, write, &reads).await?;
         if standing == Standing::AlreadyBack || !patience.again().await {
@@ -167,7 +168,7 @@ async fn send(
     let Some(that) = &request.that else {
         return Ok("put back".to_owned());
     };
-    let mut patience = Patience::new(target);
+    let mut patience = Patience::of(&target.teller, PATIENCE);
     let holds = loop {
         read_current(target, node, request, &mut scope, &reads).await?;
         let holds = target.common.expressions.truth(that, &scope).ok();
@@ -186,33 +187,7 @@ async fn send(
 }
 
 /// How long what was put back may take to show: reads may come from a replica that is behind.
-struct Patience<'a> {
-    target: &'a Target<'a>,
-    until_us: u64,
-    pause: Duration,
-}
-
-impl<'a> Patience<'a> {
-    fn new(target: &'a Target<'_>) -> Self {
-        let now = target.teller.clock().mono_us();
-        Self {
-            target,
-            until_us: now + 30_000_000,
-            pause: Duration::from_millis(500),
-        }
-    }
-
-    /// Waits for the next look; returns whether there is one.
-    async fn again(&mut self) -> bool {
-        let clock = self.target.teller.clock();
-        if clock.mono_us() >= self.until_us {
-            return false;
-        }
-        clock.sleep(self.pause).await;
-        self.pause = self.pause.mul_f64(1.5).min(Duration::from_secs(10));
-        true
-    }
-}
+const PATIENCE: Duration = Duration::from_secs(30);
 
 fn count(target: &Target<'_>, sent: &Result<wire::Answer, Failure>) {
     let took = match sent {

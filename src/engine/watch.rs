@@ -19,6 +19,7 @@ use super::event::What;
 use super::outcome;
 use super::past::{self, Past, Written};
 use super::recorder::Recorder;
+use super::step;
 use super::target::{Common, NodeState, Target};
 use crate::report::model::RunStatus;
 use crate::runbook::expr::Scope;
@@ -69,7 +70,19 @@ pub(super) async fn watch(
     if watched.is_empty() || common.teller.halted() {
         return Ok(common);
     }
-    let own = past::own(&recorder.run_dir())?;
+    let own = match past::own(&recorder.run_dir()) {
+        Ok(own) => own,
+        // Nobody watches then, and a run that says nothing of it would look complete.
+        Err(error) => {
+            let text = format!("containment is not watched: {error}");
+            kept(recorder.note("gap", json!({"text": text})).await)?;
+            common.teller.tell(What::Gap { text });
+            for end in ends.iter_mut().filter(|end| watched.contains(&end.index)) {
+                end.status = RunStatus::Unchecked;
+            }
+            return Ok(common);
+        }
+    };
     let clock = Arc::clone(common.teller.clock());
     let span = left_of(&watch, &own, &clock.now());
     let until = clock.now() + chrono::TimeDelta::from_std(span).unwrap_or_default();
@@ -172,7 +185,12 @@ async fn look(
         let step = target.common.program.nodes[one.node].id.clone();
         let place = (target.index, step, one.item.clone(), one.claim.clone());
         if !known.contains(&place) {
-            let again = if reapply { "; it is done again" } else { "" };
+            let repeats = step::repeats(target.common.program.step(one.node));
+            let again = match (reapply, repeats) {
+                (true, true) => "; it is done again",
+                (true, false) => "; it is not done again, because that must not be done twice",
+                (false, _) => "",
+            };
             let text = format!("UNDONE by somebody: no longer so that {}{again}", one.claim);
             target
                 .record_check(
@@ -190,7 +208,8 @@ async fn look(
         broken.push((place, number));
         nodes.insert(one.node);
     }
-    if broken.is_empty() || !reapply || target.teller.halted() {
+    nodes.retain(|node| step::repeats(target.common.program.step(*node)));
+    if nodes.is_empty() || !reapply || target.teller.halted() {
         return Ok(broken.into_iter().map(|(place, _)| place).collect());
     }
     for node in &nodes {

@@ -411,6 +411,14 @@ pub struct Request {
     pub idempotent: Option<bool>,
 }
 
+impl Request {
+    /// Returns whether sending it twice does no more than sending it once.
+    pub fn is_idempotent(&self) -> bool {
+        let method = self.call.line.value.split(' ').next();
+        self.idempotent.unwrap_or(method != Some("POST"))
+    }
+}
+
 /// A change of named members.
 #[derive(Clone, Debug)]
 pub struct Edit {

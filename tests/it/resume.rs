@@ -433,6 +433,30 @@ fn what_the_service_would_not_take_is_tried_again_with_what_was_made_of_it() {
     assert_eq!(networks(&azir), before);
 }
 
+#[test]
+fn evidence_that_could_not_be_had_holds_up_nobody_a_second_time() {
+    let script = "faults: [{method: PUT, path: /snapshots/, do: status, status: 400}, \
+                  {method: PUT, path: /networkInterfaces/, do: delay, millis: 600000}]";
+    let azir = Azir::with(script, |_| {});
+    let args = ["isolate-vm", "vm-app-01", "--incident", "IR-1", "--yes"];
+    kill_at(&azir, &args, usize::MAX);
+    let captured = |azir: &Azir| {
+        let writes = azir.writes();
+        writes
+            .iter()
+            .filter(|write| write.contains("/snapshots/"))
+            .count()
+    };
+    let before = captured(&azir);
+    assert_eq!(before, 2);
+    let (code, report) = azir.json(&["resume"]);
+    // The gap is named, and what is left is done.
+    assert_eq!(code, 4, "{}", report["not_done"]);
+    assert_eq!(captured(&azir), before);
+    assert!(!report["gaps"].as_array().unwrap().is_empty());
+    assert!(report["targets"][0]["contained_at"].is_string());
+}
+
 /// Returns the NSG of every interface, and the identity and tags of every machine.
 fn networks(azir: &Azir) -> Value {
     let state = azir.lab.state();

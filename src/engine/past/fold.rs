@@ -33,9 +33,10 @@ pub(crate) struct PastStep {
     pub(crate) finding: Option<String>,
     /// What upstream answered to a rotation, less its value, by item: cited from evidence.
     pub(crate) answers: HashMap<String, Value>,
-    /// Exhibits that it made, by digest, and the description of those without a row.
+    /// Exhibits that it made, by digest.
     pub(crate) exhibits: HashSet<String>,
-    pub(crate) empty: Vec<String>,
+    /// What it said stays open.
+    pub(crate) open: Vec<String>,
 }
 
 /// One write of an earlier session.
@@ -224,6 +225,7 @@ fn step(past: &mut Past, line: &Line) {
         // It is taken anew: what it came to before no longer stands.
         step.outcome = None;
         step.gaps = 0;
+        step.open.clear();
         return;
     }
     step.outcome = outcome;
@@ -252,17 +254,11 @@ fn check(past: &mut Past, line: &Line) {
 }
 
 fn evidence(past: &mut Past, data: &Map<String, Value>) {
-    let text = |name: &str| data.get(name).and_then(Value::as_str).map(str::to_owned);
     past.exhibits += 1;
-    let rows = data
-        .get("completeness")
-        .and_then(|all| all["rows"].as_u64());
-    let (sha256, description) = (text("sha256"), text("description"));
+    let sha256 = data.get("sha256").and_then(Value::as_str);
+    let sha256 = sha256.map(str::to_owned);
     if let Some(step) = past.at(data) {
         step.exhibits.extend(sha256);
-        if rows == Some(0) {
-            step.empty.extend(description);
-        }
     }
 }
 
@@ -271,6 +267,12 @@ fn note(past: &mut Past, data: &Map<String, Value>) {
         Some("gap") => {
             if let Some(step) = past.at(data) {
                 step.gaps += 1;
+            }
+        }
+        Some("say") => {
+            let open = data.get("open").and_then(Value::as_str).map(str::to_owned);
+            if let Some(step) = past.at(data) {
+                step.open.extend(open);
             }
         }
         Some("upstream") => {

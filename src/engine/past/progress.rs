@@ -17,7 +17,7 @@ use crate::engine::recorder::{Cite, Kept};
 use crate::engine::schedule::Part;
 use crate::engine::step;
 use crate::engine::target::{NodeState, Tally, Target};
-use crate::runbook::model::Phase;
+use crate::runbook::model::{Otherwise, Phase, Step};
 use crate::runbook::walk;
 
 /// How far a target has come, with what it needs to go on; small, because thousands may wait.
@@ -86,10 +86,12 @@ pub(crate) fn of_target(target: &Target<'_>, past: &Past) -> Progress {
             take_up(target, past, node, step, &mut progress);
         }
     }
-    // A node that is taken because another one is taken again does afresh what it did; one that broke off does not.
+    // A node that is taken because another one is taken again does afresh what it did, where that may be done twice;
+    // one that broke off does not.
     let ended = |node: &usize| {
         let step = past.step(target.index, &program.nodes[*node].id);
         step.is_some_and(|step| step.outcome == Some(StepOutcome::Done))
+            && step::repeats(program.step(*node))
     };
     progress.afresh = again.into_iter().filter(ended).collect();
     progress.tally.effects = past.effects(target.index);
@@ -108,10 +110,8 @@ fn take_up(
     let id = &target.common.program.nodes[node].id;
     let tally = &mut progress.tally;
     tally.gaps += known.gaps;
-    for description in &known.empty {
-        let text = format!("{description}: the source gave no row, which proves nothing");
-        tally.residual.push((format!("not known: {text}"), None));
-    }
+    let open = known.open.iter().map(|what| (what.clone(), None));
+    tally.residual.extend(open);
     if known.outcome == Some(StepOutcome::LeftUndone) {
         let why = format!("it needs explicit consent; --accept {id} gives it");
         let failure = Failure::failed("consent", why, format!("--accept {id}"));
@@ -221,7 +221,9 @@ fn again(target: &Target<'_>, past: &Past) -> HashSet<usize> {
         let outcome = known.and_then(|step| step.outcome);
         let accepted = target.common.request.accept.contains(&place.id);
         let failed = match outcome {
-            Some(StepOutcome::Failed | StepOutcome::Unknown) => true,
+            Some(StepOutcome::Failed) => !passed_over(program.step(node)),
+            // Whatever the runbook says of it: what became of it is asked.
+            Some(StepOutcome::Unknown) => true,
             Some(StepOutcome::LeftUndone) => accepted,
             _ => false,
         };
@@ -242,6 +244,12 @@ fn again(target: &Target<'_>, past: &Past) -> HashSet<usize> {
         }
     }
     again
+}
+
+/// Whether a failure of a step was named and passed over, as the runbook says: evidence that could not be had before
+/// the cut holds up nobody a second time.
+fn passed_over(step: &Step) -> bool {
+    matches!(step.otherwise, Otherwise::Gap | Otherwise::Say) && step.phase < Phase::Export
 }
 
 fn note_time(tally: &mut Tally, time: &str) {

@@ -11,7 +11,7 @@ use crate::engine::failure::{Failure, FailureKind};
 use crate::engine::past::{PastWrite, Sent};
 use crate::engine::recorder::Recorder;
 use crate::runbook::expr::Scope;
-use crate::runbook::model::{Call, Request};
+use crate::runbook::model::Request;
 
 /// How a session goes on with a write of an earlier one.
 pub(super) enum GoOn {
@@ -25,7 +25,6 @@ pub(super) enum GoOn {
 pub(super) async fn request(
     item: &Item<'_>,
     request: &Request,
-    call: &Call,
     recorder: &Recorder,
     sent: Sent<'_>,
 ) -> Result<GoOn, Failure> {
@@ -34,8 +33,7 @@ pub(super) async fn request(
     if let Sent::Took(write) = sent {
         return Ok(GoOn::There(done(write, &write.after)));
     }
-    let method = call.line.value.split(' ').next().unwrap_or_default();
-    let harmless = request.idempotent.unwrap_or(method != "POST");
+    let harmless = request.is_idempotent();
     let found = found(item, request, &scope, harmless).await?;
     if let Some(found) = found {
         let how = if found {

@@ -91,8 +91,8 @@ pub(super) async fn execute(item: &Item<'_>, collect: &Collect) -> Result<Acted,
     }
     if ledger.rows == 0 && broken.is_none() {
         let text = format!("{description}: the source gave no row, which proves nothing");
-        item.target.stays_open(format!("not known: {text}"), None);
-        item.target.say(item.node, &text).await?;
+        let open = format!("not known: {text}");
+        item.target.say_open(item.node, &text, open).await?;
     }
     if let Some(follow_up) = &collect.follow_up {
         let command = expressions.text(follow_up, &item.scope).map_err(failed)?;

@@ -31,4 +31,4 @@ pub(crate) use item::{Acted, Item, ItemDone, StepDone};
 pub(crate) use items::key_of;
 pub(crate) use lines::nothing_of;
 pub(crate) use request::plan_cannot;
-pub(crate) use words::{kind_word, undo_words, writes};
+pub(crate) use words::{kind_word, repeats, undo_words, writes};

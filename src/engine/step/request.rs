@@ -19,7 +19,7 @@ pub(super) async fn execute(item: &Item<'_>, request: &Request) -> Result<Acted,
     let mut scope = item.scope.clone();
     let mut settles = Vec::new();
     let before = match item.sent().first() {
-        Some(sent) => match again::request(item, request, &request.call, recorder, *sent).await? {
+        Some(sent) => match again::request(item, request, recorder, *sent).await? {
             GoOn::There(acted) => return Ok(acted),
             GoOn::Send(then, open) => {
                 scope = then;

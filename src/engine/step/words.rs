@@ -10,6 +10,16 @@ pub(crate) fn writes(step: &Step) -> bool {
     )
 }
 
+/// Returns whether a step may be taken a second time although it was done: a secret would be made anew, and what must
+/// not be sent twice would be.
+pub(crate) fn repeats(step: &Step) -> bool {
+    match &step.action {
+        Action::Rotate(_) => false,
+        Action::Request(request) => request.is_idempotent(),
+        _ => true,
+    }
+}
+
 /// Returns the step's kind as one word.
 pub(crate) fn kind_word(step: &Step) -> &'static str {
     match step.action {
