@@ -45,7 +45,11 @@ pub(super) fn run(
     // Everything that was typed is understood before anything is reached or made.
     let earlier = retry::named(own, &chosen.runbook, home)?;
     let asked = meaning::run(own, &chosen.runbook, catalogue, earlier.as_ref())?;
-    let place = Place::of(own)?;
+    let place = match &earlier {
+        // What is done again is done where it was done.
+        Some(earlier) => retry::place(own, earlier, home)?,
+        None => Place::of(own)?,
+    };
     home.prepare()?;
     // The lock of the key is held to the end of this function, and so of the run.
     let (once, _lock) = match once::claim(own, &chosen.runbook.name.value, &asked, home)? {
@@ -60,6 +64,7 @@ pub(super) fn run(
     let command = format!("azir {} ", chosen.runbook.name.value);
     let ended = runtime()?.block_on(async {
         let connection = connect(&place, home, &case).await?;
+        place.agrees(connection.client.cloud_name())?;
         let responder = responder(own, &connection).await;
         let (engine, halt, live) = engine(own, &connection, catalogue, home, &responder)?;
         let (said, _) = crate::report::incident::so_far(&case);
@@ -77,7 +82,9 @@ pub(super) fn run(
         }
         let about = (request.incident.clone(), request.targets.clone());
         let ended = settle(engine.run(request), &live, halt).await;
-        if let Err(refusal) = &ended {
+        if let Err(refusal) = &ended
+            && !live.began()
+        {
             notify::never_began(&engine, chosen, about, refusal).await;
         }
         finish(&ended?, output, home)

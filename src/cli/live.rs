@@ -1,6 +1,7 @@
 //! The run as it happens: a view that is redrawn on a terminal, plain lines in a pipe, JSON lines on request.
 
 use std::io::IsTerminal;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use chrono::{DateTime, Utc};
@@ -16,6 +17,8 @@ pub(super) struct Live {
     output: Output,
     terminal: bool,
     state: Mutex<View>,
+    /// Whether a run has its journal: what fails from then on did not fail to begin.
+    began: AtomicBool,
 }
 
 impl Live {
@@ -26,7 +29,13 @@ impl Live {
             output,
             terminal,
             state: Mutex::new(View::default()),
+            began: AtomicBool::new(false),
         })
+    }
+
+    /// Returns whether a run has begun.
+    pub(super) fn began(&self) -> bool {
+        self.began.load(Ordering::SeqCst)
     }
 
     /// Redraws the clock while nothing else happens.
@@ -118,6 +127,9 @@ impl Live {
 
 impl Listener for Live {
     fn hear(&self, event: &Event) {
+        if matches!(event.what, What::RunStarted { .. }) {
+            self.began.store(true, Ordering::SeqCst);
+        }
         if self.output == Output::Ndjson
             && let Ok(line) = serde_json::to_string(event)
         {

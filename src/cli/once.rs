@@ -128,6 +128,11 @@ fn asks(own: &ArgMatches, runbook: &str, asked: &Asked) -> String {
         asked.targets,
         asked.bulk.filter,
         asked.bulk.retries,
+        asked.bulk.max_failures,
+        asked
+            .bulk
+            .watch
+            .map(|watch| (watch.span.as_secs(), watch.reapply)),
         asked.arguments,
         choose,
         meaning::accepted(own),

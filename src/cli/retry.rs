@@ -2,10 +2,12 @@
 
 use clap::ArgMatches;
 
+use super::connect::Place;
 use super::home::Home;
 use super::refusal::Refusal;
 use crate::journal::verify::{Outside, verify};
 use crate::report::again::{Again, again};
+use crate::report::run::started;
 use crate::runbook::model::Runbook;
 
 /// Reads what `--retry` names, where it was given.
@@ -29,6 +31,12 @@ pub(super) fn named(
     }
     let again = again(&run_dir).map_err(|error| Refusal::integrity(&error))?;
     sound(again, &runbook.name.value).map(Some)
+}
+
+/// Returns where the earlier run acted; flags that disagree are refused.
+pub(super) fn place(own: &ArgMatches, earlier: &Again, home: &Home) -> Result<Place, Refusal> {
+    let start = started(&home.run(&earlier.run)?).map_err(|error| Refusal::integrity(&error))?;
+    Place::of_run(own, &start, &format!("{} --retry", earlier.runbook))
 }
 
 /// Refuses a run that is no earlier run of this command, or that has nothing left to do.

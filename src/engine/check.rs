@@ -191,7 +191,7 @@ pub(crate) async fn now(
     let step = target.common.program.step(node);
     let id = &target.common.program.nodes[node].id;
     let calls = calls(target, node, item, "whether it took effect");
-    let mut patience = Patience::new(&target.teller, once);
+    let mut patience = Patience::of_step(&target.teller, step, once);
     loop {
         let mut all = None;
         for check in step.checks.iter().filter(|check| check.get.is_some()) {
@@ -261,6 +261,18 @@ impl Patience {
     pub(crate) fn new(teller: &Teller, once: bool) -> Self {
         let most = if once { 0 } else { 20 };
         Self::of(teller, Duration::from_secs(most))
+    }
+
+    /// Looks once, or for as long as the checks of a step give what they speak of.
+    pub(crate) fn of_step(teller: &Teller, step: &Step, once: bool) -> Self {
+        let longest = step.checks.iter().map(|check| check.within).max();
+        let least = Duration::from_secs(20);
+        let most = if once {
+            Duration::ZERO
+        } else {
+            longest.unwrap_or(least).max(least)
+        };
+        Self::of(teller, most)
     }
 
     /// Looks for so long.

@@ -46,7 +46,9 @@ pub(crate) async fn finish(
     let exit_code = outcome::exit_code(status, effects, record_lost);
     let said = json!({"status": outcome::word(status), "exit_code": exit_code});
     record_lost |= recorder.note("result", said).await.is_err();
-    record_lost |= tell_people(common, recorder, &ends, status).await.is_err();
+    if common.told != Some(status) {
+        record_lost |= tell_people(common, recorder, &ends, status).await.is_err();
+    }
     let tell = |ask: &str| {
         common.teller.tell(What::Waiting {
             why: ask.to_owned(),
@@ -85,7 +87,7 @@ pub(crate) async fn finish(
 }
 
 /// Tells people how the run ended, when every target has; whom it does not reach is a named gap.
-async fn tell_people(
+pub(super) async fn tell_people(
     common: &Common,
     recorder: &Recorder,
     ends: &[End],
@@ -254,6 +256,7 @@ impl Target<'_> {
             why: tally
                 .stopped
                 .as_ref()
+                .or_else(|| tally.left.first().map(|(_, failure)| failure))
                 .map(|failure| failure.message.clone()),
             residual: tally.residual.clone(),
         }

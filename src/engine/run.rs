@@ -238,6 +238,7 @@ impl Engine {
             started_us: self.clock.mono_us(),
             past: None,
             channels: Channels::default(),
+            told: None,
             brake: Brake::after(request.bulk.max_failures),
         }
     }

@@ -58,6 +58,8 @@ pub(crate) struct Common {
     pub(crate) past: Option<Past>,
     /// Whom to tell how the run ended.
     pub(crate) channels: Channels,
+    /// What people were told already: how the run stood when its watch began.
+    pub(crate) told: Option<crate::report::model::RunStatus>,
     /// Holds up who is not begun when enough others have failed.
     pub(crate) brake: Brake,
 }

@@ -13,7 +13,7 @@ use serde_json::json;
 
 use super::burst::Stage;
 use super::check;
-use super::ending::End;
+use super::ending::{End, tell_people};
 use super::error::EngineError;
 use super::event::What;
 use super::outcome;
@@ -108,6 +108,11 @@ pub(super) async fn watch(
         ),
         seconds: span.as_secs_f64(),
     });
+    let statuses: Vec<RunStatus> = ends.iter().map(|end| end.status).collect();
+    let status = outcome::run_status(&statuses);
+    // Nobody waits for the end of the watch to hear of containment.
+    kept(tell_people(&common, recorder, ends, status).await)?;
+    common.told = Some(status);
     let end_us = clock.mono_us() + micros(span);
     let mut next_us = clock.mono_us() + micros(EVERY);
     let mut broken: BTreeSet<Broken> = BTreeSet::new();
@@ -178,12 +183,18 @@ async fn look(
             target.teller.clock().sleep(ONCE_MORE).await;
             holds = check::holds(&target, one.node, &one.due).await?;
         }
-        // What cannot be read proves nothing either way.
-        if holds != Some(false) {
-            continue;
-        }
         let step = target.common.program.nodes[one.node].id.clone();
         let place = (target.index, step, one.item.clone(), one.claim.clone());
+        match holds {
+            Some(true) => continue,
+            // What cannot be read proves nothing either way: what was undone stays so.
+            None if !known.contains(&place) => continue,
+            None => {
+                broken.push((place, number));
+                continue;
+            }
+            Some(false) => {}
+        }
         if !known.contains(&place) {
             let repeats = step::repeats(target.common.program.step(one.node));
             let again = match (reapply, repeats) {
@@ -243,6 +254,7 @@ async fn spoil(
         common.request.incident
     );
     let error = json!({"code": "undone", "message": message, "hint": next});
+    end.why = Some(message.clone());
     common.teller.of_target(&end.name).tell(What::TargetEnded {
         status: outcome::word(end.status),
         error: Some(message),

@@ -147,6 +147,7 @@ impl Entra {
             "tid": self.tenant,
             "idtyp": "app",
             "roles": caller.roles,
+            "wids": caller.wids,
             "ver": "1.0",
         });
         let claims = B64.encode(claims.to_string());

@@ -168,6 +168,7 @@ impl Fold {
         self.residual_at.clear();
         report.collateral.clear();
         report.finished_at = None;
+        report.exit_code = None;
         self.ended = false;
         for target in &mut report.targets {
             target.status = RunStatus::Halted;

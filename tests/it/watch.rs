@@ -101,6 +101,16 @@ fn what_somebody_undoes_is_done_again_where_the_responder_said_so_and_undo_puts_
 }
 
 #[test]
+fn what_was_undone_and_cannot_be_read_any_more_is_not_called_contained() {
+    // The check asks for the effective rules: once when it is made, then in the watch.
+    let script = "faults: [{method: POST, path: /effectiveNetworkSecurityGroups, nth: 4, times: 1000, \
+                  do: status, status: 403, code: AuthorizationFailed}]";
+    let azir = Azir::with(script, |_| {});
+    let report = attacked(&azir, &[]);
+    assert_eq!(report["code"], 4, "{}", report["targets"][0]["error"]);
+}
+
+#[test]
 fn nothing_undone_nothing_said_and_reapply_needs_a_watch() {
     let azir = Azir::new();
     let args = [
@@ -115,6 +125,9 @@ fn nothing_undone_nothing_said_and_reapply_needs_a_watch() {
     let (code, report) = azir.json(&args);
     assert_eq!(code, 0, "{}", report["targets"][0]["error"]);
     assert_eq!(report["journal"]["sealed"], true);
+    let log = std::path::Path::new(report["journal"]["path"].as_str().unwrap());
+    let log = std::fs::read_to_string(log.join("seg-000001.jsonl")).unwrap();
+    assert!(log.contains("\"why\":\"watch\"") && log.contains("watch_ended"));
     let refused = azir.run(&["isolate-vm", "vm-app-01", "--reapply"]);
     assert_eq!(refused.code, 2, "{}", refused.stderr);
     assert!(refused.stderr.contains("--watch"), "{}", refused.stderr);

@@ -1,6 +1,6 @@
 //! Many targets on the screen as one: how many are done, failed, under way and left, how fast, and until when.
 
-use std::collections::{BTreeMap, HashSet};
+use std::collections::{BTreeMap, HashMap, HashSet};
 use std::time::Duration;
 
 use chrono::{DateTime, Utc};
@@ -23,6 +23,8 @@ pub(super) struct Crowd {
     total: usize,
     begun: HashSet<String>,
     ended: usize,
+    /// Of each that has ended, whether it came to a good end.
+    ends: HashMap<String, bool>,
     failed: usize,
     /// Those that ended without having begun.
     left_out: usize,
@@ -46,11 +48,25 @@ impl Crowd {
                 self.begun.insert(target.clone());
             }
             (What::TargetEnded { status, .. }, Some(target)) => {
-                self.ended += 1;
-                if !self.begun.contains(target) {
-                    self.left_out += 1;
-                } else if !is_good(status) {
-                    self.failed += 1;
+                let good = is_good(status);
+                let first = self.ends.insert(target.clone(), good);
+                let begun = self.begun.contains(target);
+                match first {
+                    None => {
+                        self.ended += 1;
+                        if begun || good {
+                            self.failed += usize::from(!good);
+                        } else {
+                            self.left_out += 1;
+                        }
+                        if good {
+                            // One that an earlier session ended begins no step in this one.
+                            self.begun.insert(target.clone());
+                        }
+                    }
+                    // What was contained and was undone since has failed.
+                    Some(true) if !good => self.failed += 1,
+                    Some(_) => {}
                 }
             }
             _ => {}
@@ -58,9 +74,9 @@ impl Crowd {
     }
 
     fn counts(&self) -> String {
-        let done = self.ended - self.failed - self.left_out;
-        let under_way = self.begun.len() + self.left_out - self.ended;
-        let left = self.total - self.begun.len() - self.left_out;
+        let done = self.ended.saturating_sub(self.failed + self.left_out);
+        let under_way = (self.begun.len() + self.left_out).saturating_sub(self.ended);
+        let left = self.total.saturating_sub(self.begun.len() + self.left_out);
         let not_begun = match self.left_out {
             0 => String::new(),
             some => format!(", {some} not begun"),

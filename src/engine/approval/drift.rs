@@ -121,7 +121,9 @@ impl Approved {
         for answer in now
             .preflight
             .iter()
+            // What concerns one step, or no target, holds up nobody else's run either.
             .filter(|answer| answer.verdict == Verdict::Fail)
+            .filter(|answer| answer.step.is_none() && answer.what != "clock")
         {
             if !self.planned.preflight.contains(answer) {
                 differences.push(answer.text.clone());

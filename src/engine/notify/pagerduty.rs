@@ -64,7 +64,8 @@ impl PagerDuty {
 
     fn event(&self, message: &Message) -> Value {
         let (action, severity) = match message.status {
-            RunStatus::Contained => ("resolve", "info"),
+            // What was contained says nothing of an alert that another run raised: a person resolves that.
+            RunStatus::Contained => ("trigger", "info"),
             RunStatus::ContainedResidual | RunStatus::Unchecked => ("trigger", "warning"),
             _ => ("trigger", "critical"),
         };

@@ -33,6 +33,8 @@ pub(crate) struct PastStep {
     pub(crate) finding: Option<String>,
     /// What upstream answered to a rotation, less its value, by item: cited from evidence.
     pub(crate) answers: HashMap<String, Value>,
+    /// Items whose last rotation was asked to be taken back upstream.
+    pub(crate) discarded: HashSet<String>,
     /// Exhibits that it made, by digest.
     pub(crate) exhibits: HashSet<String>,
     /// What it said stays open.
@@ -113,7 +115,7 @@ impl Fold {
         }
     }
 
-    fn intent(&mut self, past: &Past, line: &Line) {
+    fn intent(&mut self, past: &mut Past, line: &Line) {
         let data = &line.data;
         let text = |name: &str| data.get(name).and_then(Value::as_str).unwrap_or_default();
         if text("effect") == "read" {
@@ -128,6 +130,18 @@ impl Fold {
         let (Some(record), Some((target_index, step))) = (record, place(data)) else {
             return;
         };
+        if record["part"] == "discard"
+            && let Some(step) = past.at(data)
+        {
+            step.discarded.insert(text("item").to_owned());
+        }
+        if record["part"] == "upstream"
+            && let Some(step) = past.at(data)
+        {
+            // What upstream answered to an attempt before this one is of another secret.
+            step.answers.remove(text("item"));
+            step.discarded.remove(text("item"));
+        }
         let write = PastWrite {
             target_index,
             step,
@@ -159,6 +173,12 @@ impl Fold {
             return;
         };
         if took == Some(false) {
+            let operation = data.get("operation").and_then(|all| all["state"].as_str());
+            if operation == Some("Failed") {
+                // It was begun, and may have changed something all the same: an undo reads how it stands.
+                write.open.clear();
+                self.push(past, write);
+            }
             return;
         }
         write.certain = true;

@@ -53,7 +53,7 @@ impl Progress {
 pub(crate) fn of_target(target: &Target<'_>, past: &Past) -> Progress {
     let program = &target.common.program;
     let mut progress = Progress::none(program.nodes.len());
-    let again = again(target, past);
+    let (again, stale) = again(target, past);
     for (node, place) in program.nodes.iter().enumerate() {
         if again.contains(&node) {
             continue;
@@ -86,14 +86,9 @@ pub(crate) fn of_target(target: &Target<'_>, past: &Past) -> Progress {
             take_up(target, past, node, step, &mut progress);
         }
     }
-    // A node that is taken because another one is taken again does afresh what it did, where that may be done twice;
-    // one that broke off does not.
-    let ended = |node: &usize| {
-        let step = past.step(target.index, &program.nodes[*node].id);
-        step.is_some_and(|step| step.outcome == Some(StepOutcome::Done))
-            && step::repeats(program.step(*node))
-    };
-    progress.afresh = again.into_iter().filter(ended).collect();
+    // A node that names what is taken again does afresh what it did, where that may be done twice.
+    let repeats = |node: &usize| step::repeats(program.step(*node));
+    progress.afresh = stale.into_iter().filter(repeats).collect();
     progress.tally.effects = past.effects(target.index);
     progress
 }
@@ -211,10 +206,12 @@ fn due(
     due
 }
 
-/// Returns the nodes to take again: those that did not end well, and those that name the results of such a one.
-fn again(target: &Target<'_>, past: &Past) -> HashSet<usize> {
+/// Returns the nodes to take again: those that did not end well, and those that name the results of such a one; and
+/// the latter by themselves.
+fn again(target: &Target<'_>, past: &Past) -> (HashSet<usize>, HashSet<usize>) {
     let program = &target.common.program;
     let mut again: HashSet<usize> = HashSet::new();
+    let mut all_stale: HashSet<usize> = HashSet::new();
     for (node, place) in program.nodes.iter().enumerate() {
         let known = past.step(target.index, &place.id);
         let known = known.filter(|_| !matches!(place.part, Part::Exit(_)));
@@ -239,11 +236,14 @@ fn again(target: &Target<'_>, past: &Past) -> HashSet<usize> {
         // The frame of a call that has results to hand on is as stale as what made them.
         let exit = matches!(place.part, Part::Exit(_))
             && place.after.iter().any(|before| again.contains(before));
-        if failed || (stale && outcome.is_some()) || exit {
+        if stale {
+            all_stale.insert(node);
+        }
+        if failed || stale || exit {
             again.insert(node);
         }
     }
-    again
+    (again, all_stale)
 }
 
 /// Whether a failure of a step was named and passed over, as the runbook says: evidence that could not be had before

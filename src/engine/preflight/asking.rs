@@ -100,7 +100,15 @@ fn unread(error: crate::azure::Error) -> Unread {
         None => cut(&chain(&error), 200),
     };
     Unread {
-        absent: error.is_not_found(),
+        // Something in between answers 404 too.
+        absent: error.is_not_found()
+            && [
+                "ResourceGroupNotFound",
+                "ResourceNotFound",
+                "ParentResourceNotFound",
+                "NotFound",
+            ]
+            .contains(&error.code()),
         why,
     }
 }

@@ -80,7 +80,14 @@ fn meant_for(item: &Value, oid: &str) -> Option<Denied> {
         return None;
     }
     let named = of("principals").any(|principal| is(principal, oid) || is(principal, EVERYONE));
-    let excused = of("excludePrincipals").any(group);
+    // Whoever is neither a user nor an application by name may be a group that the caller is in.
+    let plain = |principal: &Value| {
+        let kind = principal["type"].as_str().unwrap_or_default();
+        ["User", "ServicePrincipal"]
+            .iter()
+            .any(|known| kind.eq_ignore_ascii_case(known))
+    };
+    let excused = of("excludePrincipals").any(|principal| !plain(principal));
     match (named, of("principals").any(group)) {
         (true, _) if !excused => Some(Denied::Yes { name, id }),
         (true, _) | (false, true) => Some(Denied::Perhaps { name, id }),

@@ -27,6 +27,9 @@ const LIMIT: Duration = Duration::from_secs(2);
 /// More resource groups than this are not asked: the budget is containment's.
 const MOST: usize = 32;
 
+/// How long a run that is confirmed beforehand looks at itself as a whole, where it seems that it could do nothing.
+const PLAN_LIMIT: Duration = Duration::from_secs(10);
+
 impl Engine {
     /// Finds the targets of a request; of a run that is confirmed beforehand, refuses one that could do nothing.
     ///
@@ -56,8 +59,16 @@ impl Engine {
         if able && !self.mute(program, &actions).await {
             return Ok(found);
         }
-        let plan = self.plan_found(request, &found, run).await?;
-        refuse_hopeless(&plan, request)?;
+        let plan = Box::pin(self.plan_found(request, &found, run));
+        let late = self.clock.sleep(PLAN_LIMIT);
+        let looked = match futures_util::future::select(plan, late).await {
+            futures_util::future::Either::Left((plan, _)) => plan.ok(),
+            futures_util::future::Either::Right(_) => None,
+        };
+        // What cannot be looked at in time, or at all, holds up nobody.
+        if let Some(plan) = looked {
+            refuse_hopeless(&plan, request)?;
+        }
         Ok(found)
     }
 

@@ -56,7 +56,7 @@ impl<'l> Look<'l> {
     fn refused<'p>(&self, target: &'p PlanTarget) -> Option<(&'p PlanStep, &'l Finding)> {
         let mut refused = None;
         for step in target.steps.iter().filter(|step| writes(step)) {
-            if step.needs_consent && !self.request.accept.contains(&step.id) {
+            if step.needs_consent && self.request.yes && !self.request.accept.contains(&step.id) {
                 continue;
             }
             let found = self.by.get(&(target.target.as_str(), step.id.as_str()))?;

@@ -15,6 +15,9 @@ const WHAT: &str = "graph permissions";
 const GRAPH: &str = "00000003-0000-0000-c000-000000000000";
 /// The role that every member of a tenant holds.
 const MEMBER: &str = "b79fbf4d-3ef9-4689-8143-76b194e85509";
+/// What the token of an application names in the place of a role it holds (seen in tokens that people have shown; no
+/// document says so).
+const APPLICATION: &str = "0997a1d0-0d1d-4acb-b408-d5ca73121e90";
 
 /// What is known of who speaks to Graph.
 pub(super) struct Speaker<'i> {
@@ -50,9 +53,11 @@ impl Speaker<'_> {
                 "the token has {own}, which is enough for applications of its own only"
             )),
             Some(own) => Finding::new(WHAT, Verdict::Pass, format!("the token has {own}")),
-            None if directory_role(identity) => unknown(format!(
-                "the token has none of {any}, and a directory role that may allow it all the same"
-            )),
+            None if directory_role(identity) || held.contains(&"Directory.AccessAsUser.All") => {
+                unknown(format!(
+                    "the token has none of {any}, and a directory role that may allow it all the same"
+                ))
+            }
             None => {
                 let least = enough.first().copied().unwrap_or_default();
                 let mut finding = Finding::new(
@@ -132,9 +137,16 @@ impl Speaker<'_> {
     }
 }
 
+/// Whether the caller may hold a directory role: the token says so, or says nothing of roles. A user's token names the
+/// role of every member, and an application's a template that is no role, whatever else they hold.
 fn directory_role(identity: &Identity) -> bool {
     let mut roles = identity.directory_roles.iter();
-    roles.any(|role| !role.eq_ignore_ascii_case(MEMBER))
+    let none = |role: &String| {
+        [MEMBER, APPLICATION]
+            .iter()
+            .any(|known| role.eq_ignore_ascii_case(known))
+    };
+    identity.directory_roles.is_empty() || roles.any(|role| !none(role))
 }
 
 #[cfg(test)]

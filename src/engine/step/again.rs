@@ -31,6 +31,9 @@ pub(super) async fn request(
     let write = sent.write();
     let scope = as_then(item, write);
     if let Sent::Took(write) = sent {
+        // An attempt before the one that took effect may never have had its answer.
+        let how = "the same request was sent again, and took effect";
+        settle(recorder, write, true, how).await?;
         return Ok(GoOn::There(done(write, &write.after)));
     }
     let harmless = request.is_idempotent();
@@ -44,6 +47,8 @@ pub(super) async fn request(
         settle(recorder, write, found, how).await?;
     }
     match found {
+        // Its own condition says that it is not needed: sent on what was there before, it could undo what came since.
+        Some(true) if request.unless.is_some() => Ok(GoOn::There(done(write, &Value::Null))),
         // What it answers may be asked for, and sending it does no more than was done.
         _ if harmless => {
             let open = match found {
@@ -113,7 +118,7 @@ async fn found(
         let failed = |error| item.expression(&error);
         let rendered = expressions.call(read, scope).map_err(failed)?;
         let calls = item.calls("whether it took effect");
-        let mut patience = check::Patience::new(&item.target.teller, harmless);
+        let mut patience = check::Patience::of_step(&item.target.teller, item.step, harmless);
         loop {
             let reader = item.target.common.power.reader();
             let current = wire::read(reader, &rendered, &calls).await;

@@ -10,6 +10,7 @@ use super::wire;
 use super::{Acted, Item, again};
 use crate::azure::Effect;
 use crate::engine::calls::Calls;
+use crate::engine::check::Patience;
 use crate::engine::failure::{Failure, FailureKind};
 use crate::engine::past::PastWrite;
 use crate::engine::power::Power;
@@ -48,8 +49,17 @@ pub(super) async fn execute(item: &Item<'_>, edit: &Edit) -> Result<Acted, Failu
     let mut current = read().await?;
     let sent = item.sent();
     let earlier = sent.first().map(|sent| sent.write());
+    if earlier.is_some() {
+        // What an earlier session sent may still be under way.
+        let mut patience = Patience::of_step(&item.target.teller, item.step, false);
+        while state_of(&current).is_some_and(|state| !["Succeeded", "Failed"].contains(&state))
+            && patience.again().await
+        {
+            current = read().await?;
+        }
+    }
     if let Some(earlier) = earlier
-        && let Some(acted) = go_on(item, recorder, earlier, &current).await?
+        && let Some(acted) = go_on(item, recorder, earlier, &current, &wanted).await?
     {
         return Ok(acted);
     }
@@ -155,6 +165,7 @@ async fn go_on(
     recorder: &Recorder,
     earlier: &PastWrite,
     current: &Value,
+    wanted: &[(String, Option<Value>)],
 ) -> Result<Option<Acted>, Failure> {
     let changes: Vec<Change> = earlier.record["changes"]
         .as_array()
@@ -166,16 +177,33 @@ async fn go_on(
             after: present(&change["after"]),
         })
         .collect();
-    let there = changes
+    let settled = state_of(current).is_none_or(|state| state == "Succeeded");
+    let has = changes
         .iter()
         .all(|change| same(member(current, &change.path), change.after.as_ref()));
+    if has && !settled {
+        let text = format!(
+            "{} has the members that were sent, and its last operation has not succeeded",
+            item.key
+        );
+        return Err(Failure::failed(
+            "not_settled",
+            text,
+            "azir resume, when the resource is done",
+        )
+        .of_kind(FailureKind::Unknown));
+    }
+    let there = has;
     let how = if there {
         "the resource was read, and has the members that were sent"
     } else {
         "the resource was read, and does not have the members that were sent"
     };
     again::settle(recorder, earlier, there, how).await?;
-    if !there {
+    // What it is to be may have changed meanwhile, where an earlier step was taken again.
+    let stands =
+        |(path, value): &(String, Option<Value>)| same(member(current, path), value.as_ref());
+    if !there || !wanted.iter().all(stands) {
         return Ok(None);
     }
     let before = &earlier.record["before"];
@@ -185,6 +213,10 @@ async fn go_on(
         ("before", before.clone()),
         ("changed", json!(true)),
     ])))
+}
+
+fn state_of(resource: &Value) -> Option<&str> {
+    member(resource, "properties.provisioningState").and_then(Value::as_str)
 }
 
 fn present(value: &Value) -> Option<Value> {

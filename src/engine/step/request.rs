@@ -24,7 +24,14 @@ pub(super) async fn execute(item: &Item<'_>, request: &Request) -> Result<Acted,
             GoOn::Send(then, open) => {
                 scope = then;
                 settles = open;
-                scope.get("before")
+                // What asks what is there is made of what is there now, and what was there first is in the record of
+                // the first attempt. Anything else is sent as it was then: only so is twice no more than once.
+                match &request.before {
+                    Some(call) if request.unless.is_some() => {
+                        Some(read_before(item, call, &scope).await?)
+                    }
+                    _ => scope.get("before"),
+                }
             }
         },
         None => match &request.before {

@@ -9,10 +9,10 @@ use serde_json::{Value, json};
 use super::Acted;
 use super::again::{self, as_then};
 use super::rotate::Hands;
-use crate::engine::check::Patience;
+use crate::engine::check::{self, Patience};
 use crate::engine::failure::Failure;
 use crate::engine::past::{PastWrite, Sent};
-use crate::engine::undo_standing::{Standing, parts};
+use crate::engine::undo_standing::{Part, Standing, parts};
 use crate::engine::undo_write;
 use crate::runbook::model::Rotate;
 
@@ -49,12 +49,18 @@ pub(super) async fn go_on(hands: &Hands<'_>, rotate: &Rotate) -> Result<Option<A
         let how = "the versions of the secret were read, and none bears the mark of this attempt";
         again::settle(hands.recorder, kept.write(), false, how).await?;
     }
+    let discarded = past.is_some_and(|step| step.discarded.contains(&item.key));
     match (&answer, &rotate.discard) {
-        (Some(answer), Some(_)) => {
+        (Some(answer), Some(_)) if !discarded => {
             let scope = as_then(item, upstream.write());
             hands.discard(rotate, &scope, answer).await?;
         }
+        // What was discarded, or is not known by name, is looked for first.
         _ => take_back(hands, *upstream).await?,
+    }
+    if let Some(discard) = part("discard") {
+        let how = "what it was to take back was looked for upstream, and is gone";
+        again::settle(hands.recorder, discard.write(), true, how).await?;
     }
     Ok(None)
 }
@@ -81,31 +87,43 @@ async fn found(
 async fn take_back(hands: &Hands<'_>, upstream: Sent<'_>) -> Result<(), Failure> {
     let item = hands.item;
     let write: &PastWrite = upstream.write();
-    let mut there = false;
+    let all = parts(item.target, item.node, write);
+    if all.iter().all(|part| matches!(part, Part::Nothing(_))) {
+        // Nothing names what it made; whether it took effect is asked as its checks ask it.
+        let scope = as_then(item, write);
+        if let Some(there) = check::now(item.target, item.node, &item.key, &scope, true).await? {
+            let how = "what the checks of the step speak of was read";
+            again::settle(hands.recorder, write, there, how).await?;
+        }
+        return Ok(());
+    }
+    let mut ever = false;
     let mut patience = Patience::new(&item.target.teller, false);
     loop {
-        for part in parts(item.target, item.node, write) {
+        let mut there = false;
+        for part in &all {
             let standing = part.standing(item.target, item.node).await;
             match standing {
                 Standing::AsLeft | Standing::Drifted(_) => {
                     there = true;
-                    undo_write::one(item.target, item.node, &part, true).await?;
+                    undo_write::one(item.target, item.node, part, true).await?;
                 }
                 Standing::Unreadable(failure) => return Err(failure),
                 Standing::AlreadyBack | Standing::Never(_) | Standing::Lasting(_) => {}
             }
         }
-        // A replica that is behind does not show it yet.
-        if there || !patience.again().await {
+        ever |= there;
+        // More than one may be there; and a replica that is behind does not show it yet.
+        if !there && (ever || !patience.again().await) {
             break;
         }
     }
-    let how = if there {
+    let how = if ever {
         "what it made was found upstream, and taken back: its value was lost"
     } else {
         "it was looked for upstream, and is not there"
     };
-    again::settle(hands.recorder, write, there, how).await
+    again::settle(hands.recorder, write, ever, how).await
 }
 
 /// Writes down what upstream answered, the value taken out, before the vault is asked to take it.

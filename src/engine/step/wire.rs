@@ -117,7 +117,12 @@ pub(crate) async fn write(
                 ..call.clone()
             };
             let reading = calls.reading("the answer to the write cannot be read");
-            let found = read(client, &again, &reading).await?;
+            let found = read(client, &again, &reading).await;
+            // It was taken on, and that is all that is known then.
+            let found = found.map_err(|failure| match failure.kind {
+                FailureKind::Record | FailureKind::Halted => failure,
+                _ => failure.of_kind(FailureKind::Unknown),
+            })?;
             Ok(Answer {
                 read_back: true,
                 ..found

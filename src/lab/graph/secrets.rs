@@ -174,6 +174,8 @@ pub(in crate::lab) struct SignedIn {
     pub(in crate::lab) name: String,
     /// Its application permissions on Microsoft Graph.
     pub(in crate::lab) roles: Vec<String>,
+    /// The directory roles it holds, by template id, and the one word that stands in every application's token.
+    pub(in crate::lab) wids: Vec<String>,
     /// The credential's id.
     pub(in crate::lab) key_id: String,
 }
@@ -223,10 +225,23 @@ pub(in crate::lab) fn sign_in(
     let id = text(&principal["id"]);
     Ok(SignedIn {
         roles: permissions(store, &id),
+        wids: held_roles(store, &id),
         object_id: id,
         name: text(&principal["displayName"]),
         key_id: text(&credential["keyId"]),
     })
+}
+
+/// Returns what `wids` of an application's token names: the roles it was given over the whole directory, and a template
+/// that is no role (seen in tokens that people have shown; no document says so).
+fn held_roles(store: &Store, principal: &str) -> Vec<String> {
+    let assigned = store.directory.all_now("roleAssignments");
+    let held = assigned
+        .filter(|value| value["principalId"] == principal && value["directoryScopeId"] == "/")
+        .filter_map(|value| value["roleDefinitionId"].as_str().map(str::to_owned));
+    std::iter::once("0997a1d0-0d1d-4acb-b408-d5ca73121e90".to_owned())
+        .chain(held)
+        .collect()
 }
 
 /// Returns the application permissions on Microsoft Graph that a service principal was granted.
