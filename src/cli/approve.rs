@@ -231,6 +231,7 @@ pub(super) fn run(
             targets: Vec::new(),
             incident,
             choices: std::collections::BTreeMap::new(),
+            accept: meaning::accepted(own),
             detected_at: meaning::detected_at(own)?,
             bulk: Bulk::default(),
         };
@@ -239,7 +240,7 @@ pub(super) fn run(
         let responder = request.responder.clone();
         let (engine, halt, live) = engine(own, &connection, catalogue, home, &responder)?;
         approved.planned.same_texts(&engine.texts(&request)?)?;
-        let ended = settle(engine.run(request), &live, halt).await?;
+        let ended = execute::carry_out(&engine, request, &live, halt, &chosen).await?;
         finish(&ended, Output::of(own), home)
     })
 }

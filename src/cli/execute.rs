@@ -80,19 +80,31 @@ pub(super) fn run(
             let plan = settle(engine.plan(&request), &live, halt).await?;
             return Ok(show_plan(&plan, output));
         }
-        let about = (request.incident.clone(), request.targets.clone());
-        let ended = settle(engine.run(request), &live, halt).await;
-        if let Err(refusal) = &ended
-            && !live.began()
-        {
-            notify::never_began(&engine, chosen, about, refusal).await;
-        }
-        finish(&ended?, output, home)
+        let ended = carry_out(&engine, request, &live, halt, chosen).await?;
+        finish(&ended, output, home)
     });
     ended.map_err(|refusal| Refusal {
         hint: same_place(&refusal.hint, &command, own.get_flag("lab")),
         ..refusal
     })
+}
+
+/// Runs what was asked for; of a run that never began people are told here, because no run tells them.
+pub(super) async fn carry_out(
+    engine: &Engine,
+    request: RunRequest,
+    live: &Live,
+    halt: watch::Sender<bool>,
+    chosen: &Chosen,
+) -> Result<Ended, Refusal> {
+    let about = (request.incident.clone(), request.targets.clone());
+    let ended = settle(engine.run(request), live, halt).await;
+    if let Err(refusal) = &ended
+        && !live.began()
+    {
+        notify::never_began(engine, chosen, about, refusal).await;
+    }
+    ended
 }
 
 /// Returns a hint whose command acts where the refused one did: in the lab, not in the tenant.
@@ -180,7 +192,7 @@ pub(super) fn request(
         incident: asked.incident,
         mode: Mode::Execute,
         choices: asked.choices,
-        accept: meaning::accepted(own),
+        accept: asked.accept,
         yes: own.get_flag("yes"),
         responder,
         authority: own.get_one::<String>("authority").cloned(),

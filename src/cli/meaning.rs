@@ -15,7 +15,7 @@ use super::refusal::Refusal;
 use crate::azure::Identity;
 use crate::clock::{Clock, SystemClock};
 use crate::engine::profile::Profile;
-use crate::engine::{Bulk, Responder, Selection, Watch};
+use crate::engine::{Bulk, Responder, Selection, Watch, said_before};
 use crate::ids::IncidentId;
 use crate::random::{Random, SystemRandom};
 use crate::report::again::Again;
@@ -30,6 +30,7 @@ pub(super) struct Asked {
     pub(super) targets: Vec<String>,
     pub(super) incident: IncidentId,
     pub(super) choices: BTreeMap<String, Selection>,
+    pub(super) accept: BTreeSet<String>,
     pub(super) detected_at: Option<DateTime<Utc>>,
     pub(super) bulk: Bulk,
 }
@@ -41,18 +42,28 @@ pub(super) fn run(
     catalogue: &Catalogue,
     earlier: Option<&Again>,
 ) -> Result<Asked, Refusal> {
-    let choices = choices(own)?;
+    let mut choices = choices(own)?;
     let mut known = BTreeSet::new();
     steps(runbook, catalogue, "", 0, &mut known);
-    let accepted = accepted(own);
+    let mut accept = accepted(own);
     for (option, step) in choices
         .keys()
         .map(|step| ("--choose", step))
-        .chain(accepted.iter().map(|step| ("--accept", step)))
+        .chain(accept.iter().map(|step| ("--accept", step)))
     {
         known_step(option, step, &known, runbook)?;
     }
-    let detected_at = detected_at(own)?;
+    let mut detected_at = detected_at(own)?;
+    if let Some(earlier) = earlier {
+        // What was said to that command is said to this one, as far as nothing else is.
+        let (chosen, consented) = said_before(&earlier.answers);
+        for (step, selection) in chosen {
+            choices.entry(step).or_insert(selection);
+        }
+        accept.extend(consented);
+        let said = earlier.detected_at.as_deref();
+        detected_at = detected_at.or_else(|| said.and_then(|time| time.parse().ok()));
+    }
     let incident = match (own.get_one::<String>("incident"), earlier) {
         (None, Some(earlier)) => incident_id(&earlier.incident)?,
         _ => incident(own)?,
@@ -63,6 +74,7 @@ pub(super) fn run(
         targets,
         incident,
         choices,
+        accept,
         detected_at,
         bulk: bulk(own, earlier),
     })
@@ -473,6 +485,33 @@ mod tests {
         assert_eq!(upn(&[], &none, &person), "alice@contoso.example");
         let application = Identity::default();
         assert!(upn(&[], &none, &application).ends_with(&format!("@{}", hostname())));
+    }
+
+    #[test]
+    fn what_was_said_to_the_earlier_command_is_said_again_unless_it_is_said_otherwise() {
+        let catalogue = Catalogue::shipped();
+        let (runbook, _) = catalogue.load("isolate-vm").unwrap();
+        let earlier = Again {
+            incident: "IR-1".to_owned(),
+            arguments: serde_json::Map::new(),
+            answers: serde_json::json!({
+                "choices": [{"step": "cut_roles_which", "choice": "all"}, {"step": "regrant_which", "choice": ["a"]}],
+                "accept": ["capture"], "over_guards": [], "yes": true,
+            }),
+            detected_at: Some("2026-05-23T10:00:00Z".to_owned()),
+            targets: vec!["vm-a".to_owned()],
+            ..Again::default()
+        };
+        let line = crate::cli::args::for_runbook(&runbook);
+        let own = line.get_matches_from(["isolate-vm", "--choose", "regrant_which=none", "vm-b"]);
+        let asked = run(&own, &runbook, &catalogue, Some(&earlier)).unwrap();
+        assert_eq!(asked.choices["cut_roles_which"], Selection::All);
+        assert_eq!(asked.choices["regrant_which"], Selection::None);
+        assert!(asked.accept.contains("capture"));
+        assert_eq!(
+            asked.detected_at.map(crate::clock::seconds).as_deref(),
+            Some("2026-05-23T10:00:00Z")
+        );
     }
 
     #[test]

@@ -14,8 +14,8 @@ use serde_json::json;
 
 use super::home::Home;
 use super::meaning::{self, Asked};
-use super::out;
 use super::refusal::Refusal;
+use super::{out, shown};
 use crate::digest::Digest;
 use crate::engine::Once;
 use crate::report::cases;
@@ -82,9 +82,9 @@ fn lock(once: &Once, home: &Home) -> Result<File, Refusal> {
             Err(TryLockError::Error(error)) => return Err(refuse(error)),
         }
         if !said {
+            let key = shown::line(&once.key);
             out::line(&format!(
-                "azir: key {} is being carried out; waiting for its end",
-                once.key
+                "azir: key {key} is being carried out; waiting for its end"
             ));
             said = true;
         }
@@ -114,7 +114,9 @@ fn used(once: &Once, home: &Home) -> Result<Option<PathBuf>, Refusal> {
     }
     out::line(&format!(
         "azir: key {} started run {} at {}; nothing is done again",
-        once.key, start.run, start.time
+        shown::line(&once.key),
+        start.run,
+        start.time
     ));
     Ok(Some(path))
 }

@@ -11,7 +11,7 @@ use super::refusal::Refusal;
 use super::{Output, case, out, outside, shown, summary};
 use crate::ids::ArmId;
 use crate::journal::Line;
-use crate::report::model::RunStatus;
+use crate::report::model::{RunReport, RunStatus};
 use crate::report::{cases, run, words};
 
 fn chosen(own: &ArgMatches, home: &Home) -> Result<PathBuf, Refusal> {
@@ -91,8 +91,16 @@ pub(super) fn list(own: &ArgMatches, home: &Home) -> Result<u8, Refusal> {
 
 /// Shows how a run stands.
 pub(super) fn show(own: &ArgMatches, home: &Home) -> Result<u8, Refusal> {
-    let run_dir = chosen(own, home)?;
-    let report = run::report(&run_dir, &outside::of(home, &run_dir)).map_err(|error| Refusal {
+    shown_run(&chosen(own, home)?, own, home).map(|(_, code)| code)
+}
+
+/// Shows how the run in a folder stands; returns that, and 6 where its record does not verify, else 0.
+pub(super) fn shown_run(
+    run_dir: &Path,
+    own: &ArgMatches,
+    home: &Home,
+) -> Result<(RunReport, u8), Refusal> {
+    let report = run::report(run_dir, &outside::of(home, run_dir)).map_err(|error| Refusal {
         hint: format!("azir journal verify {}", run_dir.display()),
         ..Refusal::integrity(&error)
     })?;
@@ -108,11 +116,11 @@ pub(super) fn show(own: &ArgMatches, home: &Home) -> Result<u8, Refusal> {
     };
     if Output::of(own) != Output::Human {
         out::result(&serde_json::to_string(&report).unwrap_or_default());
-        return Ok(code);
+        return Ok((report, code));
     }
     let reader = out::reader();
     let mut text = summary::steps(&report, &reader);
-    let unknown = run::unknown(&run_dir).map_err(|error| Refusal::integrity(&error))?;
+    let unknown = run::unknown(run_dir).map_err(|error| Refusal::integrity(&error))?;
     // What was put back was read first: the cloud has been asked.
     if !unknown.is_empty() && report.status != RunStatus::Undone {
         text.push_str(
@@ -134,7 +142,7 @@ pub(super) fn show(own: &ArgMatches, home: &Home) -> Result<u8, Refusal> {
     }
     text.push_str(&summary::text(&report, &reader));
     out::result(&shown::block(&text));
-    Ok(code)
+    Ok((report, code))
 }
 
 /// Shows the lines of a journal.

@@ -48,9 +48,7 @@ pub(super) fn wait(own: &ArgMatches, home: &Home) -> Result<u8, Refusal> {
     let run_dir = home.run(own.get_one::<String>("run").map_or("last", String::as_str))?;
     let most = own.get_one::<Duration>("timeout").copied();
     until_over(&run_dir, most)?;
-    let shown = record::show(own, home)?;
-    let report = report(&run_dir, &outside::of(home, &run_dir))
-        .map_err(|error| Refusal::integrity(&error))?;
+    let (report, shown) = record::shown_run(&run_dir, own, home)?;
     say_killed(&report);
     Ok(if shown == 0 { code(&report) } else { shown })
 }

@@ -62,7 +62,7 @@ mod worth;
 pub use bulk::Bulk;
 pub use error::EngineError;
 pub use request::{Ended, Mode, Once, Responder, RunRequest, Selection, UndoRequest};
-pub use resume::ResumeRequest;
+pub use resume::{ResumeRequest, said_before};
 pub use run::{Engine, Tool};
 pub(crate) use seal::{SealDeps, seal};
 pub use seal::{SealRequest, Sealed, last_responder};

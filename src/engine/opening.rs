@@ -115,7 +115,7 @@ impl Engine {
             "run_names": cite(&self.run_names(request, identity, run, found).to_string())?,
             "profile": cite(&self.profile_names().to_string())?,
             "profile_name": self.profile_name,
-            "answers": super::resume::answers(&request.choices, &request.accept, request.yes),
+            "answers": super::resume::answers(&request.choices, &request.accept, &request.over_guards, request.yes),
             "detected_at": request.detected_at.map(crate::clock::seconds),
             "deadline_seconds": request.runbook.deadline.map(|deadline| deadline.as_secs()),
             "tenant": identity.tenant,

@@ -109,7 +109,7 @@ impl Engine {
             "reason": "resume",
             "host": self.tool.host,
             "tool": object(json!({"name": "azir", "version": self.tool.version, "binary_sha256": self.tool.binary_sha256})),
-            "answers": answers(&request.choices, &request.accept, request.yes),
+            "answers": answers(&request.choices, &request.accept, &BTreeSet::new(), request.yes),
             "seen": siblings::seen(run_dir, &store)?,
         }));
         let open = SessionOpen {
@@ -166,6 +166,7 @@ impl Engine {
 pub(super) fn answers(
     choices: &BTreeMap<String, Selection>,
     accept: &BTreeSet<String>,
+    over_guards: &BTreeSet<String>,
     yes: bool,
 ) -> Value {
     let choices = choices.iter().map(|(step, selection)| {
@@ -176,23 +177,33 @@ pub(super) fn answers(
         };
         json!({"step": step, "choice": value})
     });
-    json!({"choices": choices.collect::<Vec<_>>(), "accept": accept, "yes": yes})
+    json!({"choices": choices.collect::<Vec<_>>(), "accept": accept, "over_guards": over_guards, "yes": yes})
 }
 
-/// Returns what was asked for when the run began, with what is said now.
-fn asked(past: &Past, program: &Program, request: &ResumeRequest) -> RunRequest {
-    let begun = past.start.get("answers").cloned().unwrap_or_default();
-    let mut choices: BTreeMap<String, Selection> = BTreeMap::new();
-    for one in begun["choices"].as_array().into_iter().flatten() {
+/// Reads what was said beforehand, as [`answers`] wrote it: choices by step, and the steps whose consent was given.
+#[must_use]
+pub fn said_before(answers: &Value) -> (BTreeMap<String, Selection>, BTreeSet<String>) {
+    let all = answers["choices"].as_array();
+    let choices = all.into_iter().flatten().map(|one| {
         let selection = match &one["choice"] {
             Value::String(word) if word == "all" => Selection::All,
             Value::Array(ids) => Selection::Ids(texts(ids)),
             _ => Selection::None,
         };
         let step = one["step"].as_str().unwrap_or_default();
-        choices.insert(step.to_owned(), selection);
-    }
+        (step.to_owned(), selection)
+    });
+    let accept = answers["accept"].as_array();
+    let accept = accept.map(|all| texts(all)).unwrap_or_default();
+    (choices.collect(), accept.into_iter().collect())
+}
+
+/// Returns what was asked for when the run began, with what is said now.
+fn asked(past: &Past, program: &Program, request: &ResumeRequest) -> RunRequest {
+    let begun = past.start.get("answers").cloned().unwrap_or_default();
+    let (mut choices, mut accept) = said_before(&begun);
     choices.extend(request.choices.clone());
+    accept.extend(request.accept.clone());
     let list = |name: &str| {
         begun[name]
             .as_array()
@@ -237,10 +248,7 @@ fn asked(past: &Past, program: &Program, request: &ResumeRequest) -> RunRequest 
             Mode::Execute
         },
         choices,
-        accept: list("accept")
-            .into_iter()
-            .chain(request.accept.clone())
-            .collect(),
+        accept,
         yes: request.yes || begun["yes"] == true,
         responder: request.responder.clone(),
         authority: authority("basis"),

@@ -22,6 +22,10 @@ pub struct Again {
     pub mode: String,
     /// The arguments as they were typed, by parameter; what looked like a secret is a commitment.
     pub arguments: Map<String, Value>,
+    /// The choices and consents of its command, as the engine writes them; those of its session that began it.
+    pub answers: Value,
+    /// When the attack was detected, as that command said it.
+    pub detected_at: Option<String>,
     /// The targets that failed, were refused, or were not come to.
     pub targets: Vec<String>,
     /// Whether somebody writes the run still.
@@ -35,7 +39,11 @@ pub struct Again {
 pub fn again(run_dir: &Path) -> Result<Again, JournalError> {
     let report = told(run_dir)?;
     let first = openings(run_dir)?.into_iter().next();
-    let given = first.and_then(|line| line.data.get("parameters").cloned());
+    let said = |name: &str| {
+        let first = first.as_ref();
+        first.and_then(|line| line.data.get(name).cloned())
+    };
+    let given = said("parameters");
     let arguments = match cited(run_dir, given.as_ref()) {
         Value::Object(arguments) => arguments,
         _ => Map::new(),
@@ -47,6 +55,8 @@ pub fn again(run_dir: &Path) -> Result<Again, JournalError> {
         runbook: report.runbook.name,
         mode: report.mode,
         arguments,
+        answers: said("answers").unwrap_or_default(),
+        detected_at: said("detected_at").and_then(|time| time.as_str().map(str::to_owned)),
         held_by: report.held_by,
     })
 }

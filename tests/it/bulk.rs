@@ -124,6 +124,7 @@ fn those_that_failed_are_done_again_by_one_command_with_the_same_arguments() {
     let all = ["snapshot-vm", "vm-app-01", "vm-stopped-01", "vm-hard-01"];
     let mut words = all.to_vec();
     words.extend(["--incident", "IR-1", "--yes"]);
+    words.extend(["--detected-at", "2026-05-23T10:00:00Z"]);
     let done = azir.run(&words);
     let (_, report) = azir.json(&["show", "last"]);
     let failed: Vec<&Value> = report["targets"]
@@ -145,6 +146,7 @@ fn those_that_failed_are_done_again_by_one_command_with_the_same_arguments() {
         again["incident"], "IR-1",
         "the same case without being named"
     );
+    assert_eq!(again["detected_at"], report["detected_at"], "{again}");
     assert_eq!(again.get("retry"), None);
     // What has nothing left to do, or is another command's, is refused with the next command.
     for (command, of) in [("snapshot-vm", "last"), ("isolate-vm", run)] {

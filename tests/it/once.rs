@@ -162,6 +162,15 @@ fn a_run_that_was_killed_is_joined_and_said_to_be_resumed() {
         before, after,
         "nothing is done by who looks: no other run, no further line"
     );
+    // A line of which half was written is how a kill leaves it, and no damage.
+    let segment = after[0].0.join("seg-000001.jsonl");
+    let mut bytes = std::fs::read(&segment).unwrap();
+    bytes.extend_from_slice(b"{\"_hash\":\"torn");
+    std::fs::write(&segment, bytes).unwrap();
+    assert_eq!(azir.run(&["journal", "verify", "last"]).code, 3);
+    let (code, shown) = azir.json(&["show", "last"]);
+    assert_eq!((code, &shown["journal"]["verified"]), (0, &json!(true)));
+    assert_eq!(azir.run(&["wait", "last"]).code, 3);
 }
 
 #[test]
