@@ -128,7 +128,10 @@ async fn answer(target: &Target<'_>, node: usize, due: &Due) -> Result<Option<Fa
         check.within.as_secs()
     );
     match (check.gate, check.otherwise) {
-        (_, Otherwise::Continue) => target.went_on(node, &text).await.map(|()| None),
+        (_, Otherwise::Continue) => {
+            target.tally().went_on += 1;
+            target.went_on(node, &text).await.map(|()| None)
+        }
         (_, Otherwise::Gap) => target.gap(node, &due.key, &text).await.map(|()| None),
         (_, Otherwise::Say) => target.say(node, &text).await.map(|()| None),
         (true, Otherwise::Stop) => Ok(Some(Failure::failed("check", text, "azir show last"))),

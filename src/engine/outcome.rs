@@ -23,7 +23,7 @@ pub(crate) fn target_status(tally: &Tally, purpose: Purpose, halted: bool) -> Ru
         .left
         .iter()
         .any(|(_, failure)| failure.kind == FailureKind::LeftUndone);
-    if left_undone || tally.went_on > 0 {
+    if left_undone || tally.went_on > 0 || !tally.uncovered.is_empty() {
         return if tally.effects == 0 {
             RunStatus::Failed
         } else {

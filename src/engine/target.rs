@@ -90,8 +90,10 @@ pub(crate) struct Tally {
     pub(crate) stopped: Option<Failure>,
     /// The step at which it stopped.
     pub(crate) stopped_at: String,
-    /// Failures that are no mere gaps and after which it went on.
+    /// Checks that failed, no mere gaps, and after which it went on.
     pub(crate) went_on: usize,
+    /// Items that failed without stopping it, as long as no fallback has covered them.
+    pub(crate) uncovered: Vec<Uncovered>,
     /// Failures of items that did not stop it, and steps left undone.
     pub(crate) left: Vec<(String, Failure)>,
     /// Checks that are false or unknown.
@@ -112,6 +114,16 @@ pub(crate) struct Tally {
     pub(crate) plan: Vec<(usize, PlanStep)>,
     /// What a plan means to send.
     pub(crate) meant: Vec<Meant>,
+}
+
+/// An item that failed, and that a fallback may cover.
+pub(crate) struct Uncovered {
+    /// The node of its step.
+    pub(crate) node: usize,
+    /// What it is called in the record.
+    pub(crate) key: String,
+    /// What `for_each` gave.
+    pub(crate) value: Value,
 }
 
 /// Where a node stands.
@@ -404,6 +416,9 @@ impl<'a> Target<'a> {
             "now",
             &Value::String(crate::clock::seconds(self.teller.now())),
         );
+        if let Some(left) = step::left(self, node) {
+            scope.set("left", &Value::Array(left));
+        }
         scope
     }
 
@@ -454,9 +469,8 @@ impl<'a> Target<'a> {
         Ok(())
     }
 
-    /// Counts, records and tells a failure after which the target goes on.
+    /// Records and tells a failure after which the target goes on.
     pub(crate) async fn went_on(&self, node: usize, text: &str) -> Result<(), Failure> {
-        self.tally().went_on += 1;
         self.say(node, &format!("FAILED, and the rest goes on: {text}"))
             .await
     }

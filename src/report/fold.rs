@@ -388,6 +388,19 @@ impl Fold {
                     next: text("next").unwrap_or_default(),
                 });
             }
+            // What another way has settled is not left to do.
+            Some("covered") => {
+                let settles = data.get("settles").and_then(Value::as_array);
+                let settles: Vec<&str> = settles
+                    .into_iter()
+                    .flatten()
+                    .filter_map(Value::as_str)
+                    .collect();
+                let at = index(data);
+                self.forget(false, |(index, step)| {
+                    Some(*index) == at && settles.contains(&step.as_str())
+                });
+            }
             Some("collateral") => self.report.collateral.extend(text("text")),
             Some("target") => self.target(data),
             Some("result") => {

@@ -242,6 +242,25 @@ pub(crate) const PERMISSIONS: &[KeyInfo] = &[
     key("vault", Shape::Texts, "Data actions of Key Vault"),
 ];
 
+/// Keys of a fallback.
+pub(crate) const FALLBACK: &[KeyInfo] = &[
+    must(
+        "of",
+        Shape::Identifier,
+        "The step whose refused items it takes over",
+    ),
+    key(
+        "price",
+        Shape::Text,
+        "Who pays for it: said in the plan, where consent is asked for, and in the report",
+    ),
+    key(
+        "lessens",
+        Shape::Bool,
+        "Whether it only makes things better, so that they stay failed",
+    ),
+];
+
 /// Keys of a step.
 pub(crate) const STEP: &[KeyInfo] = &[
     must(
@@ -261,6 +280,11 @@ pub(crate) const STEP: &[KeyInfo] = &[
         "again",
         Shape::Bool,
         "Whether refused items are tried again after the others",
+    ),
+    key(
+        "fallback",
+        Shape::Table(FALLBACK),
+        "Taken only where another step could not do its work",
     ),
     key("read", Shape::Table(READ), "Reads"),
     key("request", Shape::Table(REQUEST), "Writes"),

@@ -293,6 +293,23 @@ pub struct Step {
     pub shared: Option<Template>,
     /// Whether it belongs to the run or only to its undo.
     pub on: On,
+    /// What it is a fallback for; absent: it is taken in its own right.
+    pub fallback: Option<Fallback>,
+}
+
+/// A step that takes over what an earlier one could not do, at a price.
+///
+/// It is taken only where items of that step failed and no fallback before it has covered them; its templates see
+/// them as `left`. Done, it covers its own item, or without `for_each` all that are left, and what it covered no longer
+/// counts as failed.
+#[derive(Clone, Debug)]
+pub struct Fallback {
+    /// The step that may fail; it goes on when items of it do.
+    pub of: Spanned<String>,
+    /// Who pays, as a template: in the plan, where consent is asked for, and as collateral of the run.
+    pub price: Option<Template>,
+    /// Whether it only makes things better: it covers nothing.
+    pub lessens: bool,
 }
 
 /// When a step is taken.

@@ -44,6 +44,8 @@ pub fn parts(step: &Step, visit: &mut dyn FnMut(Part, &str, Place)) {
         visit,
     );
     visit(Part::Head, &step.title.value, step.title.place);
+    let price = step.fallback.as_ref().and_then(|of| of.price.as_ref());
+    each(price, Part::Head, visit);
     each(step.say.iter(), Part::Say, visit);
     each(step.shared.iter(), Part::Action, visit);
     action(&step.action, visit);
@@ -251,6 +253,8 @@ pub fn names(step: &Step) -> BTreeSet<String> {
             names.extend(expressions.names(text).unwrap_or_default());
         }
     });
+    // What it is a fallback for decides whether it is taken.
+    names.extend(step.fallback.iter().map(|of| of.of.value.clone()));
     names
 }
 

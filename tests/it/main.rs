@@ -25,6 +25,7 @@ mod damaged;
 mod directory_targets;
 mod every_runbook;
 mod exports;
+mod fallback;
 mod fault_kit;
 mod fault_matrix;
 mod fault_operations;

@@ -87,6 +87,7 @@ steps:
     as: user
     parallel: 4
     again: true
+    otherwise: continue
     request:
       before: {arm: "GET {{ disk.id }}/providers/Microsoft.Resources/tags/default", api_version: "2021-04-01"}
       unless: "{{ before.properties.tags.seen == user }}"
@@ -104,6 +105,15 @@ steps:
           request: {arm: "PATCH {{ disk.id }}/providers/Microsoft.Resources/tags/default", api_version: "2021-04-01", body: "{{ before }}"}
           that: "{{ current == before }}"
           ask: true
+  - id: tag_else
+    phase: tag
+    title: Tag it another way
+    fallback: {of: tag, price: "whoever reads {{ left | length }} tags", lessens: true}
+    consent: explicit
+    for_each: "{{ left }}"
+    request: {arm: "PATCH {{ disk.id }}/providers/Microsoft.Resources/tags/default", api_version: "2021-04-01", body: {operation: Replace, properties: {tags: {seen: "{{ item }}"}}}}
+    check: {claim: replaced, get: {arm: "GET {{ disk.id }}/providers/Microsoft.Resources/tags/default", api_version: "2021-04-01"}, that: "{{ got.properties.tags.seen == item }}"}
+    undo: {never: nobody knows the tags any more}
   - id: mark
     phase: tag
     title: Leave a mark
@@ -178,12 +188,12 @@ fn a_runbook_with_every_key_parses_lints_clean_and_fits_the_schema() {
         Some(json!(["10.0.0.0/24"]))
     );
     assert_eq!(runbook.params["lookback"].default, Some(json!(86_400)));
-    assert_eq!(runbook.steps.len(), 16);
+    assert_eq!(runbook.steps.len(), 17);
     assert!(
         matches!(&runbook.steps[8].undo, Some(Undo::Requests(requests)) if requests.len() == 1)
     );
     assert!(
-        matches!(&runbook.steps[10].action, Action::Collect(collect) if collect.window.is_some())
+        matches!(&runbook.steps[11].action, Action::Collect(collect) if collect.window.is_some())
     );
     assert_eq!(runbook.steps[1].id.place.line, 33);
     assert!(docs::show(&runbook).contains(

@@ -14,6 +14,7 @@ pub(super) async fn consent(
     node: usize,
     step: &Step,
     items: &[Item<'_>],
+    price: Option<&str>,
 ) -> Result<Option<String>, Failure> {
     let id = &target.common.program.nodes[node].id;
     if !step.consent_explicit || items.is_empty() {
@@ -24,10 +25,13 @@ pub(super) async fn consent(
     if past.is_some_and(given) {
         return Ok(None);
     }
-    let cost = match &step.undo {
-        Some(Undo::Never(why)) => format!("cannot be undone: {why}"),
-        _ => step.lasting.clone().unwrap_or_default(),
+    let stays = match &step.undo {
+        Some(Undo::Never(why)) => Some(format!("cannot be undone: {why}")),
+        _ => step.lasting.clone(),
     };
+    let paid = price.map(str::to_owned);
+    let cost: Vec<String> = paid.into_iter().chain(stays).collect();
+    let cost = cost.join("; ");
     if let Some(given) = answer(target, id, step, &cost).await {
         let title = &step.title.value;
         let option = Choice {

@@ -8,17 +8,19 @@ use serde_json::{Map, Value};
 use super::consent::consent;
 use super::in_plan::{in_plan, late, plan_items};
 use super::items::items;
-use super::lines::{end, keep_outputs, name_results, nothing, reason, record_start, say_of, skip};
+use super::lines::{
+    end, keep_outputs, name_results, nothing, nothing_at_all, reason, record_start, say_of, skip,
+};
 use super::{
-    Acted, Item, ItemDone, StepDone, assert, call, collect, decide, edit, manual, note_plan, read,
-    request, rotate, wait, writes,
+    Acted, Item, ItemDone, StepDone, assert, call, collect, decide, edit, fallback, manual,
+    note_plan, read, request, rotate, wait, writes,
 };
 use crate::engine::check::Due;
 use crate::engine::event::{StepOutcome, What};
 use crate::engine::failure::{Failure, FailureKind};
 use crate::engine::power::Teller;
 use crate::engine::schedule::Part;
-use crate::engine::target::{Target, phase_word, plan_carries_out, results};
+use crate::engine::target::{Target, Uncovered, phase_word, plan_carries_out, results};
 use crate::runbook::model::{Action, Otherwise, Step};
 
 /// Executes a node.
@@ -38,6 +40,17 @@ async fn whole(target: &Target<'_>, node: usize) -> Result<StepDone, Failure> {
     // A condition may name what a skipped runbook was never given.
     if let Some(why) = call::skipped(target, target.common.program.nodes[node].frame) {
         return skip(target, node, why, true).await;
+    }
+    if step.fallback.is_some() {
+        if in_plan(target) {
+            let note = fallback::in_words(target, step, &scope);
+            name_results(target, node, &nothing_at_all(step));
+            note_plan(target, node, Vec::new(), Some(note));
+            return Ok(StepDone::default());
+        }
+        if let Some(why) = fallback::needless(target, node) {
+            return skip(target, node, why, true).await;
+        }
     }
     if let Some(when) = &step.when
         && !target
@@ -99,7 +112,9 @@ async fn act(
         phase: phase_word(step),
         items: items.len(),
     });
-    if let Some(left) = consent(target, node, step, &items).await? {
+    let price = fallback::price(target, step, node);
+    if let Some(left) = consent(target, node, step, &items, price.as_deref()).await? {
+        name_results(target, node, &nothing_at_all(step));
         end(
             target,
             node,
@@ -113,10 +128,10 @@ async fn act(
         return Ok(StepDone::default());
     }
     let mut pending: Vec<(usize, Item<'_>)> = items.into_iter().enumerate().collect();
-    let mut done: Vec<(usize, Result<ItemDone, (String, Failure)>)> = Vec::new();
+    let mut done: Vec<(usize, Result<ItemDone, Refused>)> = Vec::new();
     loop {
         let tried = pass(step, &pending, &teller).await;
-        let refused = |result: &Result<ItemDone, (String, Failure)>| matches!(result, Err((_, failure)) if failure.kind == FailureKind::Failed);
+        let refused = |result: &Result<ItemDone, Refused>| matches!(result, Err(one) if one.failure.kind == FailureKind::Failed);
         let further = step.again && tried.iter().any(|(_, result)| result.is_ok());
         let (again, ended): (Vec<_>, Vec<_>) = tried
             .into_iter()
@@ -134,9 +149,17 @@ async fn act(
         step,
         id,
         began,
+        price,
         done.into_iter().map(|(_, result)| result).collect(),
     )
     .await
+}
+
+/// An item that failed.
+struct Refused {
+    key: String,
+    value: Value,
+    failure: Failure,
 }
 
 /// Carries out items, so many at once.
@@ -144,19 +167,23 @@ async fn pass(
     step: &Step,
     items: &[(usize, Item<'_>)],
     teller: &Teller,
-) -> Vec<(usize, Result<ItemDone, (String, Failure)>)> {
+) -> Vec<(usize, Result<ItemDone, Refused>)> {
     let loops = step.for_each.is_some();
     futures_util::stream::iter(items)
         .map(|(index, item)| async move {
-            let key = item.key.clone();
             let result = one(item.clone()).await;
             if loops {
                 teller.tell(What::ItemEnded {
-                    item: key.clone(),
+                    item: item.key.clone(),
                     ok: result.is_ok(),
                 });
             }
-            (*index, result.map_err(|failure| (key, failure)))
+            let refused = |failure| Refused {
+                key: item.key.clone(),
+                value: item.scope.get("item").unwrap_or_default(),
+                failure,
+            };
+            (*index, result.map_err(refused))
         })
         .buffer_unordered(step.parallel.max(1))
         .collect()
@@ -170,7 +197,8 @@ async fn gather(
     step: &Step,
     id: &str,
     began: u64,
-    done: Vec<Result<ItemDone, (String, Failure)>>,
+    price: Option<String>,
+    done: Vec<Result<ItemDone, Refused>>,
 ) -> Result<StepDone, Failure> {
     let mut good = Vec::new();
     let mut outcome = StepOutcome::Done;
@@ -178,12 +206,20 @@ async fn gather(
     for result in done {
         match result {
             Ok(item) => good.push(item),
-            Err((key, failure)) => {
+            Err(Refused {
+                key,
+                value,
+                failure,
+            }) => {
                 let unknown = failure.kind == FailureKind::Unknown;
                 match target
                     .take_failure(node, &key, step.otherwise, failure.clone())
                     .await
                 {
+                    Ok(_) if step.otherwise == Otherwise::Continue => {
+                        let left = Uncovered { node, key, value };
+                        target.tally().uncovered.push(left);
+                    }
                     Ok(_) => {}
                     Err(stopping) => first = first.or(Some(stopping)),
                 }
@@ -199,6 +235,7 @@ async fn gather(
         }
     }
     let acted = good.iter().any(|item| item.acted);
+    fallback::cover(target, node, &good, price).await?;
     let mut checks = Vec::new();
     for item in &good {
         checks.extend(Due::of(step, item));

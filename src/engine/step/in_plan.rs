@@ -105,6 +105,13 @@ fn plan_values(item: &Item<'_>) -> Option<ItemDone> {
             values.insert(name.clone(), value);
         }
     }
+    if let Some(value) = item
+        .scope
+        .get("item")
+        .filter(|_| item.step.for_each.is_some())
+    {
+        values.insert("item".to_owned(), value);
+    }
     if matches!(item.step.action, Action::Decide(_)) {
         values.insert("chosen".to_owned(), json!([]));
     }

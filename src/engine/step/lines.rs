@@ -107,11 +107,7 @@ pub(super) async fn skip(
 ) -> Result<StepDone, Failure> {
     let step = target.common.program.step(node);
     let id = target.common.program.nodes[node].id.clone();
-    let values = if step.for_each.is_some() {
-        json!({"each": []})
-    } else {
-        nothing(step)
-    };
+    let values = nothing_at_all(step);
     name_results(target, node, &values);
     if in_plan(target) {
         note_plan(target, node, Vec::new(), Some(format!("skipped: {why}")));
@@ -141,6 +137,15 @@ pub(super) fn nothing(step: &Step) -> Value {
     Value::Object(values)
 }
 
+/// Returns the results of a step that was skipped.
+pub(super) fn nothing_at_all(step: &Step) -> Value {
+    if step.for_each.is_some() {
+        json!({"each": []})
+    } else {
+        nothing(step)
+    }
+}
+
 /// Returns the results of a step that was never reached: of a `run` step every result of the runbook it calls, null.
 pub(crate) fn nothing_of(target: &Target<'_>, step: &Step) -> Value {
     if let Action::Run(other) = &step.action {
@@ -153,11 +158,7 @@ pub(crate) fn nothing_of(target: &Target<'_>, step: &Step) -> Value {
             .flat_map(|frame| frame.runbook.result.keys());
         return Value::Object(names.map(|name| (name.clone(), Value::Null)).collect());
     }
-    if step.for_each.is_some() {
-        json!({"each": []})
-    } else {
-        nothing(step)
-    }
+    nothing_at_all(step)
 }
 
 pub(super) fn name_results(target: &Target<'_>, node: usize, values: &Value) {

@@ -22,6 +22,7 @@ mod restore_points;
 mod security_groups;
 mod snapshots;
 mod storage;
+mod subnets;
 mod types;
 
 pub(super) use activity::events;

@@ -13,7 +13,8 @@ use crate::lab::scenario::guid;
 pub(super) const NIC: &str = "Microsoft.Network/networkInterfaces";
 /// The type of network security groups.
 pub(super) const NSG: &str = "Microsoft.Network/networkSecurityGroups";
-const SUBNET: &str = "Microsoft.Network/virtualNetworks/subnets";
+/// The type of subnets.
+pub(super) const SUBNET: &str = "Microsoft.Network/virtualNetworks/subnets";
 
 impl Arm<'_> {
     pub(super) fn network(&mut self, target: Target, kind: &str) -> Result<Reply, Reply> {
@@ -43,6 +44,9 @@ impl Arm<'_> {
             {
                 self.effective(&id)
             }
+            ("PUT", "microsoft.network/virtualnetworks/subnets", Target::Resource(id)) => {
+                self.put_subnet(&id)
+            }
             ("PUT", "microsoft.network/networksecuritygroups", Target::Resource(id)) => {
                 self.put_nsg(&id)
             }
@@ -69,8 +73,15 @@ impl Arm<'_> {
                 }
             }
             Some("microsoft.network/virtualnetworks") => {
-                let subnets: Vec<Value> = self.store.of_type(&id, SUBNET).map(shown).collect();
+                let subnets = self.store.of_type(&id, SUBNET);
+                let subnets: Vec<Value> = subnets.map(|subnet| self.filled(subnet)).collect();
                 value["properties"]["subnets"] = json!(subnets);
+            }
+            Some("microsoft.network/virtualnetworks/subnets") => {
+                let users = self.configurations_in(&id);
+                if !users.is_empty() {
+                    value["properties"]["ipConfigurations"] = json!(users);
+                }
             }
             _ => {}
         }
@@ -115,6 +126,18 @@ impl Arm<'_> {
         let found = configurations
             .find(|one| same_id(&one["properties"]["publicIPAddress"]["id"], address))?;
         Some(found["id"].clone())
+    }
+
+    /// Returns the IP configurations that have their address from a subnet.
+    fn configurations_in(&self, subnet: &str) -> Vec<Value> {
+        let nics = self.store.of_type("", NIC);
+        nics.flat_map(|nic| {
+            let all = nic["properties"]["ipConfigurations"].as_array();
+            all.into_iter().flatten()
+        })
+        .filter(|one| same_id(&one["properties"]["subnet"]["id"], subnet))
+        .map(|one| json!({"id": one["id"]}))
+        .collect()
     }
 
     /// Refuses a write while another works on the same resource.
@@ -163,6 +186,16 @@ impl Arm<'_> {
         )
     }
 
+    /// Returns where a resource is; a subnet is where its network is.
+    pub(super) fn location_of(&self, id: &ArmId, value: &Value) -> String {
+        let own = value["location"].as_str().map(str::to_owned);
+        let parents = || {
+            let parent = self.store.get(id.parent()?.as_str())?;
+            parent["location"].as_str().map(str::to_owned)
+        };
+        own.or_else(parents).unwrap_or_default()
+    }
+
     /// Puts a resource with a new etag, and begins the operation that works on it.
     pub(super) fn finish_put(
         &mut self,
@@ -180,12 +213,7 @@ impl Arm<'_> {
             resource: Some(id.as_str()),
             ..Start::default()
         });
-        let address = self.address(
-            &operation,
-            kind,
-            body["location"].as_str().unwrap_or_default(),
-            false,
-        );
+        let address = self.address(&operation, kind, &self.location_of(id, &body), false);
         Reply::json(status, &self.filled(&body))
             .with("azure-asyncoperation", address)
             .with("azure-asyncnotification", "Enabled")

@@ -20,6 +20,11 @@ pub(super) const ROWS: &[Row] = &[
         "answer of effectiveNetworkSecurityGroups | effective_verdict(bastion, nic id, cut_dns, cut_imds): {passes, reason, deny_rules}",
     ),
     (
+        "effective_verdict_of_any",
+        effective_verdict_of_any,
+        "answer of effectiveNetworkSecurityGroups | effective_verdict_of_any(bastion, cut_dns, cut_imds): the same where one NSG, the interface's or its subnet's, is enough",
+    ),
+    (
         "flush_rule",
         flush_rule,
         "flush_rule(nsg): the body of a redundant deny rule that differs from the one there now",
@@ -43,6 +48,11 @@ pub(super) const ROWS: &[Row] = &[
         "where_group",
         where_group,
         "list | where_group('name'): resources of this resource group",
+    ),
+    (
+        "without_paths",
+        without_paths,
+        "IP configurations | without_paths: without public addresses, load-balancer and gateway paths",
     ),
 ];
 
@@ -128,22 +138,36 @@ fn effective_verdict(value: &Value, args: &[Value]) -> Result<Value, String> {
     Ok(json!({"passes": verdict.passes, "reason": verdict.reason, "deny_rules": verdict.closing}))
 }
 
-fn effective_of(groups: &[Value], nic: &str, expect: &Expect) -> Verdict {
-    let associated = |group: &Value| {
-        crate::json::member(group, "association.networkInterface.id")
-            .and_then(Value::as_str)
-            .is_some_and(|id| id.eq_ignore_ascii_case(nic))
-    };
-    if let Some(rule) = groups.iter().find_map(always_allowed) {
-        return Verdict::failed(format!(
-            "the network manager's admin rule {rule} always allows, whatever an NSG says"
-        ));
-    }
-    let Some(own) = groups.iter().find(|group| associated(group)) else {
-        return Verdict::failed("no NSG is in force at the interface".to_owned());
-    };
-    let id = crate::json::member(own, "networkSecurityGroup.id").and_then(Value::as_str);
-    let verdict = Verdict::of(rules::effective(own), expect);
+/// Judges what is in force where one NSG is enough: traffic passes only where the interface's and its subnet's both let
+/// it.
+fn effective_verdict_of_any(value: &Value, args: &[Value]) -> Result<Value, String> {
+    let expect = Expect::new(arg(args, 0)?, args.get(1), args.get(2))?;
+    let groups = list(value.get("value").unwrap_or(value))?;
+    let verdict = groups
+        .iter()
+        .find_map(always_allowed)
+        .map(overruled)
+        .unwrap_or_else(|| {
+            let all = groups.iter().map(|group| of_group(group, &expect));
+            let mut all: Vec<Verdict> = all.collect();
+            let passing = all.iter().position(|verdict| verdict.passes);
+            match (passing, all.is_empty()) {
+                (_, true) => Verdict::failed("no NSG is in force at the interface".to_owned()),
+                (passing, false) => all.swap_remove(passing.unwrap_or(0)),
+            }
+        });
+    Ok(json!({"passes": verdict.passes, "reason": verdict.reason, "deny_rules": verdict.closing}))
+}
+
+fn overruled(rule: String) -> Verdict {
+    Verdict::failed(format!(
+        "the network manager's admin rule {rule} always allows, whatever an NSG says"
+    ))
+}
+
+fn of_group(group: &Value, expect: &Expect) -> Verdict {
+    let id = crate::json::member(group, "networkSecurityGroup.id").and_then(Value::as_str);
+    let verdict = Verdict::of(rules::effective(group), expect);
     Verdict {
         reason: format!(
             "{}: {}",
@@ -152,6 +176,21 @@ fn effective_of(groups: &[Value], nic: &str, expect: &Expect) -> Verdict {
         ),
         ..verdict
     }
+}
+
+fn effective_of(groups: &[Value], nic: &str, expect: &Expect) -> Verdict {
+    let associated = |group: &Value| {
+        crate::json::member(group, "association.networkInterface.id")
+            .and_then(Value::as_str)
+            .is_some_and(|id| id.eq_ignore_ascii_case(nic))
+    };
+    if let Some(rule) = groups.iter().find_map(always_allowed) {
+        return overruled(rule);
+    }
+    let Some(own) = groups.iter().find(|group| associated(group)) else {
+        return Verdict::failed("no NSG is in force at the interface".to_owned());
+    };
+    of_group(own, expect)
 }
 
 /// Returns the admin rule of a network manager that no NSG can overrule (DESIGN section 9).
@@ -253,6 +292,27 @@ fn flush_rule(value: &Value, _: &[Value]) -> Result<Value, String> {
         "priority": priority, "direction": "Inbound", "access": "Deny", "protocol": "*",
         "sourceAddressPrefix": "*", "sourcePortRange": "*", "destinationAddressPrefix": "*", "destinationPortRange": ports,
     }}))
+}
+
+/// What makes a machine reachable from outside, or through somebody else's address (arm.md section 2.5).
+const PATHS: [&str; 4] = [
+    "applicationGatewayBackendAddressPools",
+    "loadBalancerBackendAddressPools",
+    "loadBalancerInboundNatRules",
+    "publicIPAddress",
+];
+
+fn without_paths(value: &Value, _: &[Value]) -> Result<Value, String> {
+    let mut configurations = list(value)?.to_vec();
+    for configuration in &mut configurations {
+        if let Some(properties) = configuration
+            .get_mut("properties")
+            .and_then(Value::as_object_mut)
+        {
+            properties.retain(|name, _| !PATHS.contains(&name.as_str()));
+        }
+    }
+    Ok(Value::Array(configurations))
 }
 
 fn where_group(value: &Value, args: &[Value]) -> Result<Value, String> {

@@ -6,6 +6,7 @@
 mod actions;
 mod beta;
 mod calls;
+mod fallbacks;
 mod idle;
 mod members;
 mod names;
@@ -43,6 +44,7 @@ type Rule = fn(&Subject<'_>, &mut Found<'_>);
 const RULES: &[Rule] = &[
     beta::look,
     calls::look,
+    fallbacks::look,
     idle::look,
     members::look,
     names::look,

@@ -48,6 +48,9 @@ fn added(step: &Step, part: Part) -> Vec<String> {
     if step.for_each.is_some() && !matches!(part, Part::Head | Part::Say) {
         add(&["item", &step.as_name]);
     }
+    if step.fallback.is_some() && matches!(part, Part::Head | Part::Before | Part::Action) {
+        add(&["left"]);
+    }
     match part {
         Part::Head | Part::Before => {}
         Part::Action => add(match step.action {

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use super::super::fields::{Fields, Problems};
 use super::super::keys;
-use super::super::model::{Check, On, Otherwise, Phase, Step};
+use super::super::model::{Check, Fallback, On, Otherwise, Phase, Step};
 use super::super::place::Place;
 use super::super::tree::{Kind, Node};
 use super::{action, call, is_name, undo};
@@ -69,6 +69,9 @@ pub(super) fn read(node: &Node, problems: &mut Problems<'_>) -> Option<Step> {
     } else {
         On::Run
     };
+    let fallback = fields
+        .get("fallback")
+        .and_then(|node| fallback(node, problems));
     Some(Step {
         id: id?,
         phase: phase?,
@@ -91,6 +94,19 @@ pub(super) fn read(node: &Node, problems: &mut Problems<'_>) -> Option<Step> {
         say,
         shared,
         on,
+        fallback,
+    })
+}
+
+fn fallback(node: &Node, problems: &mut Problems<'_>) -> Option<Fallback> {
+    let fields = Fields::of(node, "fallback", keys::FALLBACK, problems)?;
+    let of = fields.text("of", problems);
+    let price = fields.text("price", problems);
+    let lessens = fields.flag("lessens", problems);
+    Some(Fallback {
+        of: of?,
+        price,
+        lessens,
     })
 }
 

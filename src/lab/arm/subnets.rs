@@ -1,0 +1,86 @@
+//! Subnets: a PUT replaces the whole body (arm.md section 2.5, of network resources; "Subnets - Create Or Update").
+
+use serde_json::Value;
+
+use super::network::SUBNET;
+use super::{Arm, only_members};
+use crate::ids::ArmId;
+use crate::lab::reply::{Reply, arm_error, not_modelled};
+
+const MEMBERS: &[&str] = &["id", "name", "type", "etag", "properties"];
+/// Those that are read-only are ignored when they are echoed.
+const PROPERTIES: &[&str] = &[
+    "addressPrefix",
+    "addressPrefixes",
+    "applicationGatewayIPConfigurations",
+    "defaultOutboundAccess",
+    "delegations",
+    "ipAllocations",
+    "ipConfigurationProfiles",
+    "ipConfigurations",
+    "natGateway",
+    "networkSecurityGroup",
+    "privateEndpointNetworkPolicies",
+    "privateEndpoints",
+    "privateLinkServiceNetworkPolicies",
+    "provisioningState",
+    "purpose",
+    "resourceNavigationLinks",
+    "routeTable",
+    "serviceAssociationLinks",
+    "serviceEndpointPolicies",
+    "serviceEndpoints",
+    "sharingScope",
+];
+
+impl Arm<'_> {
+    pub(super) fn put_subnet(&mut self, id: &ArmId) -> Result<Reply, Reply> {
+        self.group_exists(id)?;
+        let Some(before) = self.store.get(id.as_str()).cloned() else {
+            return Err(not_modelled("new subnets"));
+        };
+        let mut body = self.ask.json()?;
+        only_members(&body, MEMBERS, "Subnet")?;
+        only_members(&body["properties"], PROPERTIES, "SubnetPropertiesFormat")?;
+        let prefix = |value: &Value| {
+            let one = value["properties"]["addressPrefix"].clone();
+            if one.is_null() {
+                value["properties"]["addressPrefixes"][0].clone()
+            } else {
+                one
+            }
+        };
+        if prefix(&body) != prefix(&before) {
+            let message = format!(
+                "Subnet {} is in use and cannot change its address prefix from {} to {}.",
+                id.name(),
+                prefix(&before),
+                prefix(&body)
+            );
+            return Err(arm_error(400, "InUseSubnetCannotBeUpdated", &message));
+        }
+        let location = self.location_of(id, &before);
+        self.network_is_free(id, &location)?;
+        self.as_expected(&before)?;
+        match body["properties"]["networkSecurityGroup"]["id"].as_str() {
+            Some(nsg) => self.may_join(
+                id,
+                "Microsoft.Network/virtualNetworks/subnets/write",
+                &location,
+                ("Microsoft.Network/networkSecurityGroups/join/action", nsg),
+            )?,
+            None => {
+                if let Some(properties) = body["properties"].as_object_mut() {
+                    properties.shift_remove("networkSecurityGroup");
+                }
+            }
+        }
+        if let Some(properties) = body["properties"].as_object_mut() {
+            properties.shift_remove("ipConfigurations");
+        }
+        for name in ["id", "name", "type"] {
+            body[name] = before[name].clone();
+        }
+        Ok(self.finish_put(id, body, 200, SUBNET))
+    }
+}
