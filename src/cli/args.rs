@@ -10,7 +10,7 @@ use super::{
     approve, custody_args, globals, handover, help, incident, note, preflight, timeline, wait,
 };
 use crate::runbook::catalogue::{Catalogue, title};
-use crate::runbook::model::{Param, ParamKind, Runbook};
+use crate::runbook::model::{Param, ParamKind, Purpose, Runbook};
 
 /// The runbooks, for the functions that clap calls without context.
 static CATALOGUE: OnceLock<Arc<Catalogue>> = OnceLock::new();
@@ -389,9 +389,17 @@ fn of_many(runbook: &Runbook) -> Vec<Arg> {
         .requires("watch")
         .action(ArgAction::SetTrue)
         .help("Do again what somebody undoes during the watch");
+    let together = Arg::new("together")
+        .long("together")
+        .action(ArgAction::SetTrue)
+        .help("Cut no target before every one was read and kept, and then all in one burst");
+    // Where that is how the runbook works anyway, there is nothing to ask for.
+    let together = (!runbook.together && runbook.purpose != Purpose::Read).then_some(together);
     filter
         .into_iter()
-        .chain([most, retry, watch, reapply])
+        .chain([most, retry])
+        .chain(together)
+        .chain([watch, reapply])
         .collect()
 }
 

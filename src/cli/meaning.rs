@@ -86,6 +86,7 @@ fn bulk(own: &ArgMatches, earlier: Option<&Again>) -> Bulk {
     let filter = own.try_get_one::<String>("filter").ok().flatten();
     Bulk {
         filter: filter.cloned(),
+        together: own.try_get_one::<bool>("together").ok().flatten() == Some(&true),
         max_failures: most.map(|most| usize::try_from(*most).unwrap_or(usize::MAX)),
         watch: own
             .try_get_one::<u64>("watch")

@@ -131,6 +131,7 @@ fn asks(own: &ArgMatches, runbook: &str, asked: &Asked) -> String {
         asked.bulk.filter,
         asked.bulk.retries,
         asked.bulk.max_failures,
+        asked.bulk.together,
         asked
             .bulk
             .watch

@@ -18,6 +18,8 @@ pub struct Bulk {
     pub filter: Option<String>,
     /// After how many failed targets no new one is begun; absent: all are begun.
     pub max_failures: Option<usize>,
+    /// Whether no target is cut before every one was read and kept, and then all in one burst.
+    pub together: bool,
     /// How long containment is watched, and what is done about it.
     pub watch: Option<Watch>,
     /// The run whose unfinished targets these are.

@@ -1,7 +1,7 @@
 //! Many targets, one burst: an attacker who sees the first one cut has no time for the others.
 //!
-//! All targets of a run go through three stages together: no target is written to before every one was read, and none
-//! is collected from before every one was written to. Who waits for the others is no more than what is on the disk,
+//! All targets of a run go through three stages together: no target is cut before every one was read and kept, and none
+//! is collected from before every one was cut. Who waits for the others is no more than what is on the disk,
 //! and a note of where it lies; so ten thousand take little more room than ten.
 
 use super::target::Target;
@@ -10,7 +10,7 @@ use crate::runbook::model::{Phase, Step};
 /// A stage of a burst.
 #[derive(Clone, Copy, Debug, Eq, Ord, PartialEq, PartialOrd)]
 pub(crate) enum Stage {
-    /// Everything that only looks.
+    /// Everything that only looks, and what is kept before the cut.
     Look,
     /// Everything that cuts, and what is read because of it.
     Cut,
@@ -28,7 +28,7 @@ impl Stage {
     pub(crate) fn of(step: &Step) -> Self {
         if step.phase >= Phase::Export {
             Self::Collect
-        } else if super::step::writes(step) {
+        } else if super::step::writes(step) && step.phase > Phase::Preserve {
             Self::Cut
         } else {
             Self::Look

@@ -103,6 +103,7 @@ impl Engine {
             "targets": names,
             "filter": request.bulk.filter,
             "max_failures": request.bulk.max_failures,
+            "together": request.bulk.together.then_some(true),
             "watch": request.bulk.watch.map(|watch| json!({"seconds": watch.span.as_secs(), "reapply": watch.reapply})),
             "retries": request.bulk.retries,
             "once": request.once.as_ref().map(|once| json!({

@@ -232,6 +232,7 @@ fn asked(past: &Past, program: &Program, request: &ResumeRequest) -> RunRequest 
                 .get("max_failures")
                 .and_then(Value::as_u64)
                 .and_then(|most| usize::try_from(most).ok()),
+            together: past.start.get("together") == Some(&Value::Bool(true)),
             watch: past.start.get("watch").and_then(|watch| {
                 Some(Watch {
                     span: std::time::Duration::from_secs(watch["seconds"].as_u64()?),

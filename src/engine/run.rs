@@ -283,7 +283,8 @@ pub(super) async fn carry_out(
     base: &Scope,
     found: Vec<(String, Map<String, Value>)>,
 ) -> Vec<End> {
-    let stages: &[Stage] = if common.request.runbook.together && found.len() > 1 {
+    let together = common.request.runbook.together || common.request.bulk.together;
+    let stages: &[Stage] = if together && found.len() > 1 {
         &Stage::BURST
     } else {
         &Stage::ALONE

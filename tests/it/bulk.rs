@@ -200,3 +200,28 @@ fn once_enough_have_failed_no_further_target_is_begun_and_each_is_named() {
     assert_eq!(code, 0, "{again}");
     assert_eq!(names(&again), ["vm-hard-01", "vm-stopped-01"]);
 }
+
+#[test]
+fn together_no_target_is_cut_before_every_one_was_kept() {
+    let cuts_and_snapshots = |more: &[&str]| {
+        // One machine's disks take longer than all that the other has done to it.
+        let script = "faults: [{method: PUT, path: snapshots, do: delay, millis: 2000, times: 1}]";
+        let azir = Azir::with(script, |_| {});
+        let mut words = vec!["isolate-vm", "vm-app-01", "vm-north-01"];
+        words.extend(["--incident", "IR-1", "--yes"]);
+        words.extend(more);
+        let (code, report) = azir.json(&words);
+        assert_eq!(code, 0, "{report}");
+        let writes = azir.writes();
+        let first = |word: &str| writes.iter().position(|write| write.contains(word));
+        let last = |word: &str| writes.iter().rposition(|write| write.contains(word));
+        (first("/networkInterfaces/"), last("/snapshots/"))
+    };
+    let (cut, kept) = cuts_and_snapshots(&["--together"]);
+    assert!(cut.unwrap() > kept.unwrap(), "{cut:?} {kept:?}");
+    let (cut, kept) = cuts_and_snapshots(&[]);
+    assert!(
+        cut.unwrap() < kept.unwrap(),
+        "each for itself: {cut:?} {kept:?}"
+    );
+}

@@ -175,6 +175,7 @@ impl Approved {
             // The targets that a filter found stand in the plan, and no others are taken.
             bulk: Bulk {
                 max_failures: planned.max_failures,
+                together: planned.together,
                 ..Bulk::default()
             },
             choices: planned.selections()?,

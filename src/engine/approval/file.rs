@@ -60,6 +60,9 @@ pub struct Planned {
     /// After how many failed targets no new one is begun; absent: all are begun.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub max_failures: Option<usize>,
+    /// Whether all targets are cut in one burst.
+    #[serde(default)]
+    pub together: bool,
     /// What decisions take, by step: `all`, `none`, or ids.
     pub choices: BTreeMap<String, Value>,
     /// Steps whose explicit consent is given.
@@ -138,6 +141,7 @@ impl PlanFile {
                 None => request.targets.clone(),
             },
             max_failures: request.bulk.max_failures,
+            together: request.bulk.together,
             choices: request
                 .choices
                 .iter()
