@@ -1,4 +1,5 @@
-//! Who last changed something before azir did: shown before it is put back, so that nobody restores what an attacker made.
+//! Who last changed something before azir did, and who since: shown before it is put back, so that nobody restores what
+//! an attacker made.
 
 use serde_json::Value;
 
@@ -20,11 +21,11 @@ pub(super) async fn before(
     calls: &Calls,
 ) -> String {
     let path = write.record["target"].as_str().unwrap_or_default();
-    let Some(call) = log_of(path, until) else {
+    let Some(call) = log_of(path, None, until) else {
         return "no log that azir reads says who changed it before".to_owned();
     };
     match newest(target.common.power.reader(), &call, calls).await {
-        Ok(Some(record)) => in_words(&record),
+        Ok(Some(record)) => format!("before azir last changed by {}", in_words(&record)),
         Ok(None) => "the log holds no change of it before azir's".to_owned(),
         Err(failure) => format!(
             "who changed it before azir cannot be read: {}",
@@ -33,11 +34,35 @@ pub(super) async fn before(
     }
 }
 
+/// Returns in words who last changed what a write changed, between the moment `from` and now.
+pub(super) async fn since(
+    target: &Target<'_>,
+    write: &PastWrite,
+    from: &str,
+    calls: &Calls,
+) -> String {
+    let path = write.record["target"].as_str().unwrap_or_default();
+    let now = crate::clock::seconds(target.teller.now());
+    let Some(call) = log_of(path, Some(from), &now) else {
+        return "no log that azir reads says who changed it since".to_owned();
+    };
+    match newest(target.common.power.reader(), &call, calls).await {
+        Ok(Some(record)) => format!("since then last changed by {}", in_words(&record)),
+        // The activity log and the directory's audit are minutes behind.
+        Ok(None) => "the log does not yet hold who changed it since".to_owned(),
+        Err(failure) => format!("who changed it since cannot be read: {}", failure.message),
+    }
+}
+
 /// Returns the log that knows of changes of what lies at a path: newest first.
-fn log_of(path: &str, until: &str) -> Option<RenderedCall> {
+fn log_of(path: &str, from: Option<&str>, until: &str) -> Option<RenderedCall> {
     if let Some(object) = object_of(path) {
-        let filter =
-            format!("targetResources/any(t:t/id eq '{object}') and activityDateTime lt {until}");
+        let begin = from
+            .map(|from| format!(" and activityDateTime ge {from}"))
+            .unwrap_or_default();
+        let filter = format!(
+            "targetResources/any(t:t/id eq '{object}') and activityDateTime lt {until}{begin}"
+        );
         return Some(call(
             Plane::Graph,
             "/v1.0/auditLogs/directoryAudits",
@@ -52,7 +77,10 @@ fn log_of(path: &str, until: &str) -> Option<RenderedCall> {
     let subscription = id.subscription()?;
     // The activity log must be asked for a span of its 90 days (arm.md section 5.5).
     let end: chrono::DateTime<chrono::Utc> = until.parse().ok()?;
-    let begin = crate::clock::seconds(end - chrono::Duration::days(30));
+    let begin = match from {
+        Some(from) => from.to_owned(),
+        None => crate::clock::seconds(end - chrono::Duration::days(30)),
+    };
     let filter = format!(
         "eventTimestamp ge '{begin}' and eventTimestamp le '{until}' and resourceUri eq '{id}'"
     );
@@ -131,7 +159,7 @@ fn in_words(record: &Value) -> String {
         "/operationName/value",
     ]);
     let when = text(&["/activityDateTime", "/eventTimestamp"]);
-    format!("before azir last changed by {who}: {what}, {when}")
+    format!("{who}: {what}, {when}")
 }
 
 #[cfg(test)]
@@ -142,11 +170,12 @@ mod tests {
     #[test]
     fn a_path_is_looked_up_in_the_log_of_its_plane() {
         let id = "88888888-8888-4888-8888-888888888801";
-        let graph = log_of(&format!("/v1.0/users/{id}"), "2026-11-24T03:00:00Z").unwrap();
+        let graph = log_of(&format!("/v1.0/users/{id}"), None, "2026-11-24T03:00:00Z").unwrap();
         assert_eq!(graph.plane, Plane::Graph);
         assert!(graph.query[0].1.contains(id));
         let arm = log_of(
             "/subscriptions/s/resourceGroups/g/providers/Microsoft.Compute/disks/d",
+            None,
             "2026-11-24T03:00:00Z",
         )
         .unwrap();
@@ -159,11 +188,12 @@ mod tests {
         assert!(
             log_of(
                 "https://kv.vault.azure.net/secrets/x",
+                None,
                 "2026-11-24T03:00:00Z"
             )
             .is_none()
         );
-        assert!(log_of("/v1.0/users/x' or 'a", "2026-11-24T03:00:00Z").is_none());
+        assert!(log_of("/v1.0/users/x' or 'a", None, "2026-11-24T03:00:00Z").is_none());
     }
 
     #[test]
@@ -172,7 +202,7 @@ mod tests {
             "initiatedBy": {"user": {"userPrincipalName": "mallory@contoso.com"}}});
         assert_eq!(
             in_words(&record),
-            "before azir last changed by mallory@contoso.com: Disable account, 2026-11-24T02:00:00Z"
+            "mallory@contoso.com: Disable account, 2026-11-24T02:00:00Z"
         );
         let record = json!({"caller": "pia@contoso.com", "operationName": {"value": "Microsoft.Compute/disks/write"}, "eventTimestamp": "2026-11-24T02:00:00Z"});
         assert!(in_words(&record).contains("pia@contoso.com: Microsoft.Compute/disks/write"));

@@ -16,7 +16,7 @@ use super::ending::{End, finish, short};
 use super::error::EngineError;
 use super::event::{Listener, What};
 use super::notify::Channels;
-use super::past::{self, Progress};
+use super::past::{self, Parked, Progress};
 use super::plan::{Plan, Preflight, Verdict};
 use super::planning::refuse_failed;
 use super::power::{Power, Teller};
@@ -301,7 +301,7 @@ pub(super) async fn carry_out(
             index,
             name,
             arguments: Value::Object(arguments).to_string(),
-            progress: None,
+            parked: None,
         })
         .collect();
     for stage in stages {
@@ -329,7 +329,7 @@ struct Waiting {
     /// Its arguments as JSON text: a tree of them takes ten times the room.
     arguments: String,
     /// Absent before the first stage.
-    progress: Option<Progress>,
+    parked: Option<Parked>,
 }
 
 /// What a stage made of a target.
@@ -342,8 +342,9 @@ impl Waiting {
     async fn go_on(self, common: &Common, base: &Scope, stage: Stage) -> Gone {
         let arguments = serde_json::from_str(&self.arguments).unwrap_or_default();
         let mut target = Target::new(common, self.index, self.name.clone(), base, &arguments);
-        let progress = match self.progress {
-            Some(progress) => {
+        let progress = match self.parked {
+            Some(parked) => {
+                let progress = parked.taken_up();
                 target.remember(&progress);
                 progress
             }
@@ -355,7 +356,7 @@ impl Waiting {
         let progress = target.execute(progress, stage).await;
         if stage < Stage::Collect && target.goes_on(&progress) {
             return Gone::Waits(Box::new(Self {
-                progress: Some(progress),
+                parked: Some(Parked::of(progress)),
                 ..self
             }));
         }

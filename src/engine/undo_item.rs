@@ -1,5 +1,7 @@
 //! The writes of an old run in the order of its undo: looked at for the plan, or put back one by one.
 
+use std::collections::HashMap;
+
 use serde_json::{Map, Value, json};
 
 use super::ending::End;
@@ -17,9 +19,41 @@ use super::undo_write::put_back;
 use crate::report::model::RunStatus;
 use crate::runbook::model::On;
 
+/// So many targets at most are looked up in the logs where nothing is given back to whom it was taken from.
+const FEW: usize = 20;
+
+/// Returns who last changed a thing before the run, and, where it drifted, who since; each thing is asked for once.
+async fn who(
+    target: &Target<'_>,
+    old: &Past,
+    node: usize,
+    write: &PastWrite,
+    change: &Change,
+    told: &mut HashMap<(String, bool), String>,
+) -> String {
+    let drifted = matches!(change.standing, Standing::Drifted(_));
+    let thing = write.record["target"].as_str().unwrap_or_default();
+    let key = (thing.to_ascii_lowercase(), drifted);
+    if let Some(known) = told.get(&key) {
+        return known.clone();
+    }
+    let began = old.started_seconds();
+    let calls = calls(target, node, &write.item, "who changed it");
+    let mut text = last_change::before(target, write, &began, &calls).await;
+    if drifted {
+        let since = last_change::since(target, write, &began, &calls).await;
+        text = format!("{text}; {since}");
+    }
+    told.insert(key, text.clone());
+    text
+}
+
 /// Looks at every write of a target, in the order of the undo.
 pub(crate) async fn look(target: &Target<'_>, old: &Past) -> Result<Vec<Change>, EngineError> {
     let mut changes = Vec::new();
+    // For hundreds of targets that would be thousands of questions to a log, before the first is put back.
+    let few = old.target_names().len() <= FEW;
+    let mut told = HashMap::new();
     for (node, write) in order(target, old) {
         match write {
             Some(write) => {
@@ -34,11 +68,8 @@ pub(crate) async fn look(target: &Target<'_>, old: &Past) -> Result<Vec<Change>,
                         });
                     }
                     let mut change = part.change(target, node, standing);
-                    if change.ask && change.standing.writes() {
-                        let calls = calls(target, node, &write.item, "who changed it before");
-                        let until = old.started_seconds();
-                        change.last =
-                            Some(last_change::before(target, write, &until, &calls).await);
+                    if change.standing.writes() && (change.ask || few) {
+                        change.last = Some(who(target, old, node, write, &change, &mut told).await);
                     }
                     changes.push(change);
                 }

@@ -21,7 +21,7 @@ pub(crate) struct Change {
     pub(crate) standing: Standing,
     /// Whether it may give the attacker back what was taken, and so waits for a recorded clearance.
     pub(crate) ask: bool,
-    /// Who last changed it before the run, in words; only of what waits for a clearance.
+    /// Who last changed it before the run, and since where it drifted, in words.
     pub(crate) last: Option<String>,
 }
 
@@ -212,10 +212,13 @@ pub(crate) async fn members_now(
         }
         back = false;
         if !step::same(&now, &change["after"]) {
+            let short = |value: &Value| super::calls::cut(&value.to_string(), 200);
             drifted.push(format!(
-                "{path} of {} is now {}",
+                "{path} of {} was {} before, azir made it {}, and it is now {}",
                 write.item,
-                super::calls::cut(&now.to_string(), 200)
+                short(&change["before"]),
+                short(&change["after"]),
+                short(&now)
             ));
         }
     }

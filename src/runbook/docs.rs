@@ -193,6 +193,15 @@ fn one_step(number: usize, step: &Step) -> String {
     if let Some(when) = &step.when {
         add("only if", &when.value);
     }
+    if let Some(fallback) = &step.fallback {
+        add(
+            "fallback",
+            &format!("only where {} is refused", fallback.of.value),
+        );
+        if let Some(price) = &fallback.price {
+            add("price", &price.value);
+        }
+    }
     if step.on == On::Undo {
         add("when", "the run is undone");
     }

@@ -638,3 +638,37 @@ fn a_quarantine_that_an_earlier_run_had_to_make_is_used_again() {
     assert_eq!(spoiled, 2, "a new NSG");
     assert_eq!(run("IR-3"), spoiled, "nothing is made again");
 }
+
+#[test]
+fn an_undo_shows_who_changed_each_thing_before_and_since_and_what_it_was_all_three_times() {
+    let azir = Azir::new();
+    let (code, report) = azir.json(&["isolate-vm", "vm-app-01", "--incident", "IR-1", "--yes"]);
+    assert_eq!(code, 0, "{report}");
+    let (code, plan) = azir.json(&["undo", "last", "--plan"]);
+    assert_eq!(code, 0, "{plan}");
+    let note = |plan: &Value, id: &str| {
+        let steps = plan["targets"][0]["steps"].as_array().unwrap().clone();
+        let step = steps.into_iter().find(|step| step["id"] == id).unwrap();
+        step["note"].as_str().unwrap_or_default().to_owned()
+    };
+    assert!(
+        note(&plan, "swap").contains("the log holds no change of it before azir's"),
+        "{plan}"
+    );
+    // Somebody else puts the interface behind another group.
+    let id = format!(
+        "{SUB}/resourceGroups/rg-workload-prod/providers/Microsoft.Network/networkInterfaces/vm-app-01-nic"
+    );
+    azir.lab.tamper(&id, |nic| nic["properties"]["networkSecurityGroup"] = json!({"id": format!("{SUB}/resourceGroups/rg-hard-prod/providers/Microsoft.Network/networkSecurityGroups/nsg-hard")}));
+    let (_, plan) = azir.json(&["undo", "last", "--plan"]);
+    let told = note(&plan, "swap");
+    for part in [
+        "was null before, azir made it",
+        "nsg-ir-quarantine",
+        "and it is now",
+        "nsg-hard",
+        "the log does not yet hold who changed it since",
+    ] {
+        assert!(told.contains(part), "{part}: {told}");
+    }
+}

@@ -11,5 +11,5 @@ mod record;
 
 pub(crate) use fold::{PastStep, PastWrite, Sent};
 pub(crate) use names::{item_names, restore};
-pub(crate) use progress::{Progress, Written, of_target, written};
+pub(crate) use progress::{Parked, Progress, Written, of_target, written};
 pub(crate) use record::{Past, own, read};

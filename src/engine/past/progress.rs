@@ -49,6 +49,47 @@ impl Progress {
     }
 }
 
+/// How far a target has come that waits for others, with nothing under way: thousands of them take no more room than
+/// what each has.
+pub(crate) struct Parked {
+    states: Box<[NodeState]>,
+    /// The results of those nodes that have any.
+    kept: Box<[(usize, Kept)]>,
+    afresh: HashSet<usize>,
+    tally: Tally,
+}
+
+impl Parked {
+    /// Puts a target aside. Nothing of it is under way, so no check is due and no gate waits.
+    pub(crate) fn of(progress: Progress) -> Self {
+        let kept = progress.kept.into_iter().enumerate();
+        Self {
+            states: progress.states.into_boxed_slice(),
+            kept: kept
+                .filter_map(|(node, kept)| Some((node, kept?)))
+                .collect(),
+            afresh: progress.afresh,
+            tally: progress.tally,
+        }
+    }
+
+    /// Takes it up again.
+    pub(crate) fn taken_up(self) -> Progress {
+        let nodes = self.states.len();
+        let mut kept = vec![None; nodes];
+        for (node, one) in self.kept {
+            kept[node] = Some(one);
+        }
+        Progress {
+            states: self.states.into_vec(),
+            kept,
+            afresh: self.afresh,
+            tally: self.tally,
+            ..Progress::none(nodes)
+        }
+    }
+}
+
 /// Returns how far an earlier session came with a target.
 pub(crate) fn of_target(target: &Target<'_>, past: &Past) -> Progress {
     let program = &target.common.program;
