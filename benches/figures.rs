@@ -205,6 +205,7 @@ fn one_machine(scale: f64) -> (f64, f64) {
         lro: scale,
         throttle: Some(1.0),
         retry_after: None,
+        poll_after: None,
         page: None,
         replication: std::time::Duration::from_secs(2),
         faults: Faults::default(),
