@@ -57,6 +57,39 @@ fn a_filter_finds_every_machine_that_fulfils_it_and_pages_to_the_end() {
 }
 
 #[test]
+fn many_names_are_looked_up_in_one_query_and_one_that_it_does_not_know_in_each_subscription() {
+    let azir = Azir::new();
+    let asked = |path: &str| {
+        let requests = azir.lab.requests().into_iter();
+        requests.filter(|one| one.path.ends_with(path)).count()
+    };
+    let queries = || asked("Microsoft.ResourceGraph/resources");
+    let lists = || asked("Microsoft.Compute/virtualMachines");
+    let typed = ["vm-app-01", "VM-STOPPED-01", "vm-hard-01", "vm-APP-01"];
+    let mut words = vec!["snapshot-vm", "--plan"];
+    words.extend(typed);
+    let (code, plan) = azir.json(&words);
+    assert_eq!(code, 0, "{plan}");
+    assert_eq!(names(&plan), ["vm-app-01", "vm-hard-01", "vm-stopped-01"]);
+    assert_eq!((queries(), lists()), (1, 0));
+    words.push("vm-nobody");
+    let (code, error) = azir.json(&words);
+    assert_eq!(
+        (code, error["error"]["target"].as_str()),
+        (5, Some("vm-nobody"))
+    );
+    assert_eq!((queries(), lists()), (2, 2));
+    words.pop();
+    words.push("vm-twin-01");
+    let (code, error) = azir.json(&words);
+    assert_eq!(
+        (code, error["error"]["code"].as_str()),
+        (5, Some("ambiguous_target")),
+        "{error}"
+    );
+}
+
+#[test]
 fn a_filter_that_finds_nothing_or_says_more_than_a_condition_sends_no_write() {
     let azir = Azir::new();
     let none = azir.run(&["isolate-vm", "--filter", "name == 'nobody'", "--yes"]);
