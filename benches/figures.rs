@@ -274,20 +274,26 @@ fn one_machine(scale: f64) -> (f64, f64) {
             .expect("a time")
     };
     let seconds = (time("contained_at") - time("started_at")).num_milliseconds() as f64 / 1e3;
-    (seconds, critical_path(scale))
+    (seconds, critical_path(scale, None))
 }
 
-/// The longest chain of requests that the runbook must make, by the lab's latencies and azir's poll grid.
-fn critical_path(scale: f64) -> f64 {
+/// The longest chain of requests that the runbook must make, by the lab's latencies and azir's poll grid, or
+/// the seconds that operations ask for between polls.
+fn critical_path(scale: f64, poll_after: Option<u64>) -> f64 {
     let (get, write, poll) = (60.0 * scale, 150.0 * scale, 30.0 * scale);
     let operation = |millis: f64| {
         let (mut waited, mut pause) = (0.0, 500.0);
+        if let Some(seconds) = poll_after {
+            pause = seconds as f64 * 1e3;
+        }
         loop {
             waited += pause + poll;
             if waited >= millis * scale {
                 return waited + get;
             }
-            pause = f64::min(pause * 1.5, 10_000.0);
+            if poll_after.is_none() {
+                pause = f64::min(pause * 1.5, 10_000.0);
+            }
         }
     };
     // Machine, disks; snapshots and their gate; interfaces; the rule that flushes; identities.

@@ -44,7 +44,7 @@ pub(crate) fn vms(count: usize, factor: f64, poll_after: Option<u64>) -> Row {
     let told = alone::run(&job, home.path());
     let counted = Counted::of(&lab.requests());
     lab.stop();
-    let (bound, of) = counted.bound(path());
+    let (bound, of) = counted.bound(path(poll_after));
     let row = Row {
         tool: "azir".to_owned(),
         machines: count,
@@ -250,9 +250,9 @@ impl Counted {
 
 /// Returns the seconds that the requests of one machine take which wait for each other: a token, the look-up and all that
 /// contains it, then its tags and the activity log.
-fn path() -> f64 {
+fn path(poll_after: Option<u64>) -> f64 {
     let (token, look_up, get, write) = (0.08, 0.2, 0.06, 0.15);
-    token + look_up + super::critical_path(1.0) + get + write + get
+    token + look_up + super::critical_path(1.0, poll_after) + get + write + get
 }
 
 /// Returns the bucket of Resource Manager that a request draws on; sign-in, metadata and Graph have none.
