@@ -65,23 +65,25 @@ fn many_names_are_looked_up_in_one_query_and_one_that_it_does_not_know_in_each_s
     };
     let queries = || asked("Microsoft.ResourceGraph/resources");
     let lists = || asked("Microsoft.Compute/virtualMachines");
-    let typed = ["vm-app-01", "VM-STOPPED-01", "vm-hard-01", "vm-APP-01"];
-    let mut words = vec!["snapshot-vm", "--plan"];
-    words.extend(typed);
-    let (code, plan) = azir.json(&words);
-    assert_eq!(code, 0, "{plan}");
-    assert_eq!(names(&plan), ["vm-app-01", "vm-hard-01", "vm-stopped-01"]);
-    assert_eq!((queries(), lists()), (1, 0));
-    words.push("vm-nobody");
-    let (code, error) = azir.json(&words);
+    let plan = |names: &[&str]| {
+        let words = [&["snapshot-vm", "--plan"][..], names];
+        azir.json(&words.concat())
+    };
+    assert_eq!(plan(&["vm-app-01"]).0, 0);
+    let as_for_one = queries();
+    let several = ["vm-app-01", "VM-STOPPED-01", "vm-hard-01", "vm-APP-01"];
+    let (code, found) = plan(&several);
+    assert_eq!(code, 0, "{found}");
+    assert_eq!(names(&found), ["vm-app-01", "vm-hard-01", "vm-stopped-01"]);
+    assert_eq!((queries(), lists()), (2 * as_for_one, 0));
+    let (code, error) = plan(&["vm-app-01", "vm-nobody", "vm-nowhere"]);
     assert_eq!(
         (code, error["error"]["target"].as_str()),
-        (5, Some("vm-nobody"))
+        (5, Some("vm-nobody")),
+        "{error}"
     );
-    assert_eq!((queries(), lists()), (2, 2));
-    words.pop();
-    words.push("vm-twin-01");
-    let (code, error) = azir.json(&words);
+    assert_eq!(lists(), 2, "one list for each subscription");
+    let (code, error) = plan(&["vm-app-01", "vm-twin-01"]);
     assert_eq!(
         (code, error["error"]["code"].as_str()),
         (5, Some("ambiguous_target")),
