@@ -1,10 +1,17 @@
 //! The figures of the README's performance section: `cargo bench --bench figures`.
 //!
-//! Measures, prints, and judges nothing; `--test` does everything once and small, to see that it works. `--users COUNT
-//! FACTOR` cuts so many users off on a clock that runs so many times faster; that takes minutes, so it is asked for.
+//! Measures, prints, and judges nothing; `--test` does everything once and small, to see that it works. What takes
+//! minutes is asked for: `--users COUNT FACTOR` cuts so many users off, and `--vms COUNT FACTOR` isolates so many machines,
+//! on a clock that runs so many times faster; with `--poll-after SECONDS`, operations ask for that between polls.
+//! `--az COUNT` isolates machines with the Azure CLI instead, and `--install-az FOLDER` installs it there first. `--keep`
+//! puts what was measured of machines into `figures.csv` and draws `figures.svg` from all that is there.
 #![expect(clippy::print_stdout, reason = "figures are printed")]
 
+mod alone;
+mod az;
+mod record;
 mod users;
+mod vms;
 
 use std::path::Path;
 use std::process::{Command, Stdio};
@@ -26,16 +33,40 @@ fn main() {
     {
         return verify_alone(Path::new(run));
     }
-    if let Some((first, rest)) = args[1..].split_first()
-        && first == users::ALONE
+    if let [_, only, job] = &args[..]
+        && only == alone::ALONE
     {
-        return users::alone(rest);
+        return alone::alone(Path::new(job));
     }
-    if let Some(at) = args.iter().position(|arg| arg == "--users") {
-        let count = args.get(at + 1).and_then(|count| count.parse().ok());
-        let factor = args.get(at + 2).and_then(|factor| factor.parse().ok());
-        let (count, factor) = count.zip(factor).expect("--users COUNT FACTOR");
-        return users::users(count, factor);
+    let after = |flag: &str| args.iter().position(|arg| arg == flag);
+    let number = |at: usize| args.get(at).and_then(|number| number.parse::<f64>().ok());
+    if let Some(at) = after("--users") {
+        let (count, factor) = number(at + 1)
+            .zip(number(at + 2))
+            .expect("--users COUNT FACTOR");
+        return users::users(count as usize, factor);
+    }
+    let (many, by_hand) = (after("--vms"), after("--az"));
+    if many.is_some() || by_hand.is_some() {
+        let poll_after =
+            after("--poll-after").map(|at| number(at + 1).expect("--poll-after SECONDS") as u64);
+        let azir = many.map(|at| {
+            let (count, factor) = number(at + 1)
+                .zip(number(at + 2))
+                .expect("--vms COUNT FACTOR");
+            vms::vms(count as usize, factor, poll_after)
+        });
+        let az = by_hand.map(|at| {
+            let count = number(at + 1).expect("--az COUNT");
+            let folder = after("--install-az").and_then(|at| args.get(at + 1));
+            let itself = folder.map_or_else(az::found, |folder| az::install(Path::new(folder)));
+            az::az(&itself, count as usize)
+        });
+        if args.iter().any(|arg| arg == "--keep") {
+            let rows: Vec<_> = azir.into_iter().chain(az).collect();
+            record::keep(&rows);
+        }
+        return;
     }
     let small = args.iter().any(|arg| arg == "--test");
     help(if small { 3 } else { 50 });
@@ -43,6 +74,7 @@ fn main() {
     overhead(if small { 0.02 } else { 1.0 }, if small { 1 } else { 3 });
     if small {
         users::users(2, 10.0);
+        vms::vms(2, 10.0, None);
     }
 }
 
@@ -129,7 +161,7 @@ fn verify_alone(run: &Path) {
     let report = verify(run, &Outside::default());
     let seconds = began.elapsed().as_secs_f64();
     assert_eq!(report.exit_code, 2, "{:?}", report.findings);
-    let peak = users::peak().map_or("unknown".to_owned(), |peak| peak.to_string());
+    let peak = alone::peak().map_or("unknown".to_owned(), |peak| peak.to_string());
     println!("{} {seconds} {peak}", report.entries);
 }
 
@@ -205,6 +237,7 @@ fn one_machine(scale: f64) -> (f64, f64) {
         lro: scale,
         throttle: Some(1.0),
         retry_after: None,
+        poll_after: None,
         page: None,
         replication: std::time::Duration::from_secs(2),
         faults: Faults::default(),
@@ -241,20 +274,26 @@ fn one_machine(scale: f64) -> (f64, f64) {
             .expect("a time")
     };
     let seconds = (time("contained_at") - time("started_at")).num_milliseconds() as f64 / 1e3;
-    (seconds, critical_path(scale))
+    (seconds, critical_path(scale, None))
 }
 
-/// The longest chain of requests that the runbook must make, by the lab's latencies and azir's poll grid.
-fn critical_path(scale: f64) -> f64 {
+/// The longest chain of requests that the runbook must make, by the lab's latencies and azir's poll grid, or
+/// the seconds that operations ask for between polls.
+fn critical_path(scale: f64, poll_after: Option<u64>) -> f64 {
     let (get, write, poll) = (60.0 * scale, 150.0 * scale, 30.0 * scale);
     let operation = |millis: f64| {
         let (mut waited, mut pause) = (0.0, 500.0);
+        if let Some(seconds) = poll_after {
+            pause = seconds as f64 * 1e3;
+        }
         loop {
             waited += pause + poll;
             if waited >= millis * scale {
                 return waited + get;
             }
-            pause = f64::min(pause * 1.5, 10_000.0);
+            if poll_after.is_none() {
+                pause = f64::min(pause * 1.5, 10_000.0);
+            }
         }
     };
     // Machine, disks; snapshots and their gate; interfaces; the rule that flushes; identities.

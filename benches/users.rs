@@ -3,24 +3,12 @@
 //! The lab runs in a process of its own, azir in another, both on clocks that run as many times faster as the second
 //! number says; the memory told is azir's alone. What is run is the shipped `revoke-user --cut-only`.
 
-use std::collections::{BTreeMap, BTreeSet};
 use std::io::BufRead as _;
-use std::path::Path;
 use std::process::{Command, Stdio};
-use std::sync::Arc;
 
-use azir::azure::{AuthEnvironment, AuthKind, Client, ClientOptions, Cloud, Http, SdkCredential};
-use azir::clock::{Clock, SystemClock};
-use azir::engine::{Bulk, Engine, Mode, Responder, RunRequest};
-use azir::journal::verify::{Outside, verify};
-use azir::lab::ScaledClock;
-use azir::random::SystemRandom;
-use azir::runbook::catalogue::Catalogue;
-use azir::secret::Secret;
-use serde_json::{Value, json};
+use serde_json::json;
 
-/// Asks this program to be the azir that is measured.
-pub(crate) const ALONE: &str = "--users-alone";
+use super::alone::{self, Job};
 
 /// Writes that each user takes: sessions revoked, account disabled, sessions revoked once more.
 const WRITES: usize = 3;
@@ -35,9 +23,15 @@ pub(crate) fn users(count: usize, factor: f64) {
     let home = tempfile::tempdir().expect("a temporary folder");
     let scenario = home.path().join("many.yaml");
     std::fs::write(&scenario, tenant(count)).expect("a scenario");
-    let factor = factor.to_string();
     let mut lab = Command::new(env!("CARGO_BIN_EXE_azir"))
-        .args(["lab", "serve", "--throttle", "1", "--clock-scale", &factor])
+        .args([
+            "lab",
+            "serve",
+            "--throttle",
+            "1",
+            "--clock-scale",
+            &factor.to_string(),
+        ])
         .arg("--scenario")
         .arg(&scenario)
         .stdout(Stdio::piped())
@@ -46,26 +40,20 @@ pub(crate) fn users(count: usize, factor: f64) {
     let mut ready = String::new();
     let mut told = std::io::BufReader::new(lab.stdout.take().expect("its output"));
     told.read_line(&mut ready).expect("a line");
-    let itself = std::env::current_exe().expect("this program");
-    let output = Command::new(itself)
-        .args([ALONE, &count.to_string(), &factor, ready.trim()])
-        .arg(home.path())
-        .stderr(Stdio::inherit())
-        .output()
-        .expect("azir");
+    let job = Job {
+        runbook: "revoke-user".to_owned(),
+        arguments: [("cut-only".to_owned(), json!(true))].into_iter().collect(),
+        targets: (0..count).map(name).collect(),
+        profile: json!({}),
+        factor,
+        ready: serde_json::from_str(&ready).expect("what the lab says"),
+    };
+    let told = alone::run(&job, home.path());
     lab.kill().expect("an end of the lab");
     lab.wait().expect("an end of the lab");
-    assert!(output.status.success(), "azir failed");
-    let told: Value = serde_json::from_slice(&output.stdout).expect("figures");
-    let number = |name: &str| told[name].as_f64().unwrap_or(f64::NAN);
     let (reads, writes) = bound(count);
     let bound = reads + writes;
-    let time = |name: &str| {
-        let text = told[name].as_str().unwrap_or_default();
-        chrono::DateTime::parse_from_rfc3339(text).expect("a time")
-    };
-    let passed = time("contained_at") - time("started_at");
-    let seconds = passed.num_milliseconds() as f64 / 1e3;
+    let seconds = told.seconds("started_at", "contained_at");
     // One window's worth is written at once.
     let ratio = if bound > 0.0 {
         format!("{:.3}", seconds / bound)
@@ -74,11 +62,11 @@ pub(crate) fn users(count: usize, factor: f64) {
     };
     println!(
         "revoke-user --cut-only, {count} users, clock x{factor}: cut and checked after {seconds:.0} s, bound {bound:.0} s ({reads:.0} to read, {writes:.0} to write), ratio {ratio}; {} requests, {} refused by throttles, {} failed; peak memory {:.0} MB; {} journal entries, verified",
-        told["requests"],
-        told["throttled"],
-        told["failed"],
-        number("kilobytes") / 1024.0,
-        told["entries"],
+        told.number("requests"),
+        told.number("throttled"),
+        told.number("failed"),
+        told.number("kilobytes") / 1024.0,
+        told.number("entries"),
     );
 }
 
@@ -114,122 +102,4 @@ fn bound(count: usize) -> (f64, f64) {
     };
     let reads = windows(count * UNITS, (units, 10.0));
     (reads, windows(count * WRITES, LIMIT))
-}
-
-/// Is the azir that is measured; prints its figures as JSON.
-pub(crate) fn alone(args: &[String]) {
-    let [count, factor, ready, home] = args else {
-        panic!("{ALONE} COUNT FACTOR READY HOME");
-    };
-    let ready: Value = serde_json::from_str(ready).expect("what the lab says");
-    let count = count.parse().expect("a number");
-    let factor = factor.parse().expect("a number");
-    let runtime = tokio::runtime::Builder::new_current_thread()
-        .enable_all()
-        .build()
-        .expect("a runtime");
-    let figures = runtime.block_on(cut(count, factor, &ready, Path::new(home)));
-    println!("{figures}");
-}
-
-async fn cut(count: usize, factor: f64, ready: &Value, home: &Path) -> Value {
-    let text = |name: &str| ready[name].as_str().unwrap_or_default().to_owned();
-    let pem = std::fs::read(text("ca")).expect("a certificate");
-    let http = Http::new(Some(&pem)).expect("a pool");
-    let cloud = Cloud::find(&text("arm"), &http, &SystemClock)
-        .await
-        .expect("a cloud");
-    let environment = AuthEnvironment {
-        tenant: Some(text("tenant_id")),
-        client_id: Some(text("client_id")),
-        client_secret: Some(Secret::new(text("client_secret"))),
-        ..AuthEnvironment::default()
-    };
-    let credential = SdkCredential::choose(Some(AuthKind::Env), &environment, &cloud, &http)
-        .expect("a credential");
-    let clock: Arc<dyn Clock> = Arc::new(ScaledClock::new(Arc::new(SystemClock), factor));
-    let random = Arc::new(SystemRandom);
-    let client = Client::new(ClientOptions {
-        cloud,
-        http,
-        credential: Arc::new(credential),
-        clock: Arc::clone(&clock),
-        random: random.clone(),
-    });
-    let profile = azir::engine::profile::Profile::default();
-    let (engine, _stop) = Engine::alone(client, profile, home.join("cases"), clock, random);
-    let (runbook, text) = Catalogue::shipped()
-        .load("revoke-user")
-        .expect("the runbook");
-    let request = RunRequest {
-        runbook,
-        text,
-        origin: "shipped".to_owned(),
-        arguments: [("cut-only".to_owned(), json!(true))].into_iter().collect(),
-        targets: (0..count).map(name).collect(),
-        bulk: Bulk::default(),
-        once: None,
-        incident: "IR-1".parse().expect("an incident id"),
-        mode: Mode::Execute,
-        choices: BTreeMap::new(),
-        accept: BTreeSet::new(),
-        yes: true,
-        responder: Responder {
-            upn: "rita@contoso.com".to_owned(),
-            name: None,
-            oid: None,
-        },
-        authority: None,
-        ticket: None,
-        detected_at: None,
-        over_guards: BTreeSet::new(),
-        approved: None,
-        clearances: Vec::new(),
-    };
-    let ended = engine.run(request).await.expect("a run");
-    let kilobytes = peak();
-    let verdict = verify(&ended.run_dir, &Outside::default());
-    assert_eq!(verdict.exit_code, 2, "{:?}", verdict.findings);
-    figures(&ended.run_dir, ended.exit_code, verdict.entries, kilobytes)
-}
-
-/// Reads from the journal what came of it.
-fn figures(run: &Path, exit_code: u8, entries: u64, kilobytes: Option<u64>) -> Value {
-    let told = azir::report::run::told(run).expect("a report");
-    let (mut requests, mut throttled, mut failed) = (0_u64, 0_u64, 0_u64);
-    let mut files: Vec<_> = std::fs::read_dir(run)
-        .expect("the run's folder")
-        .flatten()
-        .map(|entry| entry.path())
-        .filter(|path| {
-            path.extension()
-                .is_some_and(|extension| extension == "jsonl")
-        })
-        .collect();
-    files.sort();
-    for file in files {
-        let reader = std::io::BufReader::new(std::fs::File::open(file).expect("a segment"));
-        for line in reader.lines() {
-            let line: Value = serde_json::from_str(&line.expect("a line")).expect("JSON");
-            if line["type"] == "action.result" {
-                requests += 1;
-                throttled += u64::from(line["data"]["status"] == 429);
-                failed += u64::from(line["data"]["outcome"] != "ok");
-            }
-        }
-    }
-    assert!([0, 4].contains(&exit_code), "exit {exit_code}");
-    json!({
-        "requests": requests, "throttled": throttled, "failed": failed, "entries": entries,
-        "started_at": told.started_at, "contained_at": told.contained_at, "kilobytes": kilobytes, "exit_code": exit_code,
-    })
-}
-
-/// The peak of resident memory in kB, where the system says it.
-pub(crate) fn peak() -> Option<u64> {
-    let status = std::fs::read_to_string("/proc/self/status").ok()?;
-    let line = status
-        .lines()
-        .find_map(|line| line.strip_prefix("VmHWM:"))?;
-    line.trim().strip_suffix(" kB")?.parse().ok()
 }

@@ -277,6 +277,13 @@ fn lab_serve() -> Command {
                 .help("What a 429 asks for"),
         )
         .arg(
+            Arg::new("poll-after")
+                .long("poll-after")
+                .value_name("SECONDS")
+                .value_parser(value_parser!(u64))
+                .help("What a running operation asks for between polls"),
+        )
+        .arg(
             Arg::new("page")
                 .long("page")
                 .value_name("N")

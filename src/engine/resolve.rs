@@ -4,7 +4,7 @@
 //! finds nothing each subscription is asked itself. Two of one name are refused with both ids.
 
 use serde_json::{Value, json};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use super::calls::{CallPlace, Calls};
 use super::error::EngineError;
@@ -23,6 +23,29 @@ pub(crate) struct Resolver<'a> {
     /// The subscriptions to look in; absent: the visible ones.
     subscriptions: Option<Vec<String>>,
     pub(super) command: &'a str,
+}
+
+/// Names in one query to Resource Graph: a few thousand letters.
+const NAMES_AT_ONCE: usize = 100;
+
+/// What was found of the names that were typed.
+#[derive(Default)]
+struct Known {
+    /// By name in lower case.
+    by_name: BTreeMap<String, Vec<Value>>,
+    /// Everything of the type, where a name was not known to Resource Graph.
+    others: Vec<Value>,
+    /// Subscriptions that could not be looked in, and why.
+    unseen: Vec<String>,
+}
+
+impl Known {
+    fn add(&mut self, resource: &Value) {
+        if let Some(name) = resource["name"].as_str() {
+            let same = self.by_name.entry(name.to_ascii_lowercase());
+            same.or_default().push(resource.clone());
+        }
+    }
 }
 
 impl<'a> Resolver<'a> {
@@ -47,11 +70,11 @@ impl<'a> Resolver<'a> {
         kind: &str,
         typed: &[String],
     ) -> Result<Vec<Value>, EngineError> {
+        let known = self.known(kind, typed).await?;
         let mut found: BTreeMap<String, ()> = BTreeMap::new();
         let mut resources = Vec::new();
-        let looked_up =
-            futures_util::future::join_all(typed.iter().map(|text| self.resource(kind, text)))
-                .await;
+        let each = typed.iter().map(|text| self.resource(kind, text, &known));
+        let looked_up = futures_util::future::join_all(each).await;
         for resource in looked_up {
             let resource = resource?;
             let key = resource["id"]
@@ -65,35 +88,15 @@ impl<'a> Resolver<'a> {
         Ok(resources)
     }
 
-    async fn resource(&self, kind: &str, typed: &str) -> Result<Value, EngineError> {
+    async fn resource(&self, kind: &str, typed: &str, known: &Known) -> Result<Value, EngineError> {
         if typed.starts_with('/') {
             return self.by_id(kind, typed).await;
         }
-        let mut found = match self.by_graph(kind, typed).await {
-            Ok(found) => found,
-            // Resource Graph may be closed to the caller; asking each subscription still works.
-            Err(failure) if failure.code == "Unreachable" || failure.code == "auth" => {
-                return Err(cloud(&failure));
-            }
-            Err(_) => Vec::new(),
-        };
-        let mut others = Vec::new();
-        let mut unseen = Vec::new();
-        if found.is_empty() {
-            let (all, not_read) = self
-                .by_lists(kind)
-                .await
-                .map_err(|failure| cloud(&failure))?;
-            unseen = not_read;
-            let (same, rest) = all
-                .into_iter()
-                .partition(|resource| is_named(resource, typed));
-            found = same;
-            others = rest;
-        }
+        let same = known.by_name.get(&typed.to_ascii_lowercase());
+        let mut found = same.cloned().unwrap_or_default();
         match found.len() {
             1 => Ok(found.remove(0)),
-            0 => Err(self.unknown(kind, typed, &others, &unseen)),
+            0 => Err(self.unknown(kind, typed, known)),
             _ => Err(self.ambiguous(kind, typed, &found)),
         }
     }
@@ -133,18 +136,57 @@ impl<'a> Resolver<'a> {
         }
     }
 
-    async fn by_graph(&self, kind: &str, name: &str) -> Result<Vec<Value>, Failure> {
-        let query = format!(
-            "Resources | where type =~ {} | where name =~ {} | project id, name, type, location, resourceGroup, subscriptionId | order by id asc",
-            kql(kind),
-            kql(name)
-        );
-        let rows = self.ask(&query).await?;
-        Ok(rows
-            .iter()
-            .filter(|row| is_named(row, name))
-            .map(|row| described(row, ""))
-            .collect())
+    /// Looks up every name at once: in Resource Graph, and where it does not know one, in each subscription.
+    async fn known(&self, kind: &str, typed: &[String]) -> Result<Known, EngineError> {
+        let named = typed.iter().filter(|text| !text.starts_with('/'));
+        // Each once, or two queries would answer with it.
+        let names: BTreeSet<String> = named.map(|name| name.to_ascii_lowercase()).collect();
+        let asked: Vec<String> = names.iter().map(|name| kql(name)).collect();
+        let mut known = Known::default();
+        for row in self.by_graph(kind, &asked).await? {
+            known.add(&row);
+        }
+        if names.iter().all(|name| known.by_name.contains_key(name)) {
+            return Ok(known);
+        }
+        let (all, unseen) = self
+            .by_lists(kind)
+            .await
+            .map_err(|failure| cloud(&failure))?;
+        // What both know is the same resource.
+        let mut behind = std::mem::take(&mut known.by_name);
+        for resource in &all {
+            known.add(resource);
+        }
+        known.by_name.append(&mut behind);
+        known.others = all;
+        known.unseen = unseen;
+        Ok(known)
+    }
+
+    /// Asks Resource Graph for what has one of these names, which are quoted, many in one query: nobody may ask it often
+    /// (arm.md section 5.6).
+    async fn by_graph(&self, kind: &str, names: &[String]) -> Result<Vec<Value>, EngineError> {
+        let queries = names.chunks(NAMES_AT_ONCE).map(|names| async move {
+            let query = format!(
+                "Resources | where type =~ {} | where name in~ ({}) | project id, name, type, location, resourceGroup, subscriptionId | order by id asc",
+                kql(kind),
+                names.join(", ")
+            );
+            self.ask(&query).await
+        });
+        let mut found = Vec::new();
+        for rows in futures_util::future::join_all(queries).await {
+            match rows {
+                Ok(rows) => found.extend(rows.iter().map(|row| described(row, ""))),
+                Err(failure) if failure.code == "Unreachable" || failure.code == "auth" => {
+                    return Err(cloud(&failure));
+                }
+                // Resource Graph may be closed to the caller; asking each subscription still works.
+                Err(_) => {}
+            }
+        }
+        Ok(found)
     }
 
     /// Asks Resource Graph, and reads its answer to the end.
@@ -207,8 +249,9 @@ impl<'a> Resolver<'a> {
             .collect())
     }
 
-    fn unknown(&self, kind: &str, typed: &str, others: &[Value], unseen: &[String]) -> EngineError {
-        let mut near: Vec<(usize, &str)> = others
+    fn unknown(&self, kind: &str, typed: &str, known: &Known) -> EngineError {
+        let mut near: Vec<(usize, &str)> = known
+            .others
             .iter()
             .filter_map(|other| other["name"].as_str())
             .map(|name| {
@@ -233,10 +276,10 @@ impl<'a> Resolver<'a> {
             ),
         };
         // A subscription that could not be read may be the one that has it.
-        let unseen = if unseen.is_empty() {
+        let unseen = if known.unseen.is_empty() {
             String::new()
         } else {
-            format!("; not looked in: {}", unseen.join(", "))
+            format!("; not looked in: {}", known.unseen.join(", "))
         };
         self.refused(
             "unknown_target",
@@ -301,12 +344,6 @@ pub(super) fn cloud(failure: &Failure) -> EngineError {
         message: failure.message.clone(),
         hint: failure.hint.clone(),
     }
-}
-
-fn is_named(resource: &Value, name: &str) -> bool {
-    resource["name"]
-        .as_str()
-        .is_some_and(|other| other.eq_ignore_ascii_case(name))
 }
 
 /// Returns what templates see of a resource.

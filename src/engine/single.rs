@@ -2,7 +2,8 @@
 //!
 //! Many targets may need the same quarantine NSG nudged. A change that *began after* somebody asked
 //! serves that asker; one that was already under way may have missed what the asker just did. So
-//! askers during a change wait for it and then share the next one.
+//! askers during a change wait for it and then share the next one. Many targets come to it almost
+//! together, so whoever is first waits a moment: else all the others would need a second change.
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -29,9 +30,10 @@ pub(crate) struct Shared {
 }
 
 impl Shared {
-    /// Makes the change behind `key`, or takes the answer of one that began after this call.
-    pub(crate) async fn once<F>(&self, key: &str, change: F) -> Answer
+    /// Makes the change behind `key` when `others` may have come, or takes the answer of one that began after this call.
+    pub(crate) async fn once<W, F>(&self, key: &str, others: W, change: F) -> Answer
     where
+        W: Future<Output = ()>,
         F: Future<Output = Answer>,
     {
         let (turn, lane) = self.lane(key);
@@ -45,6 +47,7 @@ impl Shared {
         }) {
             return answer;
         }
+        others.await;
         let number = with(&lane, |lane| {
             lane.begun += 1;
             lane.begun
@@ -67,6 +70,7 @@ fn with<T>(lane: &Mutex<Lane>, f: impl FnOnce(&mut Lane) -> T) -> T {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use std::future::ready;
     use std::sync::atomic::{AtomicUsize, Ordering};
 
     #[tokio::test]
@@ -80,13 +84,36 @@ mod tests {
             }
             Ok(Value::Null)
         };
-        let first = shared.once("nsg", change());
+        let first = shared.once("nsg", ready(()), change());
         let later = async {
             tokio::task::yield_now().await;
-            futures_util::future::join_all((0..10).map(|_| shared.once("nsg", change()))).await
+            futures_util::future::join_all((0..10).map(|_| shared.once("nsg", ready(()), change())))
+                .await
         };
         let (one, many) = futures_util::future::join(first, later).await;
         assert!(one.is_ok() && many.iter().all(Result::is_ok));
         assert_eq!(count.load(Ordering::SeqCst), 2);
+    }
+    #[tokio::test]
+    async fn those_who_come_while_the_first_waits_for_them_need_no_change_of_their_own() {
+        let shared = Shared::default();
+        let count = AtomicUsize::new(0);
+        let change = || async {
+            count.fetch_add(1, Ordering::SeqCst);
+            Ok(Value::Null)
+        };
+        let moment = || async {
+            for _ in 0..5 {
+                tokio::task::yield_now().await;
+            }
+        };
+        let late = async {
+            tokio::task::yield_now().await;
+            shared.once("nsg", moment(), change()).await
+        };
+        let first = shared.once("nsg", moment(), change());
+        let (one, other) = futures_util::future::join(first, late).await;
+        assert!(one.is_ok() && other.is_ok());
+        assert_eq!(count.load(Ordering::SeqCst), 1);
     }
 }

@@ -35,6 +35,8 @@ pub struct Options {
     pub throttle: Option<f64>,
     /// What a 429 asks for: absent the service's own figure, `Some(None)` nothing, else these seconds.
     pub retry_after: Option<Option<u64>>,
+    /// How many seconds an operation asks for between two polls; absent: it says nothing, as most do.
+    pub poll_after: Option<u64>,
     /// Items on a page.
     pub page: Option<usize>,
     /// How long until reads of the directory see a write.

@@ -57,6 +57,41 @@ fn a_filter_finds_every_machine_that_fulfils_it_and_pages_to_the_end() {
 }
 
 #[test]
+fn many_names_are_looked_up_in_one_query_and_one_that_it_does_not_know_in_each_subscription() {
+    let azir = Azir::new();
+    let asked = |path: &str| {
+        let requests = azir.lab.requests().into_iter();
+        requests.filter(|one| one.path.ends_with(path)).count()
+    };
+    let queries = || asked("Microsoft.ResourceGraph/resources");
+    let lists = || asked("Microsoft.Compute/virtualMachines");
+    let plan = |names: &[&str]| {
+        let words = [&["snapshot-vm", "--plan"][..], names];
+        azir.json(&words.concat())
+    };
+    assert_eq!(plan(&["vm-app-01"]).0, 0);
+    let as_for_one = queries();
+    let several = ["vm-app-01", "VM-STOPPED-01", "vm-hard-01", "vm-APP-01"];
+    let (code, found) = plan(&several);
+    assert_eq!(code, 0, "{found}");
+    assert_eq!(names(&found), ["vm-app-01", "vm-hard-01", "vm-stopped-01"]);
+    assert_eq!((queries(), lists()), (2 * as_for_one, 0));
+    let (code, error) = plan(&["vm-app-01", "vm-nobody", "vm-nowhere"]);
+    assert_eq!(
+        (code, error["error"]["target"].as_str()),
+        (5, Some("vm-nobody")),
+        "{error}"
+    );
+    assert_eq!(lists(), 2, "one list for each subscription");
+    let (code, error) = plan(&["vm-app-01", "vm-twin-01"]);
+    assert_eq!(
+        (code, error["error"]["code"].as_str()),
+        (5, Some("ambiguous_target")),
+        "{error}"
+    );
+}
+
+#[test]
 fn a_filter_that_finds_nothing_or_says_more_than_a_condition_sends_no_write() {
     let azir = Azir::new();
     let none = azir.run(&["isolate-vm", "--filter", "name == 'nobody'", "--yes"]);

@@ -1,5 +1,6 @@
 //! Machines, disks and snapshots of the lab.
 
+use azir::lab::scenario::Scenario;
 use serde_json::{Value, json};
 
 use crate::lab_support::{Bench, COMPUTE, DEV, DISKS, RESOURCES, RIGHTS, SUB, at, with_roles};
@@ -157,6 +158,26 @@ fn an_operation_runs_ends_and_says_so_where_compute_says_it() {
     }
     let gone = status.replace("/DiskOperations/", "/DiskOperations/x");
     assert_eq!(bench.get(&gone).status, 404);
+}
+
+#[test]
+fn an_operation_asks_for_time_between_polls_where_the_lab_is_told_to() {
+    let scenario = Scenario::load("default").unwrap();
+    let bench = Bench::with(scenario, |options| options.poll_after = Some(7));
+    let path = format!(
+        "{}?{DISKS}",
+        at("rg-forensic-prod/Microsoft.Compute/snapshots/s1")
+    );
+    let put = bench.call("PUT", &path, &snapshot(APP_DISK, "westeurope"));
+    let running = bench.get(put.header("azure-asyncoperation"));
+    let at_location = bench.get(put.header("location"));
+    for answer in [&put, &running, &at_location] {
+        assert_eq!(answer.header("retry-after"), "7");
+    }
+    bench.pass(10);
+    let done = bench.get(put.header("azure-asyncoperation"));
+    assert_eq!(done.header("retry-after"), "");
+    assert_eq!(bench.get(&path).header("retry-after"), "");
 }
 
 #[test]

@@ -79,6 +79,11 @@ fn a_write_is_in_the_log_after_a_while_with_who_and_how_it_ended() {
         end["claims"]["appid"],
         "44444444-4444-4444-8444-444444444444"
     );
+    let claims = end["claims"].as_object().unwrap();
+    assert!(
+        claims.values().all(Value::is_string),
+        "or az cannot read them"
+    );
     assert_eq!(
         end["httpRequest"]["clientRequestId"],
         "11111111-2222-4333-8444-555555555555"

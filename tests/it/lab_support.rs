@@ -193,6 +193,7 @@ pub(crate) fn options(folder: &Path) -> Options {
         lro: 1.0,
         throttle: None,
         retry_after: None,
+        poll_after: None,
         page: None,
         replication: std::time::Duration::ZERO,
         faults: Faults::default(),

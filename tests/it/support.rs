@@ -52,6 +52,7 @@ impl Azir {
             lro: 0.0,
             throttle: None,
             retry_after: None,
+            poll_after: None,
             page: Some(50),
             replication: std::time::Duration::ZERO,
             faults: Faults::parse(faults).unwrap(),

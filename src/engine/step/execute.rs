@@ -321,6 +321,9 @@ async fn act_on(item: &Item<'_>) -> Result<Acted, Failure> {
     }
 }
 
+/// How long a change waits for other targets that need it: they come to it in step, as far apart as their answers.
+const GATHERING: Duration = Duration::from_millis(200);
+
 /// Makes a change that other targets may need too once for all who asked before it began.
 async fn shared<F>(item: &Item<'_>, change: F) -> Result<Acted, Failure>
 where
@@ -336,11 +339,17 @@ where
         .text(key, &item.scope)
         .map_err(|error| item.expression(&error))?;
     let key = format!("{} {key}", item.id());
-    let answer = item
-        .target
-        .common
+    let common = item.target.common;
+    let alone = common.request.targets.len() == 1 && common.request.bulk.filter.is_none();
+    let clock = item.target.teller.clock();
+    let others = async {
+        if !alone {
+            clock.sleep(GATHERING).await;
+        }
+    };
+    let answer = common
         .shared
-        .once(&key, async {
+        .once(&key, others, async {
             let acted = change.await?;
             let names: Map<String, Value> = acted
                 .names

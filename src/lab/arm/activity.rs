@@ -198,7 +198,7 @@ fn event(
         "authorization": {"action": operation, "scope": path},
         "caller": claims.oid,
         "channels": "Operation",
-        "claims": claims.all,
+        "claims": texts(&claims.all),
         "correlationId": correlation,
         "description": "",
         "eventDataId": id,
@@ -221,4 +221,15 @@ fn event(
         "subscriptionId": parsed.as_ref().and_then(ArmId::subscription),
         "tenantId": claims.all["tid"],
     })
+}
+
+/// Returns claims as the log shows them: every value is a text, and clients insist on it.
+fn texts(claims: &Value) -> Value {
+    let members = claims.as_object().into_iter().flatten();
+    let texts = members.map(|(name, value)| {
+        let text = value.as_str().map(str::to_owned);
+        let text = text.unwrap_or_else(|| value.to_string());
+        (name.clone(), Value::String(text))
+    });
+    texts.collect::<serde_json::Map<_, _>>().into()
 }

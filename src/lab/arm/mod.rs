@@ -74,9 +74,8 @@ enum Target {
 
 /// Answers a request.
 pub(super) fn answer(mut arm: Arm<'_>) -> Reply {
-    match arm.route() {
-        Ok(reply) | Err(reply) => reply,
-    }
+    let (Ok(reply) | Err(reply)) = arm.route();
+    arm.paced(reply)
 }
 
 impl Arm<'_> {

@@ -141,6 +141,23 @@ impl Arm<'_> {
         Ok(Reply::json(200, &body))
     }
 
+    /// Says when to come again to what is under way, where the lab is told to (arm.md section 1.6, "Interval").
+    pub(super) fn paced(&self, reply: Reply) -> Reply {
+        let Some(seconds) = self.tenant.options.poll_after else {
+            return reply;
+        };
+        let begun = reply.status == 202
+            || reply
+                .headers
+                .iter()
+                .any(|(name, _)| name == "azure-asyncoperation");
+        let followed = of_path(&self.ask.path).and_then(|id| self.store.operation(&id));
+        if begun || followed.is_some_and(|operation| operation.ends_us > self.now_us) {
+            return reply.with("retry-after", seconds.to_string());
+        }
+        reply
+    }
+
     fn at_location(&self, operation: &Operation, running: bool) -> Reply {
         if running {
             let query: Vec<String> = self
