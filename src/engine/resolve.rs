@@ -168,10 +168,13 @@ impl<'a> Resolver<'a> {
     /// (arm.md section 5.6).
     async fn by_graph(&self, kind: &str, names: &[String]) -> Result<Vec<Value>, EngineError> {
         let queries = names.chunks(NAMES_AT_ONCE).map(|names| async move {
+            let named = match names {
+                [name] => format!("=~ {name}"),
+                many => format!("in~ ({})", many.join(", ")),
+            };
             let query = format!(
-                "Resources | where type =~ {} | where name in~ ({}) | project id, name, type, location, resourceGroup, subscriptionId | order by id asc",
-                kql(kind),
-                names.join(", ")
+                "Resources | where type =~ {} | where name {named} | project id, name, type, location, resourceGroup, subscriptionId | order by id asc",
+                kql(kind)
             );
             self.ask(&query).await
         });
