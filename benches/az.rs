@@ -68,6 +68,7 @@ pub(crate) fn az(az: &Path, count: usize) -> Row {
     );
     let before = lab.requests().len();
     let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("benches/isolate-vm.sh");
+    let case_began = azir::clock::seconds(chrono::Utc::now());
     let began = Instant::now();
     for number in 0..count {
         let (subscription, group, name) = vms::place(number);
@@ -75,7 +76,8 @@ pub(crate) fn az(az: &Path, count: usize) -> Row {
             Command::new("bash")
                 .arg(&script)
                 .args(["IR-1", &subscription, &group, &name])
-                .arg(home.path()),
+                .arg(home.path())
+                .arg(&case_began),
         );
     }
     let seconds = began.elapsed().as_secs_f64();

@@ -136,7 +136,7 @@ fn tenant(count: usize) -> String {
     for number in 0..count {
         let (own, group, name) = place(number);
         let region = REGIONS[number / SUBSCRIPTIONS % REGIONS.len()];
-        if number / SUBSCRIPTIONS % IN_A_GROUP == 0 {
+        if (number / SUBSCRIPTIONS).is_multiple_of(IN_A_GROUP) {
             groups.push(json!({"name": group, "location": region, "subscription": own}));
         }
         let disks = ["os", "data", "logs"].map(|end| json!({"name": format!("{name}-{end}")}));

@@ -321,8 +321,9 @@ async fn act_on(item: &Item<'_>) -> Result<Acted, Failure> {
     }
 }
 
-/// How long a change waits for other targets that need it: they come to it in step, as far apart as their answers.
-const GATHERING: Duration = Duration::from_millis(200);
+/// How long a change waits for other targets that need it: as long as the shortest pause between two polls, which is what
+/// a second change takes at least.
+const GATHERING: Duration = Duration::from_millis(500);
 
 /// Makes a change that other targets may need too once for all who asked before it began.
 async fn shared<F>(item: &Item<'_>, change: F) -> Result<Acted, Failure>
