@@ -234,7 +234,9 @@ impl Fold {
         if state.as_deref() == Some("skipped") && outcome.is_none() {
             self.left.insert(key.clone());
         }
-        if state.as_deref() == Some("started") && self.steps.contains_key(&key) {
+        // Taken again, or found to be needless after all.
+        let anew = state.as_deref() == Some("started") || outcome.as_deref() == Some("skipped");
+        if anew && self.steps.contains_key(&key) {
             self.forget(true, |other| *other == key);
             self.checks.remove(&key);
         }

@@ -14,7 +14,7 @@ fn refused(times: u32) -> String {
     )
 }
 
-fn accepting<'a>(step: &'a str) -> Vec<&'a str> {
+fn accepting(step: &str) -> Vec<&str> {
     let mut words = CUT.to_vec();
     words.extend(["--accept", step]);
     words

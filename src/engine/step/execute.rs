@@ -43,9 +43,10 @@ async fn whole(target: &Target<'_>, node: usize) -> Result<StepDone, Failure> {
     }
     if step.fallback.is_some() {
         if in_plan(target) {
-            let note = fallback::in_words(target, step, &scope);
+            // What is only read on the way to it costs nobody anything.
+            let note = writes(step).then(|| fallback::in_words(target, step, &scope));
             name_results(target, node, &nothing_at_all(step));
-            note_plan(target, node, Vec::new(), Some(note));
+            note_plan(target, node, Vec::new(), note);
             return Ok(StepDone::default());
         }
         if let Some(why) = fallback::needless(target, node) {

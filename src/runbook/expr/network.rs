@@ -143,19 +143,17 @@ fn effective_verdict(value: &Value, args: &[Value]) -> Result<Value, String> {
 fn effective_verdict_of_any(value: &Value, args: &[Value]) -> Result<Value, String> {
     let expect = Expect::new(arg(args, 0)?, args.get(1), args.get(2))?;
     let groups = list(value.get("value").unwrap_or(value))?;
-    let verdict = groups
-        .iter()
-        .find_map(always_allowed)
-        .map(overruled)
-        .unwrap_or_else(|| {
-            let all = groups.iter().map(|group| of_group(group, &expect));
-            let mut all: Vec<Verdict> = all.collect();
-            let passing = all.iter().position(|verdict| verdict.passes);
-            match (passing, all.is_empty()) {
-                (_, true) => Verdict::failed("no NSG is in force at the interface".to_owned()),
-                (passing, false) => all.swap_remove(passing.unwrap_or(0)),
-            }
-        });
+    let any = || {
+        let all = groups.iter().map(|group| of_group(group, &expect));
+        let mut all: Vec<Verdict> = all.collect();
+        let passing = all.iter().position(|verdict| verdict.passes);
+        match (passing, all.is_empty()) {
+            (_, true) => Verdict::failed("no NSG is in force at the interface".to_owned()),
+            (passing, false) => all.swap_remove(passing.unwrap_or(0)),
+        }
+    };
+    let always = groups.iter().find_map(always_allowed);
+    let verdict = always.map_or_else(any, overruled);
     Ok(json!({"passes": verdict.passes, "reason": verdict.reason, "deny_rules": verdict.closing}))
 }
 
@@ -303,7 +301,7 @@ const PATHS: [&str; 4] = [
 ];
 
 fn without_paths(value: &Value, _: &[Value]) -> Result<Value, String> {
-    let mut configurations = list(value)?.to_vec();
+    let mut configurations = list(value)?.clone();
     for configuration in &mut configurations {
         if let Some(properties) = configuration
             .get_mut("properties")
