@@ -51,11 +51,12 @@ struct Look<'l> {
 }
 
 impl<'l> Look<'l> {
-    fn lessens(&self, step: &PlanStep) -> bool {
+    /// Whether a step is a fallback that decides nothing here: it contains nothing, or nobody has accepted it.
+    fn comes_after(&self, step: &PlanStep) -> bool {
         let node = self.nodes.get(step.id.as_str());
-        let step = node.map(|node| self.program.step(*node));
-        let fallback = step.and_then(|step| step.fallback.as_ref());
-        fallback.is_some_and(|fallback| fallback.lessens)
+        let fallback = node.and_then(|node| self.program.step(*node).fallback.as_ref());
+        let accepted = !step.needs_consent || self.request.accept.contains(&step.id);
+        fallback.is_some_and(|fallback| fallback.lessens || !accepted)
     }
 
     /// Returns the first step that would be refused and why, where no write that comes before the target stops would be
@@ -63,8 +64,7 @@ impl<'l> Look<'l> {
     fn refused<'p>(&self, target: &'p PlanTarget) -> Option<(&'p PlanStep, &'l Finding)> {
         let mut refused = None;
         for step in target.steps.iter().filter(|step| writes(step)) {
-            // It comes after what was refused, and what it does contains nothing.
-            if self.lessens(step) {
+            if self.comes_after(step) {
                 continue;
             }
             if step.needs_consent && self.request.yes && !self.request.accept.contains(&step.id) {
