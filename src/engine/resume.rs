@@ -180,7 +180,7 @@ pub(super) fn answers(
     json!({"choices": choices.collect::<Vec<_>>(), "accept": accept, "over_guards": over_guards, "yes": yes})
 }
 
-/// Reads what was said beforehand, as [`answers`] wrote it: choices by step, and the steps whose consent was given.
+/// Reads what was said beforehand, as the journal has it: choices by step, and the steps whose consent was given.
 #[must_use]
 pub fn said_before(answers: &Value) -> (BTreeMap<String, Selection>, BTreeSet<String>) {
     let all = answers["choices"].as_array();

@@ -98,7 +98,6 @@ const GRAPH: &[&str] = &[
     "GET /v1.0/groups/{}/transitiveMembers $top",
     "GET /v1.0/identity/conditionalAccess/namedLocations",
     "GET /v1.0/identity/conditionalAccess/policies",
-    "GET /v1.0/identity/conditionalAccess/policies/{}",
     "GET /v1.0/identityProtection/riskDetections $filter $top",
     "GET /v1.0/identityProtection/riskDetections $filter",
     "GET /v1.0/identityProtection/riskyServicePrincipals $filter",

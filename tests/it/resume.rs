@@ -324,6 +324,49 @@ fn a_rotation_that_the_vault_would_not_take_is_made_anew_and_its_first_secret_is
 }
 
 #[test]
+fn a_policy_whose_answer_was_lost_is_known_by_its_name_and_taken_away_by_the_undo() {
+    let script = "faults: [{method: POST, path: /conditionalAccess/policies, do: delay-after, millis: 600000}]";
+    let azir = Azir::with(script, |_| {});
+    let words = [
+        "restrict-user",
+        "alice@contoso.com",
+        "--incident",
+        "IR-1",
+        "--yes",
+    ];
+    let blocked = |azir: &Azir| {
+        azir.lab.state()["directory"]
+            .to_string()
+            .contains("azir IR-1 block")
+    };
+    let mut child = azir
+        .command(&words)
+        .stdout(Stdio::null())
+        .stderr(Stdio::null())
+        .spawn()
+        .unwrap();
+    let deadline = Instant::now() + Duration::from_secs(60);
+    while !blocked(&azir) {
+        assert!(Instant::now() < deadline, "the policy was never made");
+        std::thread::sleep(Duration::from_millis(2));
+    }
+    child.kill().unwrap();
+    child.wait().unwrap();
+    let done = azir.run(&["resume"]);
+    assert_eq!(done.code, 0, "{}{}", done.stdout, done.stderr);
+    let made = azir.writes().into_iter();
+    let made = made.filter(|write| write.starts_with("POST") && write.contains("/policies"));
+    assert_eq!(made.count(), 1, "it is not made a second time");
+    let cleared = ["undo", "last", "--yes", "--clearance", "a false alarm"];
+    let done = azir.run(&cleared);
+    assert_eq!(done.code, 0, "{}{}", done.stdout, done.stderr);
+    let mut writes = azir.writes().into_iter();
+    let gone =
+        writes.any(|write| write.starts_with("DELETE") && write.contains("/conditionalAccess/"));
+    assert!(gone, "{}", done.stdout);
+}
+
+#[test]
 fn nothing_open_is_no_error_and_several_are_told_apart() {
     let azir = Azir::new();
     let done = azir.run(&["resume"]);
