@@ -89,7 +89,7 @@ fn request() -> RunRequest {
 async fn nobody_is_given_up_by_a_tenant_that_takes_a_hundredth() {
     let home = tempfile::tempdir().unwrap();
     // Hours of the tenant pass in seconds, on both sides alike.
-    let clock: Arc<dyn Clock> = Arc::new(ScaledClock::new(Arc::new(SystemClock), 500.0));
+    let clock: Arc<dyn Clock> = Arc::new(ScaledClock::new(Arc::new(SystemClock), 200.0));
     let lab = Lab::start(Options {
         scenario: tenant(),
         throttle: Some(0.01),
