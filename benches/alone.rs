@@ -3,7 +3,6 @@
 //! The bench starts itself again with [`ALONE`] and a file that says what to run and where the lab is. What came of it is
 //! read from the journal, which is verified, and printed as JSON.
 
-use std::collections::{BTreeMap, BTreeSet};
 use std::io::BufRead as _;
 use std::path::Path;
 use std::process::{Command, Stdio};
@@ -12,7 +11,7 @@ use std::sync::Arc;
 use azir::azure::{AuthEnvironment, AuthKind, Client, ClientOptions, Cloud, Http, SdkCredential};
 use azir::clock::{Clock, SystemClock, micros};
 use azir::engine::profile::Profile;
-use azir::engine::{Bulk, Engine, Mode, Responder, RunRequest};
+use azir::engine::{Engine, Responder, RunRequest};
 use azir::journal::verify::{Outside, verify};
 use azir::lab::ScaledClock;
 use azir::random::SystemRandom;
@@ -98,33 +97,18 @@ async fn carry_out(job: Job, home: &Path) -> Value {
     let random = Arc::new(SystemRandom);
     let cases = home.join("cases");
     let (engine, _stop) = Engine::alone(client, profile, cases, Arc::clone(&clock), random);
-    let (runbook, text) = Catalogue::shipped()
-        .load(&job.runbook)
-        .expect("the runbook");
+    let loaded = Catalogue::shipped().load(&job.runbook);
+    let rita = Responder {
+        upn: "rita@contoso.com".to_owned(),
+        name: None,
+        oid: None,
+    };
+    let incident = "IR-1".parse().expect("an incident id");
     let request = RunRequest {
-        runbook,
-        text,
-        origin: "shipped".to_owned(),
         arguments: job.arguments.into_iter().collect(),
         targets: job.targets,
-        bulk: Bulk::default(),
-        once: None,
-        incident: "IR-1".parse().expect("an incident id"),
-        mode: Mode::Execute,
-        choices: BTreeMap::new(),
-        accept: BTreeSet::new(),
         yes: true,
-        responder: Responder {
-            upn: "rita@contoso.com".to_owned(),
-            name: None,
-            oid: None,
-        },
-        authority: None,
-        ticket: None,
-        detected_at: None,
-        over_guards: BTreeSet::new(),
-        approved: None,
-        clearances: Vec::new(),
+        ..RunRequest::of(loaded.expect("the runbook"), incident, rita)
     };
     let begun_at = micros(clock.now());
     let ended = engine.run(request).await.expect("a run");

@@ -19,7 +19,7 @@ use super::{Output, notify, out, outside, plan, retry, summary, wait};
 use crate::clock::{Clock, SystemClock};
 use crate::engine::notify::Channels;
 use crate::engine::{
-    Ended, Engine, EngineError, Missing, Mode, Responder, RunRequest, Tool, UndoRequest,
+    Ended, Engine, EngineError, Missing, Responder, RunRequest, Tool, UndoRequest,
 };
 use crate::random::{Random, SystemRandom};
 use crate::report::model::MissingWitness;
@@ -181,26 +181,19 @@ pub(super) fn request(
     chosen: &Chosen,
     asked: Asked,
 ) -> RunRequest {
+    let loaded = (Arc::clone(&chosen.runbook), Arc::clone(&chosen.text));
     RunRequest {
-        runbook: Arc::clone(&chosen.runbook),
-        text: Arc::clone(&chosen.text),
         origin: chosen.origin.clone(),
         arguments: asked.arguments,
         targets: asked.targets,
         bulk: asked.bulk,
-        once: None,
-        incident: asked.incident,
-        mode: Mode::Execute,
         choices: asked.choices,
         accept: asked.accept,
         yes: own.get_flag("yes"),
-        responder,
         authority: own.get_one::<String>("authority").cloned(),
         ticket: own.get_one::<String>("ticket").cloned(),
         detected_at: asked.detected_at,
-        over_guards: std::collections::BTreeSet::new(),
-        approved: None,
-        clearances: Vec::new(),
+        ..RunRequest::of(loaded, asked.incident, responder)
     }
 }
 

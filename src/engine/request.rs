@@ -60,6 +60,36 @@ pub struct RunRequest {
 }
 
 impl RunRequest {
+    /// Asks for a runbook as it is written, of nobody in particular and with nothing said beforehand.
+    #[must_use]
+    pub fn of(
+        (runbook, text): (Arc<Runbook>, Arc<str>),
+        incident: IncidentId,
+        responder: Responder,
+    ) -> Self {
+        Self {
+            runbook,
+            text,
+            origin: "shipped".to_owned(),
+            arguments: IndexMap::new(),
+            targets: Vec::new(),
+            bulk: Bulk::default(),
+            once: None,
+            incident,
+            mode: Mode::Execute,
+            choices: BTreeMap::new(),
+            accept: BTreeSet::new(),
+            yes: false,
+            responder,
+            authority: None,
+            ticket: None,
+            detected_at: None,
+            over_guards: BTreeSet::new(),
+            approved: None,
+            clearances: Vec::new(),
+        }
+    }
+
     /// Returns what is typed to do this again to one target, as a shell takes it.
     pub(crate) fn command(&self, target: &str) -> String {
         let runbook = &self.runbook;

@@ -90,7 +90,7 @@ pub(crate) struct Tally {
     pub(crate) stopped: Option<Failure>,
     /// The step at which it stopped.
     pub(crate) stopped_at: String,
-    /// Checks that failed, no mere gaps, and after which it went on.
+    /// Checks that failed, no mere gaps, and items of which nobody knows, after which it went on.
     pub(crate) went_on: usize,
     /// Items that failed without stopping it, as long as no fallback has covered them.
     pub(crate) uncovered: Vec<Uncovered>,

@@ -146,26 +146,16 @@ impl Engine {
 
     /// Returns the request that the undo's names and choices come from.
     fn stand_in(&self, request: &UndoRequest, old: &Past, program: &Program) -> RunRequest {
+        let frame = &program.frames[0];
+        let own = (Arc::clone(&frame.runbook), Arc::clone(&frame.text));
         RunRequest {
-            runbook: Arc::clone(&program.frames[0].runbook),
-            text: Arc::clone(&program.frames[0].text),
             origin: "journal".to_owned(),
-            arguments: indexmap::IndexMap::new(),
-            targets: Vec::new(),
-            bulk: super::bulk::Bulk::default(),
-            once: None,
-            incident: old.incident.clone(),
-            mode: super::request::Mode::Execute,
             choices: request.choices.clone(),
             accept: request.accept.clone(),
             yes: request.yes,
-            responder: request.responder.clone(),
             authority: request.authority.clone(),
             ticket: request.ticket.clone(),
-            detected_at: None,
-            over_guards: std::collections::BTreeSet::new(),
-            approved: None,
-            clearances: Vec::new(),
+            ..RunRequest::of(own, old.incident.clone(), request.responder.clone())
         }
     }
 

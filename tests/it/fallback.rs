@@ -2,7 +2,7 @@
 
 use serde_json::{Value, json};
 
-use crate::support::Azir;
+use crate::support::{Azir, killed_when};
 
 const NIC: &str = "/networkInterfaces/";
 const CUT: [&str; 5] = ["isolate-vm", "vm-app-01", "--incident", "IR-1", "--yes"];
@@ -208,26 +208,11 @@ fn a_run_killed_while_it_takes_another_way_is_gone_on_with() {
     );
     let azir = Azir::with(&script, |_| {});
     let words = accepting("subnet_cut");
-    let mut child = azir
-        .command(&words)
-        .stdout(std::process::Stdio::null())
-        .stderr(std::process::Stdio::null())
-        .spawn()
-        .unwrap();
-    let deadline = std::time::Instant::now() + std::time::Duration::from_secs(60);
     let cut = || {
         let writes = azir.writes();
         writes.iter().any(|write| write.contains("/subnets/"))
     };
-    while !cut() {
-        assert!(
-            std::time::Instant::now() < deadline,
-            "the subnet was never cut"
-        );
-        std::thread::sleep(std::time::Duration::from_millis(2));
-    }
-    child.kill().unwrap();
-    child.wait().unwrap();
+    killed_when(&azir, &words, cut);
     let (code, report) = azir.json(&["resume"]);
     assert_eq!(
         (code, &report["status"]),

@@ -1,18 +1,16 @@
 //! Many users cut in one burst by a tenant that takes far less than is documented: everybody is cut, nobody is given up.
 
-use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::Duration;
 
 use azir::azure::{AuthEnvironment, AuthKind, Client, ClientOptions, Cloud, Http, SdkCredential};
 use azir::clock::{Clock, SystemClock};
 use azir::engine::profile::Profile;
-use azir::engine::{Bulk, Engine, Mode, Responder, RunRequest};
+use azir::engine::{Engine, RunRequest};
 use azir::journal::verify::{Outside, verify};
 use azir::lab::scenario::Scenario;
 use azir::lab::{Lab, Options, ScaledClock};
 use azir::random::SystemRandom;
-use azir::runbook::catalogue::Catalogue;
 use azir::secret::Secret;
 use serde_json::json;
 
@@ -57,31 +55,11 @@ async fn client(lab: &Lab, clock: &Arc<dyn Clock>) -> Client {
 }
 
 fn request() -> RunRequest {
-    let (runbook, text) = Catalogue::shipped().load("revoke-user").unwrap();
     RunRequest {
-        runbook,
-        text,
-        origin: "shipped".to_owned(),
         arguments: [("cut-only".to_owned(), json!(true))].into_iter().collect(),
         targets: (0..USERS).map(name).collect(),
-        bulk: Bulk::default(),
-        once: None,
-        incident: "IR-1".parse().unwrap(),
-        mode: Mode::Execute,
-        choices: BTreeMap::new(),
-        accept: BTreeSet::new(),
         yes: true,
-        responder: Responder {
-            upn: "rita@contoso.com".to_owned(),
-            name: None,
-            oid: None,
-        },
-        authority: None,
-        ticket: None,
-        detected_at: None,
-        over_guards: BTreeSet::new(),
-        approved: None,
-        clearances: Vec::new(),
+        ..crate::support::asked("revoke-user")
     }
 }
 

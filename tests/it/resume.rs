@@ -1,13 +1,11 @@
 //! A run killed at any of its requests is gone on with, and ends as one that was never disturbed.
 
-use std::process::Stdio;
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::time::{Duration, Instant};
 
 use serde_json::{Map, Value, json};
 
-use crate::support::Azir;
+use crate::support::{Azir, killed_when};
 
 const ISOLATE: [&str; 7] = [
     "isolate-vm",
@@ -123,21 +121,9 @@ fn strip(value: &Value, run: &str, short: &str) -> Value {
 
 /// Runs a command and kills it while it waits for the answer to its `nth` request, which is done, or is kept back.
 fn kill_at(azir: &Azir, args: &[&str], nth: usize) {
-    let come = || azir.lab.kept_back() > 0 || azir.lab.requests().len() >= nth;
-    let mut child = azir
-        .command(args)
-        .stdout(Stdio::null())
-        .stderr(Stdio::null())
-        .spawn()
-        .unwrap();
-    let deadline = Instant::now() + Duration::from_secs(60);
-    while !come() && child.try_wait().unwrap().is_none() {
-        assert!(Instant::now() < deadline, "request {nth} never came");
-        std::thread::sleep(Duration::from_millis(2));
-    }
-    // One that has ended meanwhile needs no killing.
-    let _ = child.kill();
-    child.wait().unwrap();
+    killed_when(azir, args, || {
+        azir.lab.kept_back() > 0 || azir.lab.requests().len() >= nth
+    });
 }
 
 /// Kills a run at its `nth` request, before or after the effect, goes on with it, and says what is not as it is after
@@ -339,19 +325,7 @@ fn a_policy_whose_answer_was_lost_is_known_by_its_name_and_taken_away_by_the_und
             .to_string()
             .contains("azir IR-1 block")
     };
-    let mut child = azir
-        .command(&words)
-        .stdout(Stdio::null())
-        .stderr(Stdio::null())
-        .spawn()
-        .unwrap();
-    let deadline = Instant::now() + Duration::from_secs(60);
-    while !blocked(&azir) {
-        assert!(Instant::now() < deadline, "the policy was never made");
-        std::thread::sleep(Duration::from_millis(2));
-    }
-    child.kill().unwrap();
-    child.wait().unwrap();
+    killed_when(&azir, &words, || blocked(&azir));
     let done = azir.run(&["resume"]);
     assert_eq!(done.code, 0, "{}{}", done.stdout, done.stderr);
     let made = azir.writes().into_iter();
@@ -415,24 +389,12 @@ fn a_second_responder_goes_on_from_a_copy_of_the_case() {
         "--responder",
         "alice@contoso.com",
     ];
-    let mut child = azir
-        .command(&args)
-        .stdout(Stdio::null())
-        .stderr(Stdio::null())
-        .spawn()
-        .unwrap();
     let swapped = || {
         let all = azir.lab.requests();
         let mut sent = all.iter().filter(|sent| sent.write);
         sent.any(|sent| sent.path.contains("/networkInterfaces/"))
     };
-    let deadline = Instant::now() + Duration::from_secs(60);
-    while !swapped() {
-        assert!(Instant::now() < deadline, "the swap never came");
-        std::thread::sleep(Duration::from_millis(2));
-    }
-    child.kill().unwrap();
-    child.wait().unwrap();
+    killed_when(&azir, &args, swapped);
     // Another machine: another home, without the profile, and the case's folder.
     let other = tempfile::tempdir().unwrap();
     copy(&azir.home.path().join("cases"), &other.path().join("cases"));

@@ -1,15 +1,13 @@
 //! A run of azir against a lab that follows a script, on a clock that runs thirty times as fast on both sides.
 
-use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use azir::azure::{AuthEnvironment, AuthKind, Client, ClientOptions, Cloud, Http, SdkCredential};
 use azir::clock::{Clock, SystemClock};
-use azir::engine::{Engine, Mode, Responder, RunRequest};
+use azir::engine::{Engine, RunRequest};
 use azir::journal::verify::{Outside, verify};
 use azir::lab::{Faults, Lab, Options, ScaledClock};
 use azir::random::SystemRandom;
-use azir::runbook::catalogue::Catalogue;
 use azir::secret::Secret;
 use serde_json::{Value, json};
 
@@ -52,31 +50,10 @@ async fn client(lab: &Lab, clock: &Arc<dyn Clock>) -> Client {
 }
 
 fn request(runbook: &str, target: &str) -> RunRequest {
-    let (runbook, text) = Catalogue::shipped().load(runbook).unwrap();
     RunRequest {
-        runbook,
-        text,
-        origin: "shipped".to_owned(),
-        arguments: std::iter::empty().collect(),
         targets: vec![target.to_owned()],
-        bulk: azir::engine::Bulk::default(),
-        once: None,
-        incident: "IR-1".parse().unwrap(),
-        mode: Mode::Execute,
-        choices: BTreeMap::new(),
-        accept: BTreeSet::new(),
         yes: true,
-        responder: Responder {
-            upn: "rita@contoso.com".to_owned(),
-            name: None,
-            oid: None,
-        },
-        authority: None,
-        ticket: None,
-        detected_at: None,
-        over_guards: BTreeSet::new(),
-        approved: None,
-        clearances: Vec::new(),
+        ..crate::support::asked(runbook)
     }
 }
 

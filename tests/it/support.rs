@@ -3,11 +3,14 @@
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output, Stdio};
 use std::sync::Arc;
+use std::time::{Duration, Instant};
 
 use azir::clock::SystemClock;
+use azir::engine::{Responder, RunRequest};
 use azir::lab::scenario::Scenario;
 use azir::lab::{Faults, Lab, Options};
 use azir::random::SeededRandom;
+use azir::runbook::catalogue::Catalogue;
 use serde_json::Value;
 
 /// The usual subscription of the lab.
@@ -135,6 +138,35 @@ impl Azir {
             .map(|request| format!("{} {}", request.method, request.path))
             .collect()
     }
+}
+
+/// Asks for a shipped runbook, for a responder without a key.
+pub(crate) fn asked(runbook: &str) -> RunRequest {
+    let rita = Responder {
+        upn: "rita@contoso.com".to_owned(),
+        name: None,
+        oid: None,
+    };
+    let loaded = Catalogue::shipped().load(runbook).unwrap();
+    RunRequest::of(loaded, "IR-1".parse().unwrap(), rita)
+}
+
+/// Starts a command and kills it once `reached` says so, however far it is.
+pub(crate) fn killed_when(azir: &Azir, args: &[&str], reached: impl Fn() -> bool) {
+    let mut child = azir
+        .command(args)
+        .stdout(Stdio::null())
+        .stderr(Stdio::null())
+        .spawn()
+        .unwrap();
+    let deadline = Instant::now() + Duration::from_secs(60);
+    while !reached() && child.try_wait().unwrap().is_none() {
+        assert!(Instant::now() < deadline, "{args:?} never came so far");
+        std::thread::sleep(Duration::from_millis(2));
+    }
+    // One that has ended meanwhile needs no killing.
+    let _ = child.kill();
+    child.wait().unwrap();
 }
 
 /// Runs the binary with nothing but a home folder.

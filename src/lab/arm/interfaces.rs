@@ -105,19 +105,7 @@ impl Arm<'_> {
         self.as_expected(&before)?;
         let configurations = self.configurations(id, &body, &location)?;
         body["properties"]["ipConfigurations"] = json!(configurations);
-        match body["properties"]["networkSecurityGroup"]["id"].as_str() {
-            Some(nsg) => self.may_join(
-                id,
-                WRITE,
-                &location,
-                ("Microsoft.Network/networkSecurityGroups/join/action", nsg),
-            )?,
-            None => {
-                if let Some(properties) = body["properties"].as_object_mut() {
-                    properties.shift_remove("networkSecurityGroup");
-                }
-            }
-        }
+        self.join_group(id, WRITE, &location, &mut body)?;
         for name in ["id", "name", "type", "location", "kind"] {
             body[name] = before[name].clone();
         }

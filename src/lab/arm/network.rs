@@ -186,6 +186,26 @@ impl Arm<'_> {
         )
     }
 
+    /// Refuses a body whose NSG the caller may not use; one that names none has none.
+    pub(super) fn join_group(
+        &self,
+        id: &ArmId,
+        action: &str,
+        location: &str,
+        body: &mut Value,
+    ) -> Result<(), Reply> {
+        let join = "Microsoft.Network/networkSecurityGroups/join/action";
+        match body["properties"]["networkSecurityGroup"]["id"].as_str() {
+            Some(nsg) => self.may_join(id, action, location, (join, nsg))?,
+            None => {
+                if let Some(properties) = body["properties"].as_object_mut() {
+                    properties.shift_remove("networkSecurityGroup");
+                }
+            }
+        }
+        Ok(())
+    }
+
     /// Returns where a resource is; a subnet is where its network is.
     pub(super) fn location_of(&self, id: &ArmId, value: &Value) -> String {
         let own = value["location"].as_str().map(str::to_owned);

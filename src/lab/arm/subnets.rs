@@ -62,19 +62,8 @@ impl Arm<'_> {
         let location = self.location_of(id, &before);
         self.network_is_free(id, &location)?;
         self.as_expected(&before)?;
-        match body["properties"]["networkSecurityGroup"]["id"].as_str() {
-            Some(nsg) => self.may_join(
-                id,
-                "Microsoft.Network/virtualNetworks/subnets/write",
-                &location,
-                ("Microsoft.Network/networkSecurityGroups/join/action", nsg),
-            )?,
-            None => {
-                if let Some(properties) = body["properties"].as_object_mut() {
-                    properties.shift_remove("networkSecurityGroup");
-                }
-            }
-        }
+        let write = "Microsoft.Network/virtualNetworks/subnets/write";
+        self.join_group(id, write, &location, &mut body)?;
         if let Some(properties) = body["properties"].as_object_mut() {
             properties.shift_remove("ipConfigurations");
         }
