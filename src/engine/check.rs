@@ -30,6 +30,10 @@ pub(crate) struct Due {
 pub(crate) struct CheckResult {
     /// Whether it was a gate.
     pub(crate) gate: bool,
+    /// The item's name.
+    pub(crate) item: String,
+    /// Whether it holds, or has nothing to say.
+    pub(crate) holds: bool,
     /// What stops the target.
     pub(crate) failure: Option<Failure>,
 }
@@ -54,6 +58,11 @@ impl Due {
 }
 
 impl Due {
+    /// Returns what its item is called.
+    pub(crate) fn item(&self) -> &str {
+        &self.key
+    }
+
     /// Returns a check that an earlier session did not make, or did not find to hold.
     pub(crate) fn again(index: usize, scope: Scope, key: String, gate: bool) -> Self {
         Self {
@@ -67,12 +76,16 @@ impl Due {
 
 /// Makes a check and says what it means.
 pub(crate) async fn make(target: &Target<'_>, node: usize, due: Due) -> CheckResult {
-    let gate = due.gate;
-    let failure = match answer(target, node, &due).await {
-        Ok(failure) => failure,
-        Err(failure) => Some(failure),
+    let (holds, failure) = match answer(target, node, &due).await {
+        Ok((holds, failure)) => (holds, failure),
+        Err(failure) => (false, Some(failure)),
     };
-    CheckResult { gate, failure }
+    CheckResult {
+        gate: due.gate,
+        item: due.key,
+        holds,
+        failure,
+    }
 }
 
 /// What reading has shown so far.
@@ -82,7 +95,12 @@ struct Seen {
     trouble: Option<Failure>,
 }
 
-async fn answer(target: &Target<'_>, node: usize, due: &Due) -> Result<Option<Failure>, Failure> {
+/// Makes a check; returns whether it holds or has nothing to say, and what stops the target if it does not.
+async fn answer(
+    target: &Target<'_>,
+    node: usize,
+    due: &Due,
+) -> Result<(bool, Option<Failure>), Failure> {
     let step = target.common.program.step(node);
     let check = &step.checks[due.index];
     let id = target.common.program.nodes[node].id.clone();
@@ -94,7 +112,7 @@ async fn answer(target: &Target<'_>, node: usize, due: &Due) -> Result<Option<Fa
     if let Some(when) = &check.when
         && !expressions.truth(when, &scope).map_err(failed)?
     {
-        return Ok(None);
+        return Ok((true, None));
     }
     let claim = expressions.text(&check.claim, &scope).map_err(failed)?;
     let teller = target.teller.of_step(&id);
@@ -116,7 +134,7 @@ async fn answer(target: &Target<'_>, node: usize, due: &Due) -> Result<Option<Fa
         if check.gate {
             target.note_containing(node);
         }
-        return Ok(None);
+        return Ok((true, None));
     }
     let reason = seen
         .trouble
@@ -127,21 +145,29 @@ async fn answer(target: &Target<'_>, node: usize, due: &Due) -> Result<Option<Fa
         "not shown within {} s: {claim} ({reason})",
         check.within.as_secs()
     );
-    match (check.gate, check.otherwise) {
+    let stops = match (check.gate, check.otherwise) {
         (_, Otherwise::Continue) => {
             target.tally().went_on += 1;
-            target.went_on(node, &text).await.map(|()| None)
+            target.went_on(node, &text).await?;
+            None
         }
-        (_, Otherwise::Gap) => target.gap(node, &due.key, &text).await.map(|()| None),
-        (_, Otherwise::Say) => target.say(node, &text).await.map(|()| None),
-        (true, Otherwise::Stop) => Ok(Some(Failure::failed("check", text, "azir show last"))),
+        (_, Otherwise::Gap) => {
+            target.gap(node, &due.key, &text).await?;
+            None
+        }
+        (_, Otherwise::Say) => {
+            target.say(node, &text).await?;
+            None
+        }
+        (true, Otherwise::Stop) => Some(Failure::failed("check", text, "azir show last")),
         // Somebody undid it, or it never took effect: it is to be done again.
-        (false, Otherwise::Stop) if seen.holds == Some(false) && writes(step) => target
-            .undone_by_others(node, &due.key, &text)
-            .await
-            .map(|()| None),
-        (false, Otherwise::Stop) => Ok(None),
-    }
+        (false, Otherwise::Stop) if seen.holds == Some(false) && writes(step) => {
+            target.undone_by_others(node, &due.key, &text).await?;
+            None
+        }
+        (false, Otherwise::Stop) => None,
+    };
+    Ok((false, stops))
 }
 
 async fn until(

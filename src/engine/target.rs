@@ -4,7 +4,7 @@
 //! allows. Checks that are no gate run beside later steps. When a step fails for good, nothing new
 //! starts, what is under way ends, and the rest is left undone.
 
-use std::collections::HashSet;
+use std::collections::{HashMap, HashSet};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use futures_util::StreamExt;
@@ -77,6 +77,8 @@ pub(crate) struct Target<'a> {
     kept: Mutex<Vec<Option<Kept>>>,
     /// Nodes of which nothing counts that an earlier session did.
     afresh: HashSet<usize>,
+    /// Checks that are being made, by node and item: how many, and whether all that have an answer hold.
+    checking: Mutex<HashMap<(usize, String), (usize, bool)>>,
 }
 
 /// What happened to a target so far.
@@ -178,6 +180,7 @@ impl<'a> Target<'a> {
             tally: Mutex::new(Tally::default()),
             kept: Mutex::default(),
             afresh: HashSet::new(),
+            checking: Mutex::default(),
         }
     }
 
@@ -267,6 +270,9 @@ impl<'a> Target<'a> {
                     self.stop(node, failure);
                 }
                 Finished::Check(node, result) => {
+                    if let Err(failure) = self.checked(node, &result).await {
+                        self.stop(node, failure);
+                    }
                     if result.gate {
                         gates_left[node] = gates_left[node].saturating_sub(1);
                         if gates_left[node] == 0 {
@@ -295,6 +301,14 @@ impl<'a> Target<'a> {
             return false;
         }
         let plan = matches!(self.common.power, Power::Plan(_));
+        // Whether another way is needed is known when what was done before it has been checked.
+        let checking = |other: usize| {
+            let checking = self.checking.lock().unwrap_or_else(PoisonError::into_inner);
+            checking.keys().any(|(node, _)| *node == other)
+        };
+        if step::waits_for(self, node).into_iter().any(checking) {
+            return false;
+        }
         let node = &self.common.program.nodes[node];
         let ended = |state: NodeState| matches!(state, NodeState::Ended | NodeState::Open);
         node.after.iter().all(|before| ended(states[*before]))
@@ -309,7 +323,32 @@ impl<'a> Target<'a> {
         Box::pin(async move { Finished::Node(node, step::execute(self, node).await) })
     }
 
+    /// Takes the answer of a check; when the last one of an item has come and all hold, a fallback covers the item.
+    async fn checked(&self, node: usize, result: &check::CheckResult) -> Result<(), Failure> {
+        let held = {
+            let mut checking = self.checking.lock().unwrap_or_else(PoisonError::into_inner);
+            let place = (node, result.item.clone());
+            let Some((left, held)) = checking.get_mut(&place) else {
+                return Ok(());
+            };
+            *left = left.saturating_sub(1);
+            *held &= result.holds;
+            if *left > 0 {
+                return Ok(());
+            }
+            checking.remove(&place).is_some_and(|(_, held)| held)
+        };
+        if held {
+            step::cover(self, node, &result.item).await?;
+        }
+        Ok(())
+    }
+
     fn finish_check(&self, node: usize, check: check::Due) -> LocalBoxFuture<'_, Finished> {
+        let place = (node, check.item().to_owned());
+        let mut checking = self.checking.lock().unwrap_or_else(PoisonError::into_inner);
+        checking.entry(place).or_insert((0, true)).0 += 1;
+        drop(checking);
         Box::pin(async move { Finished::Check(node, check::make(self, node, check).await) })
     }
 

@@ -226,4 +226,62 @@ fn a_run_killed_while_it_takes_another_way_is_gone_on_with() {
         .filter(|write| write.contains("/subnets/"));
     assert_eq!(cuts.count(), 1, "what took effect is not sent again");
     assert!(said(&report, "collateral").contains("everybody in the subnet"));
+    let verified = azir.run(&["journal", "verify", "last"]);
+    assert!(
+        verified.stdout.contains(" 0 open intents"),
+        "{}",
+        verified.stdout
+    );
+}
+
+#[test]
+fn of_two_ways_that_are_accepted_the_second_is_taken_only_where_the_first_does_not_hold() {
+    let words = |azir: &Azir| {
+        let mut words = accepting("subnet_cut");
+        words.extend(["--accept", "deallocate"]);
+        let (code, report) = azir.json(&words);
+        let stopped = azir.writes();
+        let stopped = stopped.iter().any(|write| write.contains("/deallocate"));
+        (code, report, stopped)
+    };
+    let (code, report, stopped) = words(&Azir::with(&refused(99), |_| {}));
+    assert_eq!((code, stopped), (0, false), "{report}");
+    // The platform does not say that anything is in force.
+    let mut script = refused(99);
+    script.truncate(script.len() - 1);
+    let script = format!(
+        "{script}, {{method: POST, path: /effectiveNetworkSecurityGroups, do: status, status: 403, code: AuthorizationFailed, times: 99}}]"
+    );
+    let (code, report, stopped) = words(&Azir::with(&script, |_| {}));
+    assert!(stopped, "{report}");
+    assert_eq!(code, 4, "the check of the subnet does not hold: {report}");
+}
+
+#[test]
+fn what_was_done_another_way_stands_when_the_run_is_gone_on_with() {
+    // Refused once: when the run is gone on with, nothing is in the way any more.
+    let mut script = refused(1);
+    script.truncate(script.len() - 1);
+    let script = format!(
+        "{script}, {{method: PATCH, path: virtualMachines/vm-app-01, do: delay, millis: 600000, times: 1}}]"
+    );
+    let azir = Azir::with(&script, |_| {});
+    killed_when(&azir, &accepting("subnet_cut"), || azir.lab.kept_back() > 0);
+    let (code, report) = azir.json(&["resume"]);
+    assert_eq!(
+        (code, &report["status"]),
+        (0, &json!("contained_residual")),
+        "{report}"
+    );
+    let paid = said(&report, "collateral");
+    assert!(paid.contains("everybody in the subnet"), "{paid}");
+    let cuts = azir.writes().into_iter();
+    let cuts = cuts.filter(|write| write.contains("/subnets/") || write.contains(NIC));
+    assert_eq!(cuts.count(), 2, "one refused, one in its place, none again");
+    let (code, undone) = azir.json(&["undo", "last", "--yes"]);
+    assert_eq!((code, &undone["status"]), (0, &json!("undone")), "{undone}");
+    assert_eq!(
+        subnet(&azir)["properties"].get("networkSecurityGroup"),
+        None
+    );
 }

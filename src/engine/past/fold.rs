@@ -39,6 +39,12 @@ pub(crate) struct PastStep {
     pub(crate) exhibits: HashSet<String>,
     /// What it said stays open.
     pub(crate) open: Vec<String>,
+    /// Whether another way to its end has done all that failed of it, so that it is not taken again.
+    pub(crate) settled: bool,
+    /// Who paid for it, of a fallback.
+    pub(crate) price: Option<String>,
+    /// What was asked when its consent was given, inline or cited.
+    pub(crate) question: Option<Value>,
 }
 
 /// One write of an earlier session.
@@ -99,6 +105,7 @@ impl Fold {
             "decision" => {
                 if let Some(step) = past.at(data) {
                     step.chosen = data.get("choice").and_then(texts);
+                    step.question = data.get("question").cloned();
                 }
             }
             "manual" => {
@@ -226,6 +233,21 @@ impl Fold {
             known.certain = true;
             known.after = write.after;
             known.status = write.status;
+            made_last(&mut known.record, &write.record);
+        }
+    }
+}
+
+/// What an edit made of its members is what its last attempt made of them; what they were before is what the first read.
+fn made_last(first: &mut Value, last: &Value) {
+    let changes = last["changes"].as_array().into_iter().flatten();
+    for change in changes {
+        let all = first["changes"].as_array_mut();
+        let known = all.and_then(|all| all.iter_mut().find(|one| one["path"] == change["path"]));
+        if let Some(known) = known {
+            known["after"] = change["after"].clone();
+        } else if let Some(all) = first["changes"].as_array_mut() {
+            all.push(change.clone());
         }
     }
 }
@@ -246,6 +268,7 @@ fn step(past: &mut Past, line: &Line) {
         step.outcome = None;
         step.gaps = 0;
         step.open.clear();
+        step.settled = false;
         return;
     }
     step.outcome = outcome;
@@ -300,6 +323,23 @@ fn note(past: &mut Past, data: &Map<String, Value>) {
             let (item, answer) = (item.map(str::to_owned), data.get("outputs").cloned());
             if let (Some(step), Some(item), Some(answer)) = (past.at(data), item, answer) {
                 step.answers.insert(item, answer);
+            }
+        }
+        Some("paid") => {
+            let price = data.get("price").and_then(Value::as_str);
+            let price = price.map(str::to_owned);
+            if let Some(step) = past.at(data) {
+                step.price = price;
+            }
+        }
+        Some("covered") => {
+            let settles = data.get("settles").and_then(texts).unwrap_or_default();
+            for id in settles {
+                let mut of = data.clone();
+                of.insert("step".to_owned(), Value::String(id));
+                if let Some(step) = past.at(&of) {
+                    step.settled = true;
+                }
             }
         }
         Some("watch") => {

@@ -128,7 +128,11 @@ pub(crate) fn of_target(target: &Target<'_>, past: &Past) -> Progress {
         }
     }
     // A node that names what is taken again does afresh what it did, where that may be done twice.
-    let repeats = |node: &usize| step::repeats(program.step(*node));
+    // What broke off half way is reconciled first.
+    let repeats = |node: &usize| {
+        let id = &program.nodes[*node].id;
+        step::repeats(program.step(*node)) && !past.is_open(target.index, id)
+    };
     progress.afresh = stale.into_iter().filter(repeats).collect();
     progress.tally.effects = past.effects(target.index);
     progress
@@ -148,7 +152,10 @@ fn take_up(
     tally.gaps += known.gaps;
     let open = known.open.iter().map(|what| (what.clone(), None));
     tally.residual.extend(open);
-    if known.outcome == Some(StepOutcome::LeftUndone) {
+    if known.outcome == Some(StepOutcome::Done) {
+        tally.collateral.extend(known.price.clone());
+    }
+    if known.outcome == Some(StepOutcome::LeftUndone) && !known.settled {
         let why = format!("it needs explicit consent; --accept {id} gives it");
         let failure = Failure::failed("consent", why, format!("--accept {id}"));
         let failure = failure.of_kind(FailureKind::LeftUndone);
@@ -195,9 +202,15 @@ pub(crate) fn written(target: &Target<'_>, past: &Past) -> Vec<Written> {
     let program = &target.common.program;
     let mut all = Vec::new();
     for (node, place) in program.nodes.iter().enumerate() {
+        // Of a step that failed in part, what worked is watched all the same.
+        let loops = program.step(node).for_each.is_some();
         let done = past
             .step(target.index, &place.id)
-            .is_some_and(|step| step.outcome == Some(StepOutcome::Done));
+            .is_some_and(|step| match step.outcome {
+                Some(StepOutcome::Done) => true,
+                Some(StepOutcome::Failed) => loops && step.outputs.is_some(),
+                _ => false,
+            });
         if place.part != Part::Whole || !done || !step::writes(program.step(node)) {
             continue;
         }
@@ -259,7 +272,9 @@ fn again(target: &Target<'_>, past: &Past) -> (HashSet<usize>, HashSet<usize>) {
         let outcome = known.and_then(|step| step.outcome);
         let accepted = target.common.request.accept.contains(&place.id);
         let failed = match outcome {
-            Some(StepOutcome::Failed) => !passed_over(program.step(node)),
+            Some(StepOutcome::Failed) => {
+                !passed_over(program.step(node)) && !known.is_some_and(|step| step.settled)
+            }
             // Whatever the runbook says of it: what became of it is asked.
             Some(StepOutcome::Unknown) => true,
             Some(StepOutcome::LeftUndone) => accepted,

@@ -125,6 +125,14 @@ impl Past {
         })
     }
 
+    /// Returns whether nobody knows of a write of a step whether it took effect.
+    pub(crate) fn is_open(&self, target_index: usize, step: &str) -> bool {
+        let mut own = self.writes.iter();
+        own.any(|write| {
+            write.target_index == target_index && write.step == step && !write.open.is_empty()
+        })
+    }
+
     /// Returns how many writes to a target took effect, or may have.
     pub(crate) fn effects(&self, target_index: usize) -> usize {
         self.effects.get(&target_index).copied().unwrap_or_default()

@@ -5,6 +5,7 @@ use serde_json::json;
 use super::{Item, decide};
 use crate::engine::ask::{Choice, Chosen};
 use crate::engine::failure::{Failure, FailureKind};
+use crate::engine::past::PastStep;
 use crate::engine::target::Target;
 use crate::runbook::model::{Step, Undo};
 
@@ -20,11 +21,6 @@ pub(super) async fn consent(
     if !step.consent_explicit || items.is_empty() {
         return Ok(None);
     }
-    let given = |ids: &Vec<String>| ids.contains(id);
-    let past = target.past_step(node).and_then(|step| step.chosen.as_ref());
-    if past.is_some_and(given) {
-        return Ok(None);
-    }
     let stays = match &step.undo {
         Some(Undo::Never(why)) => Some(format!("cannot be undone: {why}")),
         _ => step.lasting.clone(),
@@ -32,13 +28,21 @@ pub(super) async fn consent(
     let paid = price.map(str::to_owned);
     let cost: Vec<String> = paid.into_iter().chain(stays).collect();
     let cost = cost.join("; ");
+    let title = &step.title.value;
+    let question = format!("{title}: {cost}");
+    if let Some(past) = target.past_step(node)
+        && past.chosen.as_ref().is_some_and(|ids| ids.contains(id))
+        // Who pays for a fallback may be others now.
+        && (price.is_none() || asked_before(target, past, &question))
+    {
+        return Ok(None);
+    }
     if let Some(given) = answer(target, id, step, &cost).await {
-        let title = &step.title.value;
         let option = Choice {
             id: id.clone(),
             label: title.clone(),
         };
-        decide::record(target, id, &format!("{title}: {cost}"), &[option], &given).await?;
+        decide::record(target, id, &question, &[option], &given).await?;
         if !given.ids.is_empty() {
             return Ok(None);
         }
@@ -61,6 +65,18 @@ pub(super) async fn consent(
         .of_kind(FailureKind::LeftUndone);
     target.tally().left.push((id.clone(), failure));
     Ok(Some(why))
+}
+
+/// Whether an earlier session asked the same.
+fn asked_before(target: &Target<'_>, past: &PastStep, question: &str) -> bool {
+    let known = past.question.as_ref().zip(target.common.past.as_ref());
+    known.is_some_and(|(cited, record)| {
+        record
+            .value(cited)
+            .as_ref()
+            .and_then(|value| value.as_str())
+            == Some(question)
+    })
 }
 
 async fn answer(target: &Target<'_>, id: &str, step: &Step, cost: &str) -> Option<Chosen> {

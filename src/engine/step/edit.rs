@@ -65,7 +65,13 @@ pub(super) async fn execute(item: &Item<'_>, edit: &Edit) -> Result<Acted, Failu
     }
     let mut again = 0;
     let (changes, after) = loop {
-        let changes = changes(&current, wanted.clone());
+        let mut changes = changes(&current, wanted.clone());
+        // It shows what it was sent, and did not come to it: it is sent again.
+        if let Some(earlier) = earlier.filter(|_| changes.is_empty() && again == 0)
+            && state_of(&current) == Some("Failed")
+        {
+            changes = changes_of(earlier);
+        }
         if changes.is_empty() {
             return Ok(Acted::with(vec![
                 ("body", current.clone()),
@@ -167,23 +173,15 @@ async fn go_on(
     current: &Value,
     wanted: &[(String, Option<Value>)],
 ) -> Result<Option<Acted>, Failure> {
-    let changes: Vec<Change> = earlier.record["changes"]
-        .as_array()
-        .into_iter()
-        .flatten()
-        .map(|change| Change {
-            path: change["path"].as_str().unwrap_or_default().to_owned(),
-            before: present(&change["before"]),
-            after: present(&change["after"]),
-        })
-        .collect();
-    let settled = state_of(current).is_none_or(|state| state == "Succeeded");
+    let changes = changes_of(earlier);
+    let state = state_of(current);
     let has = changes
         .iter()
         .all(|change| same(member(current, &change.path), change.after.as_ref()));
-    if has && !settled {
+    let under_way = state.is_some_and(|state| !["Succeeded", "Failed"].contains(&state));
+    if has && under_way {
         let text = format!(
-            "{} has the members that were sent, and its last operation has not succeeded",
+            "{} has the members that were sent, and its last operation is still under way",
             item.key
         );
         return Err(Failure::failed(
@@ -193,9 +191,11 @@ async fn go_on(
         )
         .of_kind(FailureKind::Unknown));
     }
-    let there = has;
+    let there = has && state != Some("Failed");
     let how = if there {
         "the resource was read, and has the members that were sent"
+    } else if has {
+        "the resource was read, and its last operation has failed"
     } else {
         "the resource was read, and does not have the members that were sent"
     };
@@ -213,6 +213,18 @@ async fn go_on(
         ("before", before.clone()),
         ("changed", json!(true)),
     ])))
+}
+
+/// Returns the changes that an earlier session sent.
+fn changes_of(earlier: &PastWrite) -> Vec<Change> {
+    let changes = earlier.record["changes"].as_array().into_iter().flatten();
+    changes
+        .map(|change| Change {
+            path: change["path"].as_str().unwrap_or_default().to_owned(),
+            before: present(&change["before"]),
+            after: present(&change["after"]),
+        })
+        .collect()
 }
 
 fn state_of(resource: &Value) -> Option<&str> {
@@ -299,8 +311,11 @@ fn same(a: Option<&Value>, b: Option<&Value>) -> bool {
         (Some(Value::String(a)), Some(Value::String(b))) if a.starts_with('/') => {
             a.eq_ignore_ascii_case(b)
         }
+        // What the service makes anew at every change, also inside a member (arm.md section 2.5).
         (Some(Value::Object(a)), Some(Value::Object(b))) => {
-            a.len() == b.len() && a.iter().all(|(name, value)| same(Some(value), b.get(name)))
+            let lasting = |name: &&String| !VOLATILE.contains(&name.as_str());
+            let mut names = a.keys().chain(b.keys()).filter(lasting);
+            names.all(|name| same(a.get(name), b.get(name)))
         }
         (Some(Value::Array(a)), Some(Value::Array(b))) => {
             a.len() == b.len() && a.iter().zip(b).all(|(a, b)| same(Some(a), Some(b)))

@@ -50,6 +50,7 @@ async fn whole(target: &Target<'_>, node: usize) -> Result<StepDone, Failure> {
             return Ok(StepDone::default());
         }
         if let Some(why) = fallback::needless(target, node) {
+            fallback::in_force(target, node).await?;
             return skip(target, node, why, true).await;
         }
     }
@@ -212,13 +213,14 @@ async fn gather(
                 value,
                 failure,
             }) => {
-                let unknown = failure.kind == FailureKind::Unknown;
+                let (unknown, passing) = (failure.kind == FailureKind::Unknown, failure.passing);
                 match target
                     .take_failure(node, &key, step.otherwise, failure.clone())
                     .await
                 {
-                    // What may have been done is not done another way: that could cost somebody for nothing.
-                    Ok(_) if step.otherwise == Otherwise::Continue && unknown => {
+                    // What may have been done, or may yet be, is not done another way: that could cost somebody for
+                    // nothing.
+                    Ok(_) if step.otherwise == Otherwise::Continue && (unknown || passing) => {
                         target.tally().went_on += 1;
                     }
                     Ok(_) if step.otherwise == Otherwise::Continue => {
@@ -240,7 +242,7 @@ async fn gather(
         }
     }
     let acted = good.iter().any(|item| item.acted);
-    fallback::cover(target, node, &good, price).await?;
+    fallback::paid(target, node, &good, price).await?;
     let mut checks = Vec::new();
     for item in &good {
         checks.extend(Due::of(step, item));

@@ -27,7 +27,7 @@ mod words;
 pub(crate) use call::{enter_as, entered, exit, skipped};
 pub(crate) use edit::same_values as same;
 pub(crate) use execute::execute;
-pub(crate) use fallback::left;
+pub(crate) use fallback::{cover, left, waits_for};
 pub(crate) use in_plan::note_plan;
 pub(crate) use item::{Acted, Item, ItemDone, StepDone};
 pub(crate) use items::key_of;

@@ -226,6 +226,11 @@ impl Arm<'_> {
     ) -> Reply {
         let etag = format!("W/\"{}\"", guid(&format!("{id} {}", self.store.version)));
         body["etag"] = json!(etag);
+        // Each part has the etag of the whole.
+        let parts = body["properties"]["ipConfigurations"].as_array_mut();
+        for part in parts.into_iter().flatten() {
+            part["etag"] = json!(etag);
+        }
         body["properties"]["provisioningState"] = json!("Updating");
         self.store.put(id.as_str(), body.clone());
         let operation = self.begin(Start {
