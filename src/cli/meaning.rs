@@ -46,13 +46,6 @@ pub(super) fn run(
     let mut known = BTreeSet::new();
     steps(runbook, catalogue, "", 0, &mut known);
     let mut accept = accepted(own);
-    for (option, step) in choices
-        .keys()
-        .map(|step| ("--choose", step))
-        .chain(accept.iter().map(|step| ("--accept", step)))
-    {
-        known_step(option, step, &known, runbook)?;
-    }
     let mut detected_at = detected_at(own)?;
     if let Some(earlier) = earlier {
         // What was said to that command is said to this one, as far as nothing else is.
@@ -63,6 +56,13 @@ pub(super) fn run(
         accept.extend(consented);
         let said = earlier.detected_at.as_deref();
         detected_at = detected_at.or_else(|| said.and_then(|time| time.parse().ok()));
+    }
+    for (option, step) in choices
+        .keys()
+        .map(|step| ("--choose", step))
+        .chain(accept.iter().map(|step| ("--accept", step)))
+    {
+        known_step(option, step, &known, runbook)?;
     }
     let incident = match (own.get_one::<String>("incident"), earlier) {
         (None, Some(earlier)) => incident_id(&earlier.incident)?,
@@ -86,7 +86,8 @@ fn bulk(own: &ArgMatches, earlier: Option<&Again>) -> Bulk {
     let filter = own.try_get_one::<String>("filter").ok().flatten();
     Bulk {
         filter: filter.cloned(),
-        together: own.try_get_one::<bool>("together").ok().flatten() == Some(&true),
+        together: own.try_get_one::<bool>("together").ok().flatten() == Some(&true)
+            || earlier.is_some_and(|earlier| earlier.together),
         max_failures: most.map(|most| usize::try_from(*most).unwrap_or(usize::MAX)),
         watch: own
             .try_get_one::<u64>("watch")
@@ -340,6 +341,12 @@ fn arguments(
                 param.kind.parse(target).map_err(&refuse)?;
             }
             targets = expand(given, &files, &param.kind)?;
+            if earlier.is_some() && !targets.is_empty() {
+                return Err(refuse(
+                    "--retry names the targets, with what was agreed for them; run the command once more for others"
+                        .to_owned(),
+                ));
+            }
             targets.extend(earlier.iter().flat_map(|earlier| earlier.targets.clone()));
         } else if let (Some(before), []) = (before, &given[..])
             // The targets of an earlier run are named already, and more of them are not wanted.
@@ -504,7 +511,7 @@ mod tests {
             ..Again::default()
         };
         let line = crate::cli::args::for_runbook(&runbook);
-        let own = line.get_matches_from(["isolate-vm", "--choose", "regrant_which=none", "vm-b"]);
+        let own = line.get_matches_from(["isolate-vm", "--choose", "regrant_which=none"]);
         let asked = run(&own, &runbook, &catalogue, Some(&earlier)).unwrap();
         assert_eq!(asked.choices["cut_roles_which"], Selection::All);
         assert_eq!(asked.choices["regrant_which"], Selection::None);

@@ -44,7 +44,12 @@ pub(super) fn record_words(journal: &JournalRef) -> String {
         Some(size) => format!("anchored up to entry {size}"),
         None => "not anchored outside this machine".to_owned(),
     };
-    let mut words = vec!["verifies".to_owned(), signed_words(journal), anchored];
+    let verifies = if journal.torn {
+        "verifies up to a torn end, as a crash leaves it"
+    } else {
+        "verifies"
+    };
+    let mut words = vec![verifies.to_owned(), signed_words(journal), anchored];
     if journal.transfer_pending {
         words.push("a transfer is PENDING".to_owned());
     }

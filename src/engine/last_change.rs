@@ -24,7 +24,7 @@ pub(super) async fn before(
     let Some(call) = log_of(path, None, until) else {
         return "no log that azir reads says who changed it before".to_owned();
     };
-    match newest(target.common.power.reader(), &call, calls).await {
+    match newest(target.common.power.reader(), &call, &[], calls).await {
         Ok(Some(record)) => format!("before azir last changed by {}", in_words(&record)),
         Ok(None) => "the log holds no change of it before azir's".to_owned(),
         Err(failure) => format!(
@@ -34,11 +34,13 @@ pub(super) async fn before(
     }
 }
 
-/// Returns in words who last changed what a write changed, between the moment `from` and now.
+/// Returns in words who last changed what a write changed, between the moment `from` and now; azir itself, which is one
+/// of `own`, is nobody.
 pub(super) async fn since(
     target: &Target<'_>,
     write: &PastWrite,
     from: &str,
+    own: &[String],
     calls: &Calls,
 ) -> String {
     let path = write.record["target"].as_str().unwrap_or_default();
@@ -46,7 +48,7 @@ pub(super) async fn since(
     let Some(call) = log_of(path, Some(from), &now) else {
         return "no log that azir reads says who changed it since".to_owned();
     };
-    match newest(target.common.power.reader(), &call, calls).await {
+    match newest(target.common.power.reader(), &call, own, calls).await {
         Ok(Some(record)) => format!("since then last changed by {}", in_words(&record)),
         // The activity log and the directory's audit are minutes behind.
         Ok(None) => "the log does not yet hold who changed it since".to_owned(),
@@ -128,16 +130,33 @@ fn call(
 async fn newest(
     reader: &Reader,
     call: &RenderedCall,
+    own: &[String],
     calls: &Calls,
 ) -> Result<Option<Value>, Failure> {
     let mut pages = wire::pages(reader, call)?;
     // Both logs answer newest first; a page may be empty and have a next one.
     while let Some(page) = pages.next(calls).await? {
-        if let Some(first) = page.into_iter().next() {
+        if let Some(first) = page.into_iter().find(|record| !by(record, own)) {
             return Ok(Some(first));
         }
     }
     Ok(None)
+}
+
+/// Whether a record is of one of these.
+fn by(record: &Value, own: &[String]) -> bool {
+    let places = [
+        "/caller",
+        "/claims/appid",
+        "/initiatedBy/app/appId",
+        "/initiatedBy/app/servicePrincipalId",
+        "/initiatedBy/user/id",
+    ];
+    let ids = places
+        .iter()
+        .filter_map(|place| record.pointer(place)?.as_str());
+    ids.into_iter()
+        .any(|id| own.iter().any(|own| own.eq_ignore_ascii_case(id)))
 }
 
 fn in_words(record: &Value) -> String {
@@ -204,6 +223,12 @@ mod tests {
             in_words(&record),
             "mallory@contoso.com: Disable account, 2026-11-24T02:00:00Z"
         );
+        let own = [
+            "55555555-5555-4555-8555-555555555555".to_owned(),
+            String::new(),
+        ];
+        assert!(!by(&record, &own));
+        assert!(by(&json!({"caller": own[0]}), &own));
         let record = json!({"caller": "pia@contoso.com", "operationName": {"value": "Microsoft.Compute/disks/write"}, "eventTimestamp": "2026-11-24T02:00:00Z"});
         assert!(in_words(&record).contains("pia@contoso.com: Microsoft.Compute/disks/write"));
     }

@@ -153,12 +153,18 @@ impl<'a> Resolver<'a> {
             .by_lists(kind)
             .await
             .map_err(|failure| cloud(&failure))?;
-        // What both know is the same resource.
-        let mut behind = std::mem::take(&mut known.by_name);
+        // The lists are never behind; Resource Graph counts where they could not be read.
+        let behind = std::mem::take(&mut known.by_name);
         for resource in &all {
             known.add(resource);
         }
-        known.by_name.append(&mut behind);
+        for row in behind.values().flatten() {
+            let id = row["id"].as_str().unwrap_or_default();
+            let subscription = id.split('/').nth(2).unwrap_or_default();
+            if unseen.iter().any(|why| why.contains(subscription)) {
+                known.add(row);
+            }
+        }
         known.others = all;
         known.unseen = unseen;
         Ok(known)

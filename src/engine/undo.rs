@@ -47,7 +47,7 @@ impl Engine {
             run,
         );
         let targets = old.targets(&looking)?;
-        let changes = look(&targets, &old).await?;
+        let changes = look(&targets, &old, !request.yes).await?;
         let plan = self.undo_plan(&request, &old, &said, &changes, &identity.label());
         drop(targets);
         clearance::refuse_uncleared(&request, &old, &said.clearances, &changes)?;
@@ -120,7 +120,7 @@ impl Engine {
         );
         let targets = old.targets(&common)?;
         let (said, _) = self.said(&old.incident);
-        let changes = look(&targets, &old).await?;
+        let changes = look(&targets, &old, true).await?;
         Ok(self.undo_plan(request, &old, &said, &changes, &identity.label()))
     }
 
@@ -283,10 +283,14 @@ fn read_to_undo(run_dir: &std::path::Path) -> Result<Past, EngineError> {
 async fn look(
     targets: &[Target<'_>],
     old: &Past,
+    shown: bool,
 ) -> Result<Vec<(String, Vec<Change>)>, EngineError> {
     let mut changes = Vec::new();
     for target in targets {
-        changes.push((target.name.clone(), undo_item::look(target, old).await?));
+        changes.push((
+            target.name.clone(),
+            undo_item::look(target, old, shown).await?,
+        ));
     }
     Ok(changes)
 }

@@ -41,7 +41,8 @@ async fn who(
     let calls = calls(target, node, &write.item, "who changed it");
     let mut text = last_change::before(target, write, &began, &calls).await;
     if drifted {
-        let since = last_change::since(target, write, &began, &calls).await;
+        let own = [old.signed_in("oid"), old.signed_in("appid")];
+        let since = last_change::since(target, write, &began, &own, &calls).await;
         text = format!("{text}; {since}");
     }
     told.insert(key, text.clone());
@@ -49,10 +50,15 @@ async fn who(
 }
 
 /// Looks at every write of a target, in the order of the undo.
-pub(crate) async fn look(target: &Target<'_>, old: &Past) -> Result<Vec<Change>, EngineError> {
+/// `shown`: a person reads it, and is told who changed each thing.
+pub(crate) async fn look(
+    target: &Target<'_>,
+    old: &Past,
+    shown: bool,
+) -> Result<Vec<Change>, EngineError> {
     let mut changes = Vec::new();
     // For hundreds of targets that would be thousands of questions to a log, before the first is put back.
-    let few = old.target_names().len() <= FEW;
+    let few = shown && old.target_names().len() <= FEW;
     let mut told = HashMap::new();
     for (node, write) in order(target, old) {
         match write {

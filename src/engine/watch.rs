@@ -110,8 +110,14 @@ pub(super) async fn watch(
     });
     let statuses: Vec<RunStatus> = ends.iter().map(|end| end.status).collect();
     let status = outcome::run_status(&statuses);
-    // Nobody waits for the end of the watch to hear of containment.
-    kept(tell_people(&common, recorder, ends, status).await)?;
+    // Nobody waits for the end of the watch to hear of containment; who goes on with one was heard of already.
+    let heard = common
+        .past
+        .as_ref()
+        .is_some_and(|past| past.watch_until.is_some());
+    if !heard {
+        kept(tell_people(&common, recorder, ends, status).await)?;
+    }
     common.told = Some(status);
     let end_us = clock.mono_us() + micros(span);
     let mut next_us = clock.mono_us() + micros(EVERY);

@@ -24,6 +24,8 @@ pub struct Again {
     pub arguments: Map<String, Value>,
     /// The choices and consents of its command, as the engine writes them; those of its session that began it.
     pub answers: Value,
+    /// Whether its targets were cut in one burst.
+    pub together: bool,
     /// When the attack was detected, as that command said it.
     pub detected_at: Option<String>,
     /// The targets that failed, were refused, or were not come to.
@@ -56,6 +58,7 @@ pub fn again(run_dir: &Path) -> Result<Again, JournalError> {
         mode: report.mode,
         arguments,
         answers: said("answers").unwrap_or_default(),
+        together: said("together") == Some(Value::Bool(true)),
         detected_at: said("detected_at").and_then(|time| time.as_str().map(str::to_owned)),
         held_by: report.held_by,
     })

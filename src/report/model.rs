@@ -303,6 +303,9 @@ pub struct JournalRef {
     pub head: String,
     /// Whether the record verified when this report was made.
     pub verified: bool,
+    /// Whether it verified up to a torn end, as a crash leaves it, or a change to the last line.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub torn: bool,
     /// Whether anything outside this machine vouches for all of it.
     pub anchored: bool,
     /// Receipts on record, by witness: `tsa`, `worm`. They prove nothing by themselves; what they cite does.

@@ -23,6 +23,7 @@ pub fn report(run_dir: &Path, outside: &Outside) -> Result<RunReport, JournalErr
     let journal = &mut report.journal;
     // A torn end is how a crash leaves it, and all before it is good.
     journal.verified = matches!(verified.exit_code, 0 | 2 | 3);
+    journal.torn = verified.exit_code == 3;
     journal.anchored_to = verified.anchored_to;
     journal.anchored = verified
         .anchored_to

@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 
 use serde_json::Value;
 
-use crate::support::Azir;
+use crate::support::{Azir, without_etags};
 
 /// What of the tenant an undo answers for.
 fn answered_for(state: &Value) -> Value {
@@ -21,7 +21,7 @@ fn answered_for(state: &Value) -> Value {
             let identity = &resource["identity"];
             let kept = serde_json::json!({
                 "identity": [identity["type"], identity["userAssignedIdentities"]],
-                "properties": if id.contains("/networkinterfaces/") { resource["properties"].clone() } else { Value::Null },
+                "properties": if id.contains("/networkinterfaces/") { without_etags(&resource["properties"]) } else { Value::Null },
                 "tags": resource["tags"],
             });
             (id.clone(), kept)

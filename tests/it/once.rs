@@ -170,6 +170,8 @@ fn a_run_that_was_killed_is_joined_and_said_to_be_resumed() {
     assert_eq!(azir.run(&["journal", "verify", "last"]).code, 3);
     let (code, shown) = azir.json(&["show", "last"]);
     assert_eq!((code, &shown["journal"]["verified"]), (0, &json!(true)));
+    let shown = azir.run(&["show", "last"]).stdout;
+    assert!(shown.contains("verifies up to a torn end"), "{shown}");
     assert_eq!(azir.run(&["wait", "last"]).code, 3);
 }
 

@@ -22,6 +22,16 @@ pub(crate) struct Azir {
     pub(crate) lab: Lab,
 }
 
+/// Returns properties without what the service makes anew at every change, of each part as of the whole.
+pub(crate) fn without_etags(properties: &Value) -> Value {
+    let mut properties = properties.clone();
+    let parts = properties["ipConfigurations"].as_array_mut();
+    for part in parts.into_iter().flatten() {
+        part.as_object_mut().unwrap().remove("etag");
+    }
+    properties
+}
+
 /// Returns the lab's objects of a kind.
 pub(crate) fn each<'a>(state: &'a Value, kind: &str) -> Vec<&'a Value> {
     state["directory"][kind]

@@ -89,6 +89,13 @@ impl Past {
         time.map_or_else(|_| self.started_at.clone(), crate::clock::seconds)
     }
 
+    /// Returns an id of whom azir was signed in as: `oid` or `appid`.
+    pub(crate) fn signed_in(&self, name: &str) -> String {
+        let principal = self.start.get("principal");
+        let id = principal.and_then(|principal| principal[name].as_str());
+        id.unwrap_or_default().to_owned()
+    }
+
     /// Whether it was an exercise; its undo is one, too.
     pub(crate) fn is_drill(&self) -> bool {
         self.start.get("mode").and_then(Value::as_str) == Some("drill")
