@@ -230,7 +230,8 @@ pub(crate) async fn members_now(
     Ok((answer.body, standing))
 }
 
-async fn request_now(
+/// Reads what a request of the runbook would put back, and judges how it stands.
+pub(crate) async fn request_now(
     target: &Target<'_>,
     node: usize,
     request: &UndoRequest,

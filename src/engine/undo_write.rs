@@ -12,7 +12,9 @@ use super::power::Power;
 use super::recorder::object;
 use super::step::{self, wire};
 use super::target::{Target, phase_word};
-use super::undo_standing::{Part, Standing, calls, members_now, parts, read_current, resource};
+use super::undo_standing::{
+    Part, Standing, calls, members_now, parts, read_current, request_now, resource,
+};
 use crate::azure::Effect;
 use crate::json::set_member;
 use crate::runbook::expr::Scope;
@@ -57,24 +59,28 @@ pub(crate) async fn one(
         }
         Standing::Unreadable(failure) => return Err(failure),
         Standing::Drifted(what) if !over_drift => {
-            return Err(Failure::failed(
-                "drift",
-                format!("somebody changed it since: {what}"),
-                "azir undo RUN --over-drift",
-            )
-            .of_kind(FailureKind::LeftUndone));
+            return Err(drifted(&what));
         }
         Standing::Drifted(_) | Standing::AsLeft => {}
     }
     match part {
-        Part::Members { write } => restore_members(target, node, write).await,
+        Part::Members { write } => restore_members(target, node, write, over_drift).await,
         Part::Request {
             write,
             request,
             scope,
-        } => send(target, node, write, request, scope.clone()).await,
+        } => send(target, node, write, request, scope.clone(), over_drift).await,
         Part::Nothing(_) => Ok(String::new()),
     }
+}
+
+fn drifted(what: &str) -> Failure {
+    Failure::failed(
+        "drift",
+        format!("somebody changed it since: {what}"),
+        "azir undo RUN --over-drift",
+    )
+    .of_kind(FailureKind::LeftUndone)
 }
 
 /// Reads the resource afresh, puts the members back, reads again and compares.
@@ -82,37 +88,52 @@ async fn restore_members(
     target: &Target<'_>,
     node: usize,
     write: &PastWrite,
+    over_drift: bool,
 ) -> Result<String, Failure> {
     let Power::Act { client, recorder } = &target.common.power else {
         return Err(step::plan_cannot());
     };
     target.may_write(write.record["target"].as_str().unwrap_or_default())?;
     let reads = calls(target, node, &write.item, "the state before the undo");
-    let (mut body, _) = members_now(target, write, &reads).await?;
-    let record = recorder.keep(&json!({"kind": "undo", "before": body, "changes": write.record["changes"], "target": write.record["target"]}))?;
-    for change in write.record["changes"].as_array().into_iter().flatten() {
-        let path = change["path"].as_str().unwrap_or_default();
-        let before = (!change["before"].is_null()).then(|| change["before"].clone());
-        if !set_member(&mut body, path, before) {
-            return Err(Failure::failed(
-                "undo",
-                format!("{} has no place for {path} any more", write.item),
-                "azir show RUN",
-            ));
+    let mut again = 0;
+    loop {
+        let (mut body, standing) = members_now(target, write, &reads).await?;
+        match standing {
+            Standing::AlreadyBack => break,
+            Standing::Drifted(what) if !over_drift => return Err(drifted(&what)),
+            _ => {}
+        }
+        let record = recorder.keep(&json!({"kind": "undo", "before": body, "changes": write.record["changes"], "target": write.record["target"]}))?;
+        let etag = body["etag"].as_str().map(str::to_owned);
+        for change in write.record["changes"].as_array().into_iter().flatten() {
+            let path = change["path"].as_str().unwrap_or_default();
+            let before = (!change["before"].is_null()).then(|| change["before"].clone());
+            if !set_member(&mut body, path, before) {
+                return Err(Failure::failed(
+                    "undo",
+                    format!("{} has no place for {path} any more", write.item),
+                    "azir show RUN",
+                ));
+            }
+        }
+        let mut call = resource("PUT", write, Some(body));
+        if let Some(etag) = etag.filter(|_| write.record["if_match"] == true) {
+            call.headers.push(("If-Match".to_owned(), etag));
+        }
+        let calls = calls(target, node, &write.item, "put back")
+            .writing(record, "run the runbook again".to_owned());
+        let sent = wire::write(client, &call, Effect::Update, Some(true), &calls).await;
+        count(target, &sent);
+        match sent {
+            // Somebody else was faster: what of his stays as it is is looked at afresh.
+            Err(failure)
+                if failure.stale && failure.kind == FailureKind::Failed && again < step::AFRESH =>
+            {
+                again += 1;
+            }
+            sent => break sent.map(|_| ())?,
         }
     }
-    let calls = calls(target, node, &write.item, "put back")
-        .writing(record, "run the runbook again".to_owned());
-    let sent = wire::write(
-        client,
-        &resource("PUT", write, Some(body)),
-        Effect::Update,
-        Some(true),
-        &calls,
-    )
-    .await;
-    count(target, &sent);
-    sent?;
     let mut patience = Patience::of(&target.teller, PATIENCE);
     let standing = loop {
         let (_, standing) = members_now(target, write, &reads).await?;
@@ -145,6 +166,7 @@ async fn send(
     write: &PastWrite,
     request: &UndoRequest,
     mut scope: Scope,
+    over_drift: bool,
 ) -> Result<String, Failure> {
     let Power::Act { client, recorder } = &target.common.power else {
         return Err(step::plan_cannot());
@@ -152,19 +174,35 @@ async fn send(
     let id = &target.common.program.nodes[node].id;
     let failed = |error| Failure::expression(id, &error);
     let reads = calls(target, node, &write.item, "the state before the undo");
-    read_current(target, node, request, &mut scope, &reads).await?;
-    let rendered = target
-        .common
-        .expressions
-        .call(&request.call, &scope)
-        .map_err(failed)?;
-    target.may_write(&rendered.path_or_url)?;
-    let record = recorder.keep(&json!({"kind": "undo", "before": scope.get("current"), "target": rendered.path_or_url, "body": rendered.body}))?;
-    let calls = calls(target, node, &write.item, "put back")
-        .writing(record, "run the runbook again".to_owned());
-    let sent = wire::write(client, &rendered, Effect::Update, Some(true), &calls).await;
-    count(target, &sent);
-    sent?;
+    let mut again = 0;
+    loop {
+        if let Standing::Drifted(what) =
+            request_now(target, node, request, &mut scope, &reads).await?
+            && !over_drift
+        {
+            return Err(drifted(&what));
+        }
+        let rendered = target
+            .common
+            .expressions
+            .call(&request.call, &scope)
+            .map_err(failed)?;
+        target.may_write(&rendered.path_or_url)?;
+        let record = recorder.keep(&json!({"kind": "undo", "before": scope.get("current"), "target": rendered.path_or_url, "body": rendered.body}))?;
+        let calls = calls(target, node, &write.item, "put back")
+            .writing(record, "run the runbook again".to_owned());
+        let sent = wire::write(client, &rendered, Effect::Update, Some(true), &calls).await;
+        count(target, &sent);
+        match sent {
+            // Somebody else was faster: how it stands now is looked at afresh.
+            Err(failure)
+                if failure.stale && failure.kind == FailureKind::Failed && again < step::AFRESH =>
+            {
+                again += 1;
+            }
+            sent => break sent.map(|_| ())?,
+        }
+    }
     let Some(that) = &request.that else {
         return Ok("put back".to_owned());
     };

@@ -3,6 +3,7 @@
 use serde_json::{Value, json};
 
 use crate::staged::{Staged, id, run};
+use crate::support::Azir;
 
 const NIC: &str = "rg-workload-prod/providers/Microsoft.Network/networkInterfaces/vm-app-01-nic";
 const MACHINE: &str = "rg-workload-prod/providers/Microsoft.Compute/virtualMachines/vm-app-01";
@@ -58,6 +59,33 @@ async fn an_attacker_who_is_faster_each_time_is_said_after_three_more_attempts()
         residual.contains("NOT CUT: interface vm-app-01-nic"),
         "{residual}"
     );
+}
+
+#[tokio::test]
+async fn an_identity_attached_just_before_the_cut_is_cut_too_and_named() {
+    let mallory = id(
+        "rg-workload-prod/providers/Microsoft.ManagedIdentity/userAssignedIdentities/id-mallory",
+    );
+    let own = json!({"principalId": "66666666-6666-4666-8666-666666666697"});
+    let identity =
+        json!({"type": "UserAssigned", "userAssignedIdentities": {mallory.clone(): own}});
+    let act = json!({"resource": id(MACHINE), "set": {"identity": identity}});
+    let script = json!({"method": "PATCH", "path": MACHINE, "do": "act", "act": [act]});
+    let race = run("isolate-vm", "vm-app-01", script).await;
+    assert_eq!(race.answers("PATCH", MACHINE), [412, 200]);
+    assert_eq!(race.step("identities")["check"]["holds"], true);
+    assert!(
+        race.journal
+            .contains("changed vm-app-01 after it was read (identity"),
+        "it is on record what was changed"
+    );
+    let residual = race.report["residual"].to_string();
+    assert!(
+        residual.contains("id-mallory was attached after the machine was read"),
+        "{residual}"
+    );
+    let machine = &race.lab.state()["resources"][id(MACHINE).to_lowercase()];
+    assert!(machine.get("identity").is_none(), "{machine}");
 }
 
 #[tokio::test]
@@ -123,4 +151,42 @@ async fn a_lock_put_between_reading_and_cutting_is_named_with_the_way_out() {
         "the lock is named"
     );
     assert!(told.contains("az lock list"), "and how it is found");
+}
+
+#[test]
+fn an_undo_that_somebody_overtakes_is_made_on_what_he_left_and_drift_is_not_overrun() {
+    for (set, code) in [
+        (
+            json!({"properties.dnsSettings.dnsServers": ["203.0.113.7"]}),
+            0,
+        ),
+        (
+            json!({"properties.networkSecurityGroup": {"id": id("rg-workload-prod/providers/Microsoft.Network/networkSecurityGroups/nsg-mallory")}}),
+            3,
+        ),
+    ] {
+        let act = json!({"resource": id(NIC), "set": set});
+        let script = json!({"faults": [{"method": "PUT", "path": NIC, "nth": 2, "do": "act", "act": [act]}]});
+        let azir = Azir::with(&script.to_string(), |_| {});
+        let run = azir.run(&["isolate-vm", "vm-app-01", "--incident", "IR-1", "--yes"]);
+        assert_eq!(run.code, 0, "{}{}", run.stdout, run.stderr);
+        let undone = azir.run(&["undo", "last", "--yes"]);
+        assert_eq!(undone.code, code, "{}{}", undone.stdout, undone.stderr);
+        let requests = azir.lab.requests();
+        let puts = requests
+            .iter()
+            .filter(|sent| sent.method == "PUT" && sent.path.ends_with("/vm-app-01-nic"));
+        let answers: Vec<u16> = puts.map(|sent| sent.status).collect();
+        let expected = [&[200, 412][..], if code == 0 { &[200] } else { &[] }].concat();
+        assert_eq!(answers, expected);
+        let nic = azir.lab.state()["resources"][id(NIC).to_lowercase()].clone();
+        for (path, value) in set.as_object().unwrap() {
+            let pointer = format!("/{}", path.replace('.', "/"));
+            assert_eq!(
+                nic.pointer(&pointer),
+                Some(value),
+                "what somebody set is not lost"
+            );
+        }
+    }
 }
