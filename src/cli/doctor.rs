@@ -243,7 +243,7 @@ fn cloud(matches: &ArgMatches, home: &Home, findings: &mut Vec<Finding>) -> Resu
         }
         let clock: Arc<dyn Clock> = Arc::new(SystemClock);
         if let Some(vault) = &connection.profile.vault {
-            let worth = vault_worth(&connection.client, &clock, vault).await;
+            let (worth, _) = vault_worth(&connection.client, &clock, vault).await;
             let good = worth.verdict == Verdict::Pass;
             add(
                 "vault",

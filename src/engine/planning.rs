@@ -15,6 +15,7 @@ use super::run::{Engine, TARGETS_AT_ONCE};
 use super::target::{Target, may_write};
 use super::targets::Found;
 use super::worth::vault_worth;
+use crate::azure::Identity;
 
 impl Engine {
     /// Finds out what a run over the targets found would do.
@@ -71,24 +72,34 @@ impl Engine {
             meant.extend(writes);
         }
         plan.preflight.extend(absent);
-        let answers = self.preflight(&common, &identity, &plan, &meant).await;
+        let stops = |node| super::absent::stops(&common.program, node);
+        let answers = self
+            .preflight(&common, &identity, &plan, &meant, &stops)
+            .await;
         plan.preflight.extend(answers);
-        self.general_preflight(&mut plan).await;
+        self.general_preflight(&mut plan, &identity).await;
         Ok(plan)
     }
 
-    /// Says what holds for the run as a whole: which subscriptions may be written to, and what its evidence is worth.
-    async fn general_preflight(&self, plan: &mut Plan) {
+    /// Says what holds for the run as a whole: which subscriptions may be written to, what its evidence is worth, and
+    /// whether it can be stored.
+    async fn general_preflight(&self, plan: &mut Plan, identity: &Identity) {
         plan.preflight.extend(self.outside(&plan.targets));
-        let worth = match &self.profile.vault {
-            Some(vault) => vault_worth(&self.client, &self.clock, vault).await,
-            None => Preflight::new(
+        match &self.profile.vault {
+            Some(vault) => {
+                let (worth, container) = vault_worth(&self.client, &self.clock, vault).await;
+                plan.preflight.push(worth);
+                if let Some(container) = container {
+                    let answers = self.may_store(identity, &container).await;
+                    plan.preflight.extend(answers);
+                }
+            }
+            None => plan.preflight.push(Preflight::new(
                 "vault",
                 Verdict::Unknown,
                 "no evidence vault is configured: evidence stays on this machine",
-            ),
-        };
-        plan.preflight.push(worth);
+            )),
+        }
         if let [only] = &self.profile.time_stamps[..] {
             let text = format!(
                 "one authority is configured ({only}): the record's end is stamped once, not twice"

@@ -1,27 +1,31 @@
-//! Puts back what a run changed: a new run, in reverse order, from the pre-images of the old one's record.
+//! Puts back what a run changed: a new run, each target in reverse order and many of them side by side, from the
+//! pre-images of the old one's record.
 //!
 //! What somebody changed since is shown and refused unless `--over-drift`; what is already as it was
 //! is left alone. Nothing is computed anew: results of steps come from the old run's evidence.
 
 use std::sync::Arc;
 
+use futures_util::{StreamExt, TryStreamExt};
 use serde_json::{Value, json};
 
 use super::clearance;
-use super::ending::finish;
+use super::ending::{End, finish};
 use super::error::EngineError;
 use super::opening::incident_says;
 use super::past::{Past, read};
 use super::plan::{Plan, PlanStep, PlanTarget, Preflight, Verdict};
 use super::power::{Power, Teller};
+use super::preflight::Meant;
 use super::recorder::{Recorder, object};
 use super::request::{Ended, RunRequest, UndoRequest};
-use super::run::Engine;
+use super::run::{Engine, TARGETS_AT_ONCE};
 use super::schedule::Program;
 use super::siblings;
-use super::target::Target;
+use super::target::{Common, Target};
 use super::undo_item;
 use super::undo_standing::{Change, Standing};
+use crate::azure::Identity;
 use crate::evidence::Store;
 use crate::journal::{RunStart, Writer, WriterDeps};
 use crate::report::incident::Incident;
@@ -48,7 +52,6 @@ impl Engine {
         );
         let targets = old.targets(&looking)?;
         let changes = look(&targets, &old, !request.yes).await?;
-        let plan = self.undo_plan(&request, &old, &said, &changes, &identity.label());
         drop(targets);
         clearance::refuse_uncleared(&request, &old, &said.clearances, &changes)?;
         let drifted = drift(&changes);
@@ -64,6 +67,9 @@ impl Engine {
             });
         }
         if !request.yes {
+            let plan = self
+                .undo_plan(&request, &old, &said, &changes, (&identity, &looking))
+                .await;
             match self.ask.confirm(&plan).await {
                 Some(true) => {}
                 Some(false) => return Err(EngineError::Declined),
@@ -93,10 +99,12 @@ impl Engine {
         let common = self.common(&stand_in, program, power, self.teller(run), run);
         undo_item::tell_start(&common, &old, &recorder);
         let targets = old.targets(&common)?;
-        let mut ends = Vec::new();
-        for target in &targets {
-            ends.push(undo_item::carry_out(target, &old, request.over_drift).await);
-        }
+        let mut ends: Vec<End> = futures_util::stream::iter(&targets)
+            .map(|target| undo_item::carry_out(target, &old, request.over_drift))
+            .buffer_unordered(TARGETS_AT_ONCE)
+            .collect()
+            .await;
+        ends.sort_by_key(|end| end.index);
         drop(targets);
         finish(&common, &recorder, ends).await
     }
@@ -121,7 +129,10 @@ impl Engine {
         let targets = old.targets(&common)?;
         let (said, _) = self.said(&old.incident);
         let changes = look(&targets, &old, true).await?;
-        Ok(self.undo_plan(request, &old, &said, &changes, &identity.label()))
+        drop(targets);
+        Ok(self
+            .undo_plan(request, &old, &said, &changes, (&identity, &common))
+            .await)
     }
 
     /// Refuses to undo in another tenant or cloud than the run acted in.
@@ -159,13 +170,13 @@ impl Engine {
         }
     }
 
-    fn undo_plan(
+    async fn undo_plan(
         &self,
         request: &UndoRequest,
         old: &Past,
         said: &Incident,
         changes: &[(String, Vec<Change>)],
-        principal: &str,
+        (identity, common): (&Identity, &Common),
     ) -> Plan {
         let mut plan = Plan {
             runbook: format!("undo of {}", old.runbook_name()),
@@ -179,7 +190,7 @@ impl Engine {
                 .and_then(Value::as_str)
                 .unwrap_or_default()
                 .to_owned(),
-            principal: principal.to_owned(),
+            principal: identity.label(),
             deadline_seconds: None,
             targets: Vec::new(),
             preflight: Vec::new(),
@@ -208,6 +219,13 @@ impl Engine {
                 }
             }
         }
+        let each = changes.iter().flat_map(|(_, changes)| changes);
+        let meant: Vec<Meant> = each.filter_map(|change| change.meant.clone()).collect();
+        // Whatever cannot be put back, the rest is.
+        let answers = self
+            .preflight(common, identity, &plan, &meant, &|_| false)
+            .await;
+        plan.preflight.extend(answers);
         plan
     }
 
@@ -215,7 +233,7 @@ impl Engine {
         &self,
         request: &UndoRequest,
         old: &Past,
-        identity: &crate::azure::Identity,
+        identity: &Identity,
         run: uuid::Uuid,
         said: &Incident,
     ) -> Result<Arc<Recorder>, EngineError> {
@@ -285,14 +303,14 @@ async fn look(
     old: &Past,
     shown: bool,
 ) -> Result<Vec<(String, Vec<Change>)>, EngineError> {
-    let mut changes = Vec::new();
-    for target in targets {
-        changes.push((
-            target.name.clone(),
-            undo_item::look(target, old, shown).await?,
-        ));
-    }
-    Ok(changes)
+    futures_util::stream::iter(targets)
+        .map(|target| async {
+            let changes = undo_item::look(target, old, shown).await?;
+            Ok((target.name.clone(), changes))
+        })
+        .buffered(TARGETS_AT_ONCE)
+        .try_collect()
+        .await
 }
 
 fn drift(changes: &[(String, Vec<Change>)]) -> Vec<String> {

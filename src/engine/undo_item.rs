@@ -63,7 +63,7 @@ pub(crate) async fn look(
     for (node, write) in order(target, old) {
         match write {
             Some(write) => {
-                for part in parts(target, node, write) {
+                for mut part in parts(target, node, write) {
                     let standing = part.standing(target, node).await;
                     if let Standing::Unreadable(failure) = &standing
                         && failure.kind == FailureKind::Record
@@ -88,6 +88,7 @@ pub(crate) async fn look(
                 standing: Standing::AsLeft,
                 ask: false,
                 last: None,
+                meant: None,
             }),
         }
     }

@@ -5,6 +5,7 @@ use serde_json::Value;
 use super::calls::Calls;
 use super::failure::Failure;
 use super::past::{PastWrite, item_names};
+use super::preflight::Meant;
 use super::step::{self, Item, wire};
 use super::target::{Target, phase_word};
 use crate::json::member;
@@ -23,6 +24,8 @@ pub(crate) struct Change {
     pub(crate) ask: bool,
     /// Who last changed it before the run, and since where it drifted, in words.
     pub(crate) last: Option<String>,
+    /// The request, for the preflight, where one would be sent.
+    pub(crate) meant: Option<Meant>,
 }
 
 impl Change {
@@ -131,6 +134,26 @@ impl Part<'_> {
         }
     }
 
+    fn meant(&self, target: &Target<'_>, node: usize) -> Option<Meant> {
+        let (call, there) = match self {
+            Self::Members { write } => {
+                let changes = write.record["changes"].as_array().into_iter().flatten();
+                let members = changes.filter_map(|change| {
+                    let path = change["path"].as_str()?;
+                    Some((path.to_owned(), change["before"].clone()))
+                });
+                let body = Value::Object(members.collect());
+                (resource("PUT", write, Some(body)), true)
+            }
+            Self::Request { request, scope, .. } => {
+                let expressions = &target.common.expressions;
+                (expressions.call(&request.call, scope).ok()?, false)
+            }
+            Self::Nothing(_) => return None,
+        };
+        Some(Meant::back(target, node, call, there))
+    }
+
     /// Whether the runbook says that it waits for a clearance.
     fn ask(&self, target: &Target<'_>, node: usize) -> bool {
         match self {
@@ -149,13 +172,18 @@ impl Part<'_> {
             title: step.title.value.clone(),
             phase: phase_word(step),
             line: self.line(target),
+            meant: standing
+                .writes()
+                .then(|| self.meant(target, node))
+                .flatten(),
             standing,
             ask: self.ask(target, node),
             last: None,
         }
     }
 
-    pub(crate) async fn standing(&self, target: &Target<'_>, node: usize) -> Standing {
+    /// Reads how it stands; what was read has a name for the request from then on.
+    pub(crate) async fn standing(&mut self, target: &Target<'_>, node: usize) -> Standing {
         let calls = calls(target, node, self.item(), "how it stands now");
         let looked = match self {
             Self::Nothing(standing) => return standing.clone(),
@@ -163,8 +191,7 @@ impl Part<'_> {
                 .await
                 .map(|(_, standing)| standing),
             Self::Request { request, scope, .. } => {
-                let mut scope = scope.clone();
-                request_now(target, node, request, &mut scope, &calls).await
+                request_now(target, node, request, scope, &calls).await
             }
         };
         looked.unwrap_or_else(Standing::Unreadable)

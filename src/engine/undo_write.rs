@@ -29,8 +29,8 @@ pub(crate) async fn put_back(
 ) -> Result<(), Failure> {
     let began = begin(target, node, &write.item).await?;
     let mut result = Ok("put back".to_owned());
-    for part in parts(target, node, write) {
-        result = one(target, node, &part, over_drift).await;
+    for mut part in parts(target, node, write) {
+        result = one(target, node, &mut part, over_drift).await;
         if result.is_err() {
             break;
         }
@@ -42,7 +42,7 @@ pub(crate) async fn put_back(
 pub(crate) async fn one(
     target: &Target<'_>,
     node: usize,
-    part: &Part<'_>,
+    part: &mut Part<'_>,
     over_drift: bool,
 ) -> Result<String, Failure> {
     let standing = part.standing(target, node).await;

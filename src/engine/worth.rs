@@ -22,10 +22,19 @@ use crate::runbook::model::Plane;
 const ACCOUNTS: &str = "Microsoft.Storage/storageAccounts";
 const VERSION: &str = "2023-05-01";
 
-/// Finds out what the container of a vault is worth; reads only.
-pub async fn vault_worth(reader: &Reader, clock: &Arc<dyn Clock>, vault: &Vault) -> Preflight {
+/// Finds out what the container of a vault is worth; reads only. With its resource id, where that is known.
+pub async fn vault_worth(
+    reader: &Reader,
+    clock: &Arc<dyn Clock>,
+    vault: &Vault,
+) -> (Preflight, Option<String>) {
     let name = vault.shown();
-    let (verdict, text) = match look(reader, clock, vault).await {
+    let id = container(reader, clock, vault).await;
+    let looked = match &id {
+        Ok(id) => look(reader, clock, id).await,
+        Err(why) => Err(why.clone()),
+    };
+    let (verdict, text) = match looked {
         Ok((container, policy)) => judge(&container, &policy),
         Err(why) => (
             Verdict::Unknown,
@@ -34,24 +43,26 @@ pub async fn vault_worth(reader: &Reader, clock: &Arc<dyn Clock>, vault: &Vault)
             ),
         ),
     };
-    Preflight::new("vault", verdict, format!("{name}: {text}"))
+    let worth = Preflight::new("vault", verdict, format!("{name}: {text}"));
+    (worth, id.ok())
 }
 
-/// Reads the container and its policy.
-async fn look(
+fn teller(clock: &Arc<dyn Clock>) -> Teller {
+    let halt = tokio::sync::watch::channel(false).1;
+    Teller::new(None, Arc::clone(clock), uuid::Uuid::nil(), halt)
+}
+
+/// Returns the container's resource id.
+async fn container(
     reader: &Reader,
     clock: &Arc<dyn Clock>,
     vault: &Vault,
-) -> Result<(Value, Value), String> {
-    let teller = || {
-        let halt = tokio::sync::watch::channel(false).1;
-        Teller::new(None, Arc::clone(clock), uuid::Uuid::nil(), halt)
-    };
+) -> Result<String, String> {
     let id = match (&vault.id, &vault.account) {
         (Some(id), _) => id.clone(),
         (None, Some(account)) => {
             // It need not lie in a subscription that may be written to.
-            let resolver = Resolver::new(reader, teller(), None, "doctor");
+            let resolver = Resolver::new(reader, teller(clock), None, "doctor");
             let found = resolver
                 .resources(ACCOUNTS, std::slice::from_ref(account))
                 .await;
@@ -62,8 +73,19 @@ async fn look(
         (None, None) => return Err("the profile's vault has neither account nor id".to_owned()),
     };
     let id: ArmId = id.parse().map_err(|error| format!("{error}"))?;
-    let container = format!("{id}/blobServices/default/containers/{}", vault.container);
-    let calls = Calls::new(None, teller(), CallPlace::default());
+    Ok(format!(
+        "{id}/blobServices/default/containers/{}",
+        vault.container
+    ))
+}
+
+/// Reads the container and its policy.
+async fn look(
+    reader: &Reader,
+    clock: &Arc<dyn Clock>,
+    container: &str,
+) -> Result<(Value, Value), String> {
+    let calls = Calls::new(None, teller(clock), CallPlace::default());
     let get = |path: String| async {
         let call = RenderedCall {
             plane: Plane::Arm,
@@ -82,7 +104,7 @@ async fn look(
             .map_err(|failure| failure.message)
     };
     let policy = format!("{container}/immutabilityPolicies/default");
-    futures_util::future::try_join(get(container), get(policy)).await
+    futures_util::future::try_join(get(container.to_owned()), get(policy)).await
 }
 
 /// Says what a container with this policy is worth. One without a policy has a policy of no days (arm.md section 3).

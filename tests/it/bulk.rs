@@ -260,3 +260,33 @@ fn together_no_target_is_cut_before_every_one_was_kept() {
         "each for itself: {cut:?} {kept:?}"
     );
 }
+
+#[test]
+fn many_targets_are_put_back_side_by_side_each_in_its_own_order() {
+    let azir = Azir::with("faults: []", |options| options.latency = 0.2);
+    let machines = ["vm-app-01", "vm-hard-01"];
+    let cut = [
+        &["isolate-vm"][..],
+        &machines,
+        &["--incident", "IR-1", "--yes"],
+    ]
+    .concat();
+    let run = azir.run(&cut);
+    assert_eq!(run.code, 0, "{}{}", run.stdout, run.stderr);
+    let before = azir.writes().len();
+    let undone = azir.run(&["undo", "last", "--yes"]);
+    assert_eq!(undone.code, 0, "{}{}", undone.stdout, undone.stderr);
+    let writes = azir.writes().split_off(before);
+    let places = |part: &str| {
+        let found = writes.iter().enumerate();
+        let found: Vec<usize> = found
+            .filter(|(_, write)| write.to_lowercase().contains(part))
+            .map(|(place, _)| place)
+            .collect();
+        (found[0], found[found.len() - 1])
+    };
+    let (app, hard) = (places("vm-app-01"), places("hard"));
+    assert!(app.0 < hard.1 && hard.0 < app.1, "{writes:#?}");
+    let interfaces = places("networkinterfaces/vm-app-01");
+    assert!(places("vm-app-01/providers/microsoft.resources/tags").0 < interfaces.0);
+}

@@ -70,7 +70,7 @@ fn what_is_held_passes_step_by_step() {
         only(&told, "permissions", "PASS", step);
     }
     only(&told, "policy", "PASS", "capture.snapshots");
-    for what in ["clock", "token", "throttle", "vault"] {
+    for what in ["clock", "token", "throttle", "vault", "vault permissions"] {
         assert_eq!(of(&told, what, "PASS").len(), 1, "{what}: {told:#}");
     }
     let done = azir.run(&["preflight", CUT[0], CUT[1]]);
@@ -328,4 +328,60 @@ fn a_confirmed_run_asks_once_for_each_group_and_no_more() {
     };
     assert_eq!(asked("Microsoft.Authorization/permissions"), 1);
     assert_eq!(asked("checkPolicyRestrictions"), 0);
+}
+
+#[test]
+fn a_vault_in_which_the_caller_may_not_store_is_named_and_refuses_no_run() {
+    let azir = allowed(&["*"]);
+    let (code, told) = preflight(&azir);
+    assert_eq!(code, 5);
+    let all = of(&told, "vault permissions", "FAIL");
+    let [answer] = &all[..] else {
+        panic!("{told:#}");
+    };
+    assert_eq!(answer["role"], "Storage Blob Data Contributor");
+    let missing = answer["missing"].to_string();
+    assert!(missing.contains("blobs/write") && missing.contains("blobs/add/action"));
+    let next = answer["next"].as_str().unwrap();
+    assert!(next.starts_with("az role assignment create"), "{next}");
+    assert!(next.ends_with("/containers/ir-evidence"), "{next}");
+    let run = azir.run(&[CUT[0], CUT[1], "--incident", "IR-1", "--yes"]);
+    let report = azir.json(&["show", "last"]).1;
+    assert_eq!(
+        report["targets"][0]["steps"]
+            .as_array()
+            .unwrap()
+            .iter()
+            .find(|step| step["id"] == "swap")
+            .unwrap()["status"],
+        "done",
+        "{}",
+        run.stderr
+    );
+}
+
+#[test]
+fn an_undo_is_looked_at_before_it_is_made() {
+    let lock = format!("{SUB}/{GROUP}/providers/Microsoft.Authorization/locks/no-touch");
+    let members = json!({"name": "no-touch", "type": "Microsoft.Authorization/locks", "properties": {"level": "ReadOnly"}});
+    let script = json!({"faults": [{
+        "method": "PATCH", "path": "/virtualMachines/vm-app-01/providers/Microsoft.Resources/tags",
+        "do": "act-after", "act": [{"resource": lock, "set": members}],
+    }]});
+    let azir = Azir::with(&script.to_string(), |_| {});
+    let run = azir.run(&[CUT[0], CUT[1], "--incident", "IR-1", "--yes"]);
+    assert_eq!(run.code, 0, "{}", run.stderr);
+    let before = azir.all_writes();
+    let (code, told) = azir.json(&["undo", "last", "--plan"]);
+    assert_eq!(code, 5, "{told:#}");
+    for step in ["swap", "tags"] {
+        let answer = only(&told, "locks", "FAIL", step);
+        let text = answer["text"].as_str().unwrap();
+        assert!(
+            text.contains("no-touch") && text.contains("the rest would go on"),
+            "{text}"
+        );
+        only(&told, "permissions", "PASS", step);
+    }
+    assert_eq!(azir.all_writes(), before);
 }

@@ -15,7 +15,6 @@ use super::vaults::Vaults;
 use super::{place, policy, session};
 use crate::azure::{self, Identity};
 use crate::engine::Engine;
-use crate::engine::absent::stops;
 use crate::engine::error::chain;
 use crate::engine::plan::{Plan, Preflight, Verdict};
 use crate::engine::target::Common;
@@ -33,13 +32,15 @@ struct Known<'k> {
 }
 
 impl Engine {
-    /// Finds out what of a plan would fail. Reads only, and fails at nothing itself.
+    /// Finds out what of a plan would fail. Reads only, and fails at nothing itself. `stops`: whether a target stops
+    /// where a step fails.
     pub(in crate::engine) async fn preflight(
         &self,
         common: &Common,
         identity: &Identity,
         plan: &Plan,
         meant: &[Meant],
+        stops: &dyn Fn(usize) -> bool,
     ) -> Vec<Preflight> {
         let asking = Asking::new(self.client.reader(), &self.clock);
         let vaults = Vaults::ask(&asking, plan, meant).await;
@@ -80,7 +81,7 @@ impl Engine {
         let judged: Vec<Judged<'_>> = meant.iter().map(|one| known.judge(one)).collect();
         let program = &common.program;
         let then = |node: usize| {
-            if stops(program, node) {
+            if stops(node) {
                 ", and the target would stop there"
             } else {
                 ", and the rest would go on"

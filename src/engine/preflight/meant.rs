@@ -4,8 +4,10 @@ use serde_json::{Map, Value};
 
 use super::place;
 use crate::engine::step::Item;
+use crate::engine::target::Target;
 use crate::ids::ArmId;
 use crate::runbook::actions::action_of;
+use crate::runbook::expr::RenderedCall;
 use crate::runbook::model::{Call, Edit, Plane};
 
 /// One write that a plan means to send.
@@ -94,6 +96,23 @@ impl Meant {
             api_version: Some(edit.api_version.clone()),
             there: true,
             ..Self::of(item, Plane::Arm, line)
+        }
+    }
+
+    /// Takes down a request that puts back what a step of a target changed.
+    pub(crate) fn back(target: &Target<'_>, node: usize, call: RenderedCall, there: bool) -> Self {
+        let named = call.body.as_ref().and_then(Value::as_object);
+        Self {
+            target: target.name.clone(),
+            node,
+            step: target.common.program.nodes[node].id.clone(),
+            plane: call.plane,
+            members: named.map_or_else(Vec::new, |named| named.keys().cloned().collect()),
+            method: call.method,
+            path: call.path_or_url,
+            api_version: call.api_version,
+            body: call.body,
+            there,
         }
     }
 

@@ -2,8 +2,9 @@
 //!
 //! A plan says what it means to send ([`meant`]); each look asks one thing of it and answers PASS, FAIL or UNKNOWN:
 //! the caller's rights (`rights`), deny assignments (`denials`), locks (`locks`), policies (`policy`), permissions on
-//! Graph (`graph`), and the session itself (`session`). Start reading at `look`, which puts them together; `early` is
-//! the little of it that a confirmed run has time for. What cannot be read is UNKNOWN and stops nothing.
+//! Graph (`graph`), the evidence vault (`stored`), and the session itself (`session`). Start reading at `look`, which
+//! puts them together; `early` is the little of it that a confirmed run has time for. What cannot be read is UNKNOWN
+//! and stops nothing.
 
 mod asking;
 mod denials;
@@ -19,6 +20,7 @@ mod place;
 mod policy;
 mod rights;
 mod session;
+mod stored;
 mod vaults;
 
 pub(super) use effect::NOTHING;

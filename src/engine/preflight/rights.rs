@@ -78,6 +78,22 @@ impl Rights {
         rights
     }
 
+    /// Asks at one scope, as what is assigned above it and at itself holds there.
+    pub(super) async fn at(asking: &Asking, scope: &str) -> Self {
+        Self::at_groups(asking, BTreeSet::from([scope.to_owned()])).await
+    }
+
+    /// Returns whether an action on data is held at a scope that was asked.
+    pub(super) fn holds_data(&self, scope: &str, action: &str) -> Held {
+        match self.by_scope.get(&scope.to_ascii_lowercase()) {
+            Some(Ok(grants)) => held(grants, action, true),
+            Some(Err(unread)) => {
+                Held::Unknown(format!("its permissions cannot be read ({})", unread.why))
+            }
+            None => Held::Unknown("it was not asked".to_owned()),
+        }
+    }
+
     /// Returns whether any of these actions is held at any scope that was asked; where one could not be read, so may be
     /// those.
     pub(super) fn may_any(&self, actions: &[String]) -> bool {

@@ -87,7 +87,7 @@ async fn found(
 async fn take_back(hands: &Hands<'_>, upstream: Sent<'_>) -> Result<(), Failure> {
     let item = hands.item;
     let write: &PastWrite = upstream.write();
-    let all = parts(item.target, item.node, write);
+    let mut all = parts(item.target, item.node, write);
     if all.iter().all(|part| matches!(part, Part::Nothing(_))) {
         // Nothing names what it made; whether it took effect is asked as its checks ask it.
         let scope = as_then(item, write);
@@ -101,7 +101,7 @@ async fn take_back(hands: &Hands<'_>, upstream: Sent<'_>) -> Result<(), Failure>
     let mut patience = Patience::new(&item.target.teller, false);
     loop {
         let mut there = false;
-        for part in &all {
+        for part in &mut all {
             let standing = part.standing(item.target, item.node).await;
             match standing {
                 Standing::AsLeft | Standing::Drifted(_) => {
