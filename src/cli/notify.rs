@@ -1,13 +1,24 @@
 //! Telling people from the command line: what the environment holds for it, and of a run that never began.
 
-use super::execute::Chosen;
+use std::path::Path;
+use std::sync::Arc;
+
+use clap::ArgMatches;
+use clap::parser::ValueSource;
+
+use super::config::{Config, NO_PROFILE};
+use super::connect::http;
+use super::execute::{Chosen, runtime};
 use super::exit::Exit;
+use super::home::Home;
 use super::refusal::Refusal;
 use super::{out, shown};
+use crate::clock::{Clock, SystemClock};
 use crate::engine::Engine;
-use crate::engine::notify::{Channels, Message};
+use crate::engine::notify::{Channels, Message, News};
 use crate::ids::IncidentId;
-use crate::report::model::RunStatus;
+use crate::report::model::{RunReport, RunStatus};
+use crate::report::run::started;
 use crate::runbook::model::Purpose;
 
 /// Returns what an environment variable holds.
@@ -30,7 +41,7 @@ pub(super) async fn never_began(
         incident: incident.to_string(),
         run: None,
         runbook: chosen.runbook.name.value.clone(),
-        status: RunStatus::Failed,
+        news: News::Ended(RunStatus::Failed),
         drill: false,
         at: engine.clock.now(),
         failed: vec![(chosen.runbook.name.value.clone(), refusal.message.clone())],
@@ -40,6 +51,49 @@ pub(super) async fn never_began(
     for gap in engine.channels.tell(&message, &engine.clock).await {
         out::line(&format!("azir: {}", shown::line(&gap)));
     }
+}
+
+/// Tells that what a run left open has ended, through the channels of the run's own profile or of the one that is named.
+pub(super) fn residual_ended(
+    own: &ArgMatches,
+    home: &Home,
+    run_dir: &Path,
+    report: &RunReport,
+) -> Result<(), Refusal> {
+    let typed = own.value_source("profile") == Some(ValueSource::CommandLine);
+    let named = own.get_one::<String>("profile").filter(|_| typed).cloned();
+    let begun = started(run_dir).map(|start| start.profile);
+    let begun = begun
+        .ok()
+        .filter(|name| ![NO_PROFILE, ""].contains(&name.as_str()));
+    let (_, profile) = Config::load(home)?.choose(named.or(begun).as_deref())?;
+    let clock: Arc<dyn Clock> = Arc::new(SystemClock);
+    let message = Message {
+        incident: report.incident.clone(),
+        run: Some(report.run.clone()),
+        runbook: report.runbook.name.clone(),
+        news: News::ResidualEnded,
+        drill: report.mode == "drill",
+        at: clock.now(),
+        targets: report
+            .targets
+            .iter()
+            .map(|one| one.target.clone())
+            .collect(),
+        failed: Vec::new(),
+        residual: report
+            .residual
+            .iter()
+            .map(|open| (open.what.clone(), open.until.clone()))
+            .collect(),
+    };
+    let channels = Channels::new(&profile.notify, &http()?, &environment);
+    let gaps = runtime()?.block_on(channels.tell(&message, &clock));
+    for gap in &gaps {
+        out::line(&format!("azir: {}", shown::line(gap)));
+    }
+    out::line(&format!("azir: {}", shown::line(&message.headline())));
+    Ok(())
 }
 
 /// Returns for each channel what the doctor says of it: whether it is ready, in words, and what to do.

@@ -1,4 +1,5 @@
-//! `azir wait`: until a run is over, and then what it came to.
+//! `azir wait`: until a run is over, and then what it came to; with `--residual` on until what it left open has ended,
+//! and then people are told.
 //!
 //! A run is over when nobody holds its lock: it ended, or its process did. The lock is asked for, never taken, so that
 //! who waits holds up nobody.
@@ -6,12 +7,12 @@
 use std::path::Path;
 use std::time::{Duration, Instant};
 
-use clap::{Arg, ArgMatches, Command};
+use clap::{Arg, ArgAction, ArgMatches, Command};
 
 use super::exit::Exit;
 use super::home::Home;
 use super::refusal::Refusal;
-use super::{Output, out, outside, record, shown};
+use super::{Output, notify, out, outside, record, shown};
 use crate::journal::reader::{holder, is_held};
 use crate::report::model::{RunReport, RunStatus};
 use crate::report::run::{report, short, told};
@@ -35,6 +36,12 @@ pub(super) fn command(run: Arg) -> Command {
                 .value_parser(duration)
                 .help("Give up after so long, as 90s, 5m or 24h: exit code 1, and the run goes on"),
         )
+        .arg(
+            Arg::new("residual")
+                .long("residual")
+                .action(ArgAction::SetTrue)
+                .help("Wait on until what the run left open has ended, and tell the channels of its profile then"),
+        )
 }
 
 /// Reads a duration by the rules of the runbooks.
@@ -47,10 +54,64 @@ fn duration(text: &str) -> Result<Duration, String> {
 pub(super) fn wait(own: &ArgMatches, home: &Home) -> Result<u8, Refusal> {
     let run_dir = home.run(own.get_one::<String>("run").map_or("last", String::as_str))?;
     let most = own.get_one::<Duration>("timeout").copied();
+    let begun = Instant::now();
     until_over(&run_dir, most)?;
     let (report, shown) = record::shown_run(&run_dir, own, home)?;
     say_killed(&report);
+    if own.get_flag("residual") {
+        until_closed(&report, most, begun)?;
+        notify::residual_ended(own, home, &run_dir, &report)?;
+    }
     Ok(if shown == 0 { code(&report) } else { shown })
+}
+
+/// Waits until everything that a run left open and whose end is known has ended.
+fn until_closed(report: &RunReport, most: Option<Duration>, begun: Instant) -> Result<(), Refusal> {
+    let Some((until, at)) = last_end(report) else {
+        let text = if report.residual.is_empty() {
+            "nothing was left open"
+        } else {
+            "of what was left open no end is known; azir show says what it is"
+        };
+        return Err(Refusal::failed(
+            "residual",
+            format!("run {} is not waited for: {text}", short(&report.run)),
+            format!("azir show {}", short(&report.run)),
+        ));
+    };
+    out::line(&format!(
+        "azir: waiting until {until} for what run {} left open",
+        short(&report.run)
+    ));
+    loop {
+        // By the clock on the wall: a laptop that slept has waited, too.
+        let left = (at - chrono::Utc::now()).to_std().unwrap_or_default();
+        if left.is_zero() {
+            return Ok(());
+        }
+        if let Some(most) = most.filter(|most| begun.elapsed() >= *most) {
+            return Err(Refusal::failed(
+                "timeout",
+                format!(
+                    "what run {} left open ends at {until}, and not within {}",
+                    short(&report.run),
+                    super::view::span(most)
+                ),
+                format!("azir wait {} --residual", short(&report.run)),
+            ));
+        }
+        let piece = most.map_or(TOLD, |most| TOLD.min(most.saturating_sub(begun.elapsed())));
+        std::thread::sleep(piece.min(left));
+    }
+}
+
+/// Returns when the last of what stays open ends, of all whose end is known, as the record says it and as a time.
+fn last_end(report: &RunReport) -> Option<(&str, chrono::DateTime<chrono::Utc>)> {
+    let known = report.residual.iter().filter_map(|open| {
+        let until = open.until.as_deref()?;
+        Some((until, until.parse().ok()?))
+    });
+    known.max_by_key(|(_, at)| *at)
 }
 
 /// Waits until nobody writes a run any more; how far it is goes to stderr meanwhile.

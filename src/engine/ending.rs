@@ -6,7 +6,7 @@ use uuid::Uuid;
 use super::error::EngineError;
 use super::event::What;
 use super::failure::{Failure, FailureKind};
-use super::notify::Message;
+use super::notify::{Message, News};
 use super::outcome;
 use super::recorder::{PATIENCE, Recorder, Seal};
 use super::request::{Ended, Mode};
@@ -97,6 +97,34 @@ pub(super) async fn tell_people(
     if !Message::is_news(status) || request.runbook.purpose == Purpose::Read {
         return Ok(());
     }
+    let message = message(common, ends, status);
+    for text in common.channels.tell(&message, common.teller.clock()).await {
+        recorder.note("gap", json!({"text": text})).await?;
+        common.teller.tell(What::Gap { text });
+    }
+    Ok(())
+}
+
+/// Tells people that the record of a run cannot be kept any more, and how the run stood; whom it does not reach stays
+/// untold, because nothing can be written.
+pub(super) async fn tell_lost(common: &Common, ends: &[End], error: &EngineError) {
+    let statuses: Vec<RunStatus> = ends.iter().map(|end| end.status).collect();
+    let status = match outcome::run_status(&statuses) {
+        RunStatus::Contained | RunStatus::ContainedResidual => RunStatus::Unchecked,
+        other => other,
+    };
+    let mut message = message(common, ends, status);
+    message
+        .failed
+        .push(("the record".to_owned(), error.to_string()));
+    for text in common.channels.tell(&message, common.teller.clock()).await {
+        common.teller.tell(What::Gap { text });
+    }
+}
+
+/// Returns what people are told.
+fn message(common: &Common, ends: &[End], status: RunStatus) -> Message {
+    let request = &common.request;
     let mut residual: Vec<(String, Option<String>)> = Vec::new();
     for open in ends.iter().flat_map(|end| &end.residual) {
         if !residual.contains(open) {
@@ -107,22 +135,17 @@ pub(super) async fn tell_people(
         let why = end.why.clone()?;
         Some((end.name.clone(), why))
     });
-    let message = Message {
+    Message {
         incident: request.incident.to_string(),
         run: Some(common.run_id.clone()),
         runbook: request.runbook.name.value.clone(),
-        status,
+        news: News::Ended(status),
         drill: request.mode == Mode::Drill,
         at: common.teller.now(),
         targets: ends.iter().map(|end| end.name.clone()).collect(),
         failed: failed.collect(),
         residual,
-    };
-    for text in common.channels.tell(&message, common.teller.clock()).await {
-        recorder.note("gap", json!({"text": text})).await?;
-        common.teller.tell(What::Gap { text });
     }
-    Ok(())
 }
 
 /// A run is closed for good when every step is final: nothing unknown, nothing halted, nothing that failed and may yet

@@ -11,7 +11,6 @@ use serde_json::{Value, json};
 
 use super::bulk::Bulk;
 use super::calls::{CallPlace, Calls};
-use super::ending::finish;
 use super::error::EngineError;
 use super::event::What;
 use super::past::{Past, read};
@@ -93,9 +92,8 @@ impl Engine {
         common.channels = self.channels.clone();
         self.settle_stored(&past, &common, &recorder).await?;
         common.past = Some(past);
-        let mut ended = carry_out(&common, &base, found.targets).await;
-        let common = watch::watch(common, &base, &recorder, &mut ended).await?;
-        finish(&common, &recorder, ended).await
+        let ended = carry_out(&common, &base, found.targets).await;
+        watch::to_the_end(common, &base, &recorder, ended).await
     }
 
     /// Opens the next session of the run's journal.

@@ -12,7 +12,7 @@ use super::ask::Ask;
 use super::bulk::Brake;
 use super::burst::Stage;
 use super::desk;
-use super::ending::{End, finish, short};
+use super::ending::{End, short};
 use super::error::EngineError;
 use super::event::{Listener, What};
 use super::notify::Channels;
@@ -160,9 +160,8 @@ impl Engine {
         common.channels = self.channels.clone();
         let names = self.run_names(&request, &identity, run, &found);
         let base = super::scope::base(&names, &self.profile_names());
-        let mut ended = carry_out(&common, &base, found.targets).await;
-        let common = watch::watch(common, &base, &recorder, &mut ended).await?;
-        finish(&common, &recorder, ended).await
+        let ended = carry_out(&common, &base, found.targets).await;
+        watch::to_the_end(common, &base, &recorder, ended).await
     }
 
     /// Returns the SHA-256 of a request's runbook and of each that it calls, by name.

@@ -13,12 +13,13 @@ use serde_json::json;
 
 use super::burst::Stage;
 use super::check;
-use super::ending::{End, tell_people};
+use super::ending::{End, finish, tell_lost, tell_people};
 use super::error::EngineError;
 use super::event::What;
 use super::outcome;
 use super::past::{self, Past, Written};
 use super::recorder::Recorder;
+use super::request::Ended;
 use super::step;
 use super::target::{Common, NodeState, Target};
 use crate::report::model::RunStatus;
@@ -43,16 +44,34 @@ const AT_ONCE: usize = 16;
 /// A check that no longer holds: the target, the step, the item and the claim.
 type Broken = (usize, String, String, String);
 
+/// Watches what is contained and ends the run.
+///
+/// # Errors
+/// A record that cannot be read or kept; people are told of it.
+pub(super) async fn to_the_end(
+    mut common: Common,
+    base: &Scope,
+    recorder: &Arc<Recorder>,
+    mut ends: Vec<End>,
+) -> Result<Ended, EngineError> {
+    if let Err(error) = watch(&mut common, base, recorder, &mut ends).await {
+        // Nothing can be written any more, and who is not here is to know it.
+        tell_lost(&common, &ends, &error).await;
+        return Err(error);
+    }
+    finish(&common, recorder, ends).await
+}
+
 /// Watches the targets that are contained; those that do not stay so end unchecked.
 ///
 /// # Errors
 /// A record that cannot be read or kept.
-pub(super) async fn watch(
-    mut common: Common,
+async fn watch(
+    common: &mut Common,
     base: &Scope,
     recorder: &Arc<Recorder>,
     ends: &mut [End],
-) -> Result<Common, EngineError> {
+) -> Result<(), EngineError> {
     let contained = |end: &&mut End| {
         matches!(
             end.status,
@@ -60,7 +79,7 @@ pub(super) async fn watch(
         )
     };
     let Some(watch) = common.request.bulk.watch else {
-        return Ok(common);
+        return Ok(());
     };
     let watched: BTreeSet<usize> = ends
         .iter_mut()
@@ -68,7 +87,7 @@ pub(super) async fn watch(
         .map(|end| end.index)
         .collect();
     if watched.is_empty() || common.teller.halted() {
-        return Ok(common);
+        return Ok(());
     }
     let own = match past::own(&recorder.run_dir()) {
         Ok(own) => own,
@@ -80,7 +99,7 @@ pub(super) async fn watch(
             for end in ends.iter_mut().filter(|end| watched.contains(&end.index)) {
                 end.status = RunStatus::Unchecked;
             }
-            return Ok(common);
+            return Ok(());
         }
     };
     let clock = Arc::clone(common.teller.clock());
@@ -116,9 +135,10 @@ pub(super) async fn watch(
         .as_ref()
         .is_some_and(|past| past.watch_until.is_some());
     if !heard {
-        kept(tell_people(&common, recorder, ends, status).await)?;
+        kept(tell_people(common, recorder, ends, status).await)?;
     }
     common.told = Some(status);
+    let common = &*common;
     let end_us = clock.mono_us() + micros(span);
     let mut next_us = clock.mono_us() + micros(EVERY);
     let mut broken: BTreeSet<Broken> = BTreeSet::new();
@@ -136,7 +156,7 @@ pub(super) async fn watch(
         let round = futures_util::stream::iter(targets.iter().enumerate())
             .filter(|(index, _)| std::future::ready(watched.contains(index)))
             .map(|(index, (name, arguments))| {
-                let target = Target::new(&common, index, name.clone(), base, arguments);
+                let target = Target::new(common, index, name.clone(), base, arguments);
                 look(target, watch.reapply, &broken)
             })
             .buffer_unordered(AT_ONCE)
@@ -154,10 +174,10 @@ pub(super) async fn watch(
         let claims = broken.iter().filter(|(index, ..)| *index == end.index);
         let claims: Vec<&str> = claims.map(|(.., claim)| claim.as_str()).collect();
         if !claims.is_empty() {
-            kept(spoil(&common, recorder, end, &claims).await)?;
+            kept(spoil(common, recorder, end, &claims).await)?;
         }
     }
-    Ok(common)
+    Ok(())
 }
 
 /// Returns how much of the watch is left: one that was broken off ends when it was to end.

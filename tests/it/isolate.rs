@@ -2,7 +2,7 @@
 
 use serde_json::{Value, json};
 
-use crate::support::{Azir, SUB, without_etags};
+use crate::support::{Azir, SUB, killed_when, without_etags};
 
 fn resource<'a>(state: &'a Value, path: &str) -> &'a Value {
     &state["resources"][format!("{SUB}{path}").to_lowercase()]
@@ -88,29 +88,32 @@ fn the_order_of_effects_is_snapshots_network_identity_tags() {
         0
     );
     let writes = azir.writes();
+    // A method alone, a part of a path alone, or both.
+    let holds = |write: &str, part: &str| part.split(' ').all(|word| write.contains(word));
     let first = |part: &str| {
         writes
             .iter()
-            .position(|write| write.contains(part))
+            .position(|write| holds(write, part))
             .unwrap_or_else(|| panic!("{part}: {writes:#?}"))
     };
-    let last = |part: &str| {
-        writes
-            .iter()
-            .rposition(|write| write.contains(part))
-            .unwrap()
-    };
-    assert!(last("PUT") > last("/snapshots/"));
-    assert!(last("/snapshots/") < first("/networkInterfaces/"));
+    let last = |part: &str| writes.iter().rposition(|write| holds(write, part)).unwrap();
+    assert!(last("PUT") > last("PUT /snapshots/"));
+    assert!(last("PUT /snapshots/") < first("/networkInterfaces/"));
     assert!(last("/networkInterfaces/") < first("/securityRules/azir-flush"));
     assert!(first("/securityRules/azir-flush") < first("PATCH"));
     let patches: Vec<&String> = writes
         .iter()
         .filter(|write| write.starts_with("PATCH"))
         .collect();
-    assert_eq!(patches.len(), 2, "{patches:?}");
+    assert_eq!(patches.len(), 4, "{patches:?}");
     assert!(
         patches[0].ends_with("/virtualMachines/vm-app-01") && patches[1].contains("/tags/default")
+    );
+    // The snapshots say whose they are when the machine cannot answer any more.
+    assert!(
+        patches[2..]
+            .iter()
+            .all(|write| write.contains("/snapshots/"))
     );
     // One nudge for the one NSG.
     assert_eq!(
@@ -120,6 +123,34 @@ fn the_order_of_effects_is_snapshots_network_identity_tags() {
             .count(),
         1
     );
+}
+
+#[test]
+fn until_the_cut_nothing_in_the_tenant_names_the_incident() {
+    let script =
+        "faults: [{method: PUT, path: networkInterfaces/vm-app-01-nic, do: delay, millis: 600000}]";
+    let azir = Azir::with(script, |_| {});
+    let cut = ["isolate-vm", "vm-app-01", "--incident", "IR-1", "--yes"];
+    killed_when(&azir, &cut, || azir.lab.kept_back() > 0);
+    let state = azir.lab.state();
+    assert_eq!(snapshots(&state).len(), 2);
+    let told = state["resources"].to_string();
+    for word in ["IR-1", "captured_by", "incident_id"] {
+        assert!(!told.contains(word), "{word}");
+    }
+    let resumed = azir.run(&["resume"]);
+    assert_eq!(resumed.code, 0, "{}{}", resumed.stdout, resumed.stderr);
+    let state = azir.lab.state();
+    for snapshot in snapshots(&state) {
+        let tags = &snapshot["tags"];
+        let disk = tags["source_resource_id"].as_str().unwrap();
+        assert_eq!(tags["incident_id"], "IR-1");
+        assert!(tags["captured_by"].as_str().unwrap().starts_with("azir:"));
+        assert!(disk.contains("/disks/"), "{tags}");
+        let taken: chrono::DateTime<chrono::Utc> =
+            tags["captured_at"].as_str().unwrap().parse().unwrap();
+        assert!(taken <= chrono::Utc::now());
+    }
 }
 
 #[test]

@@ -105,7 +105,11 @@ pub(crate) fn kill_at(azir: &Azir, args: &[&str], method: &str, path: &str, nth:
 fn an_undo_killed_at_a_write_is_finished_by_the_next() {
     // The run itself sends one request of each kind before; the undo's own comes after it.
     for (method, path, nth) in [
-        ("PATCH", "/tags/default", 2),
+        (
+            "PATCH",
+            "vm-hard-01/providers/Microsoft.Resources/tags/default",
+            2,
+        ),
         ("PUT", "/networkInterfaces/", 5),
         ("PATCH", "/virtualMachines/vm-hard-01", 3),
     ] {
@@ -154,7 +158,11 @@ fn a_run_killed_while_it_writes_is_put_back_from_what_its_journal_has() {
         ("PUT", "/securityRules/azir-flush", 1),
         ("PATCH", "/virtualMachines/vm-hard-01", 1),
         ("DELETE", "/roleAssignments/", 1),
-        ("PATCH", "/tags/default", 1),
+        (
+            "PATCH",
+            "vm-hard-01/providers/Microsoft.Resources/tags/default",
+            1,
+        ),
         ("PUT", "/ir-evidence/", 1),
     ] {
         killed_and_undone(method, path, nth);

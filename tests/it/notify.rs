@@ -1,8 +1,10 @@
 //! People are told how a run ended; whom it does not reach is a gap, and nothing of it changes what the run came to.
 
 use std::io::{BufRead, BufReader, Read, Write};
-use std::net::TcpListener;
+use std::net::{TcpListener, TcpStream};
+use std::process::{Command, Stdio};
 use std::sync::mpsc::{Receiver, channel};
+use std::time::Duration;
 
 use serde_json::{Value, json};
 
@@ -15,41 +17,49 @@ const SECRETS: [&str; 3] = [
     "password-of-the-mail",
 ];
 
-/// Takes one request and answers with a status; hands on path and body.
+/// Takes requests and answers each with a status; hands on path and body.
 fn web(status: u16) -> (u16, Receiver<(String, Value)>) {
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     let port = listener.local_addr().unwrap().port();
     let (sender, receiver) = channel();
     std::thread::spawn(move || {
-        let (stream, _) = listener.accept().unwrap();
-        let mut reader = BufReader::new(stream);
-        let mut length = 0;
-        let mut path = String::new();
-        loop {
-            let mut line = String::new();
-            reader.read_line(&mut line).unwrap();
-            if path.is_empty() {
-                line.split(' ').nth(1).unwrap().clone_into(&mut path);
-            }
-            if let Some(value) = line.to_ascii_lowercase().strip_prefix("content-length: ") {
-                length = value.trim().parse().unwrap();
-            }
-            if line == "\r\n" {
+        for stream in listener.incoming() {
+            if sender.send(answered(stream.unwrap(), status)).is_err() {
                 break;
             }
         }
-        let mut body = vec![0; length];
-        reader.read_exact(&mut body).unwrap();
-        // Whoever answers may repeat what it was sent.
-        let echo = SECRETS.join(" ");
-        let answer = format!(
-            "HTTP/1.1 {status} X\r\ncontent-length: {}\r\n\r\n{echo}",
-            echo.len()
-        );
-        reader.get_mut().write_all(answer.as_bytes()).unwrap();
-        let _ = sender.send((path, serde_json::from_slice(&body).unwrap()));
     });
     (port, receiver)
+}
+
+/// Reads one request and answers it; returns path and body.
+fn answered(stream: TcpStream, status: u16) -> (String, Value) {
+    let mut reader = BufReader::new(stream);
+    let mut length = 0;
+    let mut path = String::new();
+    loop {
+        let mut line = String::new();
+        reader.read_line(&mut line).unwrap();
+        if path.is_empty() {
+            line.split(' ').nth(1).unwrap().clone_into(&mut path);
+        }
+        if let Some(value) = line.to_ascii_lowercase().strip_prefix("content-length: ") {
+            length = value.trim().parse().unwrap();
+        }
+        if line == "\r\n" {
+            break;
+        }
+    }
+    let mut body = vec![0; length];
+    reader.read_exact(&mut body).unwrap();
+    // Whoever answers may repeat what it was sent.
+    let echo = SECRETS.join(" ");
+    let answer = format!(
+        "HTTP/1.1 {status} X\r\ncontent-length: {}\r\nconnection: close\r\n\r\n{echo}",
+        echo.len()
+    );
+    reader.get_mut().write_all(answer.as_bytes()).unwrap();
+    (path, serde_json::from_slice(&body).unwrap())
 }
 
 /// Takes one mail; hands on all that was said.
@@ -170,7 +180,7 @@ fn every_channel_is_told_how_the_run_ended_and_until_when_something_is_open() {
     let report: Value = serde_json::from_str(&run.stdout).unwrap();
     let head = "CONTAINED, with something left open: isolate-vm on vm-app-01 (IR-1)";
     let until = report["residual_until"].as_str();
-    let (path, card) = teams_told.recv().unwrap();
+    let (path, card) = teams_told.recv_timeout(Duration::from_secs(60)).unwrap();
     assert!(path.starts_with("/workflows/1?sig="), "{path}");
     assert_eq!(card["type"], "message");
     let attachment = &card["attachments"][0];
@@ -179,8 +189,13 @@ fn every_channel_is_told_how_the_run_ended_and_until_when_something_is_open() {
         "application/vnd.microsoft.card.adaptive"
     );
     assert_eq!(attachment["content"]["type"], "AdaptiveCard");
-    assert_eq!(attachment["content"]["body"][0]["text"], head);
-    let (path, event) = pager_told.recv().unwrap();
+    let first = &attachment["content"]["body"][0];
+    assert_eq!(
+        first["type"], "RichTextBlock",
+        "no Markdown is read out of it"
+    );
+    assert_eq!(first["inlines"][0]["text"], head);
+    let (path, event) = pager_told.recv_timeout(Duration::from_secs(60)).unwrap();
     assert_eq!(path, "/v2/enqueue");
     assert_eq!(event["routing_key"], SECRETS[1]);
     assert_eq!(
@@ -190,10 +205,8 @@ fn every_channel_is_told_how_the_run_ended_and_until_when_something_is_open() {
     assert_eq!(event["payload"]["summary"], head);
     assert_eq!(event["payload"]["severity"], "warning");
     assert_eq!(event["payload"]["custom_details"]["run"], report["run"]);
-    if let Some(until) = until {
-        assert!(card.to_string().contains(until), "{card}");
-    }
-    let said = mail_told.recv().unwrap();
+    assert!(card.to_string().contains(until.unwrap()), "{card}");
+    let said = mail_told.recv_timeout(Duration::from_secs(60)).unwrap();
     assert!(said.contains("RCPT TO:<soc@contoso.com>"), "{said}");
     assert!(
         said.contains(&format!("azir show {}", report["run"].as_str().unwrap())),
@@ -270,10 +283,145 @@ fn of_a_run_that_never_began_people_are_told_too() {
         .env("AZURE_CLIENT_SECRET", "wrong");
     let failed = done(command.output().unwrap());
     assert_eq!(failed.code, 1, "{}", failed.stdout);
-    let (_, card) = teams_told.recv().unwrap();
+    let (_, card) = teams_told.recv_timeout(Duration::from_secs(60)).unwrap();
     let text = card.to_string();
     assert!(
         text.contains("NOT BEGUN: isolate-vm on vm-app-01 (IR-1)"),
         "{text}"
     );
+}
+
+const MARK: &str = r#"
+azir: v1
+name: mark-vm
+version: 1.0.0
+title: Mark a machine
+about: A runbook of one's own that leaves something open for a moment.
+purpose: contain
+params:
+  vm: {type: resource, of: Microsoft.Compute/virtualMachines, position: 1, many: true, required: true, help: The machine}
+permissions:
+  arm:
+    - Microsoft.Resources/tags/read
+    - Microsoft.Resources/tags/write
+steps:
+  - id: mark
+    phase: isolate
+    title: Mark the machine
+    request:
+      arm: "PATCH {{ vm.id }}/providers/Microsoft.Resources/tags/default"
+      api_version: "2021-04-01"
+      body: {operation: Merge, properties: {tags: {marked: "yes"}}}
+    check:
+      claim: the mark is there
+      get: {arm: "GET {{ vm.id }}/providers/Microsoft.Resources/tags/default", api_version: "2021-04-01"}
+      that: "{{ (got | get('properties.tags', {})).marked == 'yes' }}"
+      within: 30s
+    lasting: a mark
+residual:
+  - what: "a token lives on"
+    until: "{{ time_add(run.started_at, 2) }}"
+  - what: "a door stays open"
+"#;
+
+#[test]
+fn who_waits_for_what_stays_open_tells_people_when_it_has_ended() {
+    let azir = Azir::new();
+    azir.configure(r#"notify = [{ kind = "teams", url_env = "TEAMS_URL" }]"#);
+    let folder = azir.home.path().join("runbooks");
+    std::fs::create_dir_all(&folder).unwrap();
+    std::fs::write(folder.join("mark-vm.yaml"), MARK.trim_start()).unwrap();
+    let (teams, told) = web(202);
+    let mark = ["mark-vm", "vm-app-01", "--incident", "IR-1", "--yes"];
+    assert_eq!(run(&azir, teams, &mark).code, 0);
+    told.recv_timeout(Duration::from_secs(60)).unwrap();
+    let (teams, told) = web(202);
+    let waited = run(&azir, teams, &["wait", "last", "--residual"]);
+    assert_eq!(waited.code, 0, "{}", waited.stderr);
+    let over = azir.json(&["show", "last"]).1["residual_until"].clone();
+    let over: chrono::DateTime<chrono::Utc> = over.as_str().unwrap().parse().unwrap();
+    assert!(chrono::Utc::now() >= over);
+    let card = told
+        .recv_timeout(Duration::from_secs(60))
+        .unwrap()
+        .1
+        .to_string();
+    for said in [
+        "WHAT HAD A KNOWN END HAS ENDED: mark-vm on vm-app-01 (IR-1)",
+        "ended: a token lives on",
+        "stays open: a door stays open",
+    ] {
+        assert!(card.contains(said), "{said}: {card}");
+    }
+    // Whom it does not reach is said, and the run is what it was.
+    let waited = run(&azir, nobody(), &["wait", "last", "--residual"]);
+    assert_eq!(waited.code, 0);
+    assert!(
+        waited.stderr.contains("was not told of this"),
+        "{}",
+        waited.stderr
+    );
+}
+
+#[test]
+fn what_has_no_known_end_or_a_late_one_is_not_waited_for() {
+    let azir = Azir::new();
+    assert_eq!(azir.run(&ISOLATE).code, 0);
+    let late = azir.run(&["wait", "last", "--residual", "--timeout", "1s"]);
+    assert_eq!(late.code, 1);
+    assert!(late.stderr.contains("and not within 1s"), "{}", late.stderr);
+    assert!(late.stderr.contains("--residual"), "{}", late.stderr);
+    let closed = ["snapshot-vm", "vm-app-01", "--incident", "IR-2", "--yes"];
+    assert_eq!(azir.run(&closed).code, 0);
+    let never = azir.run(&["wait", "last", "--residual"]);
+    assert_eq!(never.code, 1);
+    assert!(
+        never.stderr.contains("is not waited for"),
+        "{}",
+        never.stderr
+    );
+}
+
+#[test]
+fn a_record_that_is_lost_while_containment_is_watched_is_told() {
+    let azir = Azir::new();
+    azir.configure(r#"notify = [{ kind = "teams", url_env = "TEAMS_URL" }]"#);
+    let (teams, told) = web(202);
+    let plain = azir.command(&[&ISOLATE[..5], &["--watch", "3s"]].concat());
+    let words = plain.get_envs();
+    let mut child = Command::new("sh")
+        .args(["-c", "trap '' XFSZ; exec \"$@\"", "sh"])
+        .arg(plain.get_program())
+        .args(plain.get_args())
+        .env_clear()
+        .envs(words.filter_map(|(name, value)| Some((name, value?))))
+        .env("TEAMS_URL", format!("http://127.0.0.1:{teams}/"))
+        .stdin(Stdio::null())
+        .stdout(Stdio::null())
+        .stderr(Stdio::null())
+        .spawn()
+        .unwrap();
+    let first = told
+        .recv_timeout(Duration::from_secs(60))
+        .unwrap()
+        .1
+        .to_string();
+    assert!(
+        first.contains("CONTAINED, with something left open"),
+        "{first}"
+    );
+    let nothing = rustix::process::Rlimit {
+        current: Some(1),
+        maximum: Some(1),
+    };
+    let pid = rustix::process::Pid::from_child(&child);
+    rustix::process::prlimit(Some(pid), rustix::process::Resource::Fsize, nothing).unwrap();
+    let second = told
+        .recv_timeout(Duration::from_secs(60))
+        .unwrap()
+        .1
+        .to_string();
+    assert!(second.contains("DONE, NOT PROVED"), "{second}");
+    assert!(second.contains("failed: the record: "), "{second}");
+    assert_eq!(child.wait().unwrap().code(), Some(75));
 }

@@ -465,7 +465,11 @@ fn what_the_service_would_not_take_is_tried_again_with_what_was_made_of_it() {
     let writes = azir.writes();
     let of = |part: &str| writes.iter().filter(|write| write.contains(part)).count();
     assert_eq!(of("/securityRules/azir-flush"), 1, "{writes:?}");
-    assert_eq!(of("/tags/default"), 2, "{writes:?}");
+    assert_eq!(
+        of("vm-app-01/providers/Microsoft.Resources/tags/default"),
+        2,
+        "{writes:?}"
+    );
     let state = azir.lab.state();
     let machine = state["resources"].as_object().unwrap().iter();
     let tagged = machine
@@ -490,7 +494,7 @@ fn evidence_that_could_not_be_had_holds_up_nobody_a_second_time() {
         let writes = azir.writes();
         writes
             .iter()
-            .filter(|write| write.contains("/snapshots/"))
+            .filter(|write| write.starts_with("PUT ") && write.contains("/snapshots/"))
             .count()
     };
     let before = captured(&azir);

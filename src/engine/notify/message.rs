@@ -1,4 +1,5 @@
-//! What people are told when a run has ended: how it stands, whom it failed, what stays open until when.
+//! What people are told: how a run stands when it has ended, whom it failed, what stays open until when; and when that
+//! has ended.
 
 use chrono::{DateTime, Utc};
 
@@ -7,6 +8,18 @@ use crate::report::model::RunStatus;
 
 /// How many names or lines of one kind a message holds; the report has all.
 const MOST: usize = 10;
+
+/// The longest line: what the cloud calls things has no end of its own.
+const LONGEST: usize = 500;
+
+/// What happened.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum News {
+    /// A run ended, and stands so.
+    Ended(RunStatus),
+    /// What a run left open has ended, as far as its end was known.
+    ResidualEnded,
+}
 
 /// A message, for every channel to put into its own form.
 #[derive(Clone, Debug, PartialEq)]
@@ -17,8 +30,8 @@ pub struct Message {
     pub run: Option<String>,
     /// The runbook.
     pub runbook: String,
-    /// How it stands.
-    pub status: RunStatus,
+    /// What happened.
+    pub news: News,
     /// Whether it is an exercise.
     pub drill: bool,
     /// When.
@@ -41,15 +54,17 @@ impl Message {
     }
 
     /// Returns the message in one line.
-    pub(super) fn headline(&self) -> String {
-        let word = match self.status {
-            RunStatus::Contained => "CONTAINED",
-            RunStatus::ContainedResidual => "CONTAINED, with something left open",
-            RunStatus::Unchecked => "DONE, NOT PROVED",
-            RunStatus::Partial => "PARTLY DONE",
-            RunStatus::Halted => "HALTED before its end",
-            _ if self.run.is_none() => "NOT BEGUN",
-            _ => "FAILED: nothing took effect",
+    pub fn headline(&self) -> String {
+        let word = match self.news {
+            News::ResidualEnded if self.known_of_all() => "NOTHING IS OPEN ANY MORE",
+            News::ResidualEnded => "WHAT HAD A KNOWN END HAS ENDED",
+            News::Ended(RunStatus::Contained) => "CONTAINED",
+            News::Ended(RunStatus::ContainedResidual) => "CONTAINED, with something left open",
+            News::Ended(RunStatus::Unchecked) => "DONE, NOT PROVED",
+            News::Ended(RunStatus::Partial) => "PARTLY DONE",
+            News::Ended(RunStatus::Halted) => "HALTED before its end",
+            News::Ended(_) if self.run.is_none() => "NOT BEGUN",
+            News::Ended(_) => "FAILED: nothing took effect",
         };
         let drill = if self.drill { "DRILL " } else { "" };
         let names: Vec<&str> = self.targets.iter().map(|one| ArmId::name_of(one)).collect();
@@ -67,15 +82,17 @@ impl Message {
             .failed
             .iter()
             .map(|(target, why)| format!("failed: {}: {why}", ArmId::name_of(target)));
+        let over = self.news == News::ResidualEnded;
         let open = self.residual.iter().map(|(what, until)| match until {
+            Some(until) if over => format!("ended: {what} (by {until})"),
             Some(until) => format!("stays open: {what} (until {until})"),
             None => format!("stays open: {what}"),
         });
         let mut lines = cut(failed.collect());
         lines.extend(cut(open.collect()));
-        if let Some(until) = self.until() {
+        if let (false, Some(until), Some(run)) = (over, self.until(), &self.run) {
             lines.push(format!(
-                "all of it has ended by {until}; nobody is told again then"
+                "all of it has ended by {until}; azir wait {run} --residual tells it then"
             ));
         }
         lines.push(match &self.run {
@@ -83,6 +100,11 @@ impl Message {
             None => format!("azir incident status {}", self.incident),
         });
         lines
+    }
+
+    /// Whether everything that stays open has a known end.
+    fn known_of_all(&self) -> bool {
+        self.residual.is_empty() || self.until().is_some()
     }
 
     /// Returns when the last of what stays open ends, where that is known of all of it.
@@ -104,6 +126,12 @@ fn cut(mut lines: Vec<String>) -> Vec<String> {
     if more > 0 {
         lines.push(format!("and {more} more"));
     }
+    for line in &mut lines {
+        if let Some((end, _)) = line.char_indices().nth(LONGEST) {
+            line.truncate(end);
+            line.push_str(" [...]");
+        }
+    }
     lines
 }
 
@@ -116,7 +144,7 @@ pub(super) mod tests {
             incident: "IR-1".to_owned(),
             run: Some("d8f934ad-ed6c-4817-8483-c5fd065dc165".to_owned()),
             runbook: "isolate-vm".to_owned(),
-            status,
+            news: News::Ended(status),
             drill: false,
             at: DateTime::from_timestamp(1_790_000_000, 0).unwrap(),
             targets: vec!["vm-a".to_owned(), "vm-b".to_owned()],
@@ -140,7 +168,7 @@ pub(super) mod tests {
             [
                 "failed: vm-b: it is locked",
                 "stays open: a token lives on (until 2026-11-26T02:18:22Z)",
-                "all of it has ended by 2026-11-26T02:18:22Z; nobody is told again then",
+                "all of it has ended by 2026-11-26T02:18:22Z; azir wait d8f934ad-ed6c-4817-8483-c5fd065dc165 --residual tells it then",
                 "azir show d8f934ad-ed6c-4817-8483-c5fd065dc165",
             ]
         );
@@ -151,5 +179,25 @@ pub(super) mod tests {
         assert_eq!(many.until(), None, "one end is not known");
         assert!(many.headline().contains("1000 targets"));
         assert!(many.lines().len() < 20);
+    }
+
+    #[test]
+    fn when_what_was_open_has_ended_the_message_says_what_has_no_known_end() {
+        let mut message = message(RunStatus::ContainedResidual);
+        message.news = News::ResidualEnded;
+        message.failed.clear();
+        assert!(message.headline().starts_with("NOTHING IS OPEN ANY MORE: "));
+        assert_eq!(
+            message.lines()[0],
+            "ended: a token lives on (by 2026-11-26T02:18:22Z)"
+        );
+        message.residual.push(("x".repeat(9_000), None));
+        assert!(
+            message
+                .headline()
+                .starts_with("WHAT HAD A KNOWN END HAS ENDED")
+        );
+        assert!(message.lines()[1].starts_with("stays open: xxx"));
+        assert!(message.lines().iter().all(|line| line.len() < 600));
     }
 }

@@ -1,13 +1,13 @@
 //! `PagerDuty`, by its Events API v2: an incident of azir is an alert there, by the same name.
 //!
-//! What failed or stays open triggers it, and a containment that leaves nothing open resolves it. `PagerDuty` cannot be
-//! told to resolve it later, when what stays open has ended: whoever is on call does.
+//! Every message triggers it, the good ones as information: what one run contained says nothing of an alert that
+//! another raised, so whoever is on call resolves it.
 
 use serde_json::{Value, json};
 use url::Url;
 
 use super::channels::{HTTP_PATIENCE, needed};
-use super::message::Message;
+use super::message::{Message, News};
 use crate::azure::{Http, Post};
 use crate::engine::profile::PagerDutyChannel;
 use crate::report::model::RunStatus;
@@ -63,16 +63,15 @@ impl PagerDuty {
     }
 
     fn event(&self, message: &Message) -> Value {
-        let (action, severity) = match message.status {
-            // What was contained says nothing of an alert that another run raised: a person resolves that.
-            RunStatus::Contained => ("trigger", "info"),
-            RunStatus::ContainedResidual | RunStatus::Unchecked => ("trigger", "warning"),
-            _ => ("trigger", "critical"),
+        let severity = match message.news {
+            News::ResidualEnded | News::Ended(RunStatus::Contained) => "info",
+            News::Ended(RunStatus::ContainedResidual | RunStatus::Unchecked) => "warning",
+            News::Ended(_) => "critical",
         };
         let summary: String = message.headline().chars().take(LONGEST).collect();
         json!({
             "routing_key": self.routing_key.reveal(),
-            "event_action": action,
+            "event_action": "trigger",
             "dedup_key": message.incident,
             "client": "azir",
             "payload": {
@@ -81,7 +80,10 @@ impl PagerDuty {
                 "severity": severity,
                 "timestamp": crate::clock::seconds(message.at),
                 "component": message.runbook,
-                "class": message.status,
+                "class": match message.news {
+                    News::Ended(status) => json!(status),
+                    News::ResidualEnded => json!("residual_ended"),
+                },
                 "custom_details": {
                     "incident": message.incident,
                     "run": message.run,

@@ -58,11 +58,19 @@ impl Teams {
 }
 
 fn card(message: &Message) -> Value {
-    let text = |text: &str| json!({"type": "TextBlock", "text": text, "wrap": true});
-    let mut body = vec![
-        json!({"type": "TextBlock", "text": message.headline(), "wrap": true, "weight": "Bolder", "size": "Medium"}),
-    ];
-    body.extend(message.lines().iter().map(|line| text(line)));
+    // A text block would read Markdown out of the names that an attacker gives to things; a run of text does not
+    // (Adaptive Cards schema, "TextRun").
+    let text = |run: Value| json!({"type": "RichTextBlock", "inlines": [run]});
+    let head = message.headline();
+    let mut body = vec![text(
+        json!({"type": "TextRun", "text": head, "weight": "Bolder", "size": "Medium"}),
+    )];
+    let lines = message.lines();
+    body.extend(
+        lines
+            .iter()
+            .map(|line| text(json!({"type": "TextRun", "text": line}))),
+    );
     let content = json!({
         "$schema": "http://adaptivecards.io/schemas/adaptive-card.json",
         "type": "AdaptiveCard",
