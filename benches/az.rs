@@ -20,7 +20,7 @@ pub(crate) fn install(folder: &Path) -> PathBuf {
     };
     run(Command::new("python3").args(["-m", "venv"]).arg(folder));
     let pip = folder.join("bin/pip");
-    run(Command::new(pip).args(["install", "--quiet", "azure-cli"]));
+    run(Command::new(pip).args(["install", "--quiet", "azure-cli==2.91.0"]));
     folder.join("bin/az")
 }
 
@@ -50,7 +50,9 @@ pub(crate) fn az(az: &Path, count: usize) -> Row {
             .stdout(Stdio::null())
             .status()
             .expect("the Azure CLI");
-        assert!(status.success(), "{command:?}");
+        // What it was told holds a password.
+        let first = command.get_args().next().unwrap_or_default();
+        assert!(status.success(), "az {} failed", first.display());
     };
     let cloud = ["cloud", "register", "--name", "azir-lab"];
     prepared(
@@ -82,6 +84,7 @@ pub(crate) fn az(az: &Path, count: usize) -> Row {
     }
     let seconds = began.elapsed().as_secs_f64();
     let counted = Counted::of(&lab.requests()[before..]);
+    vms::assert_cut(&lab.state(), count);
     lab.stop();
     println!(
         "az, {count} machines one after the other: {seconds:.1} s; {} requests, {} of them polls, {} refused by throttles",

@@ -8,13 +8,16 @@ incident=$1 subscription=$2 group=$3 name=$4 folder=$5 began=$6
 machine="/subscriptions/$subscription/resourceGroups/$group/providers/Microsoft.Compute/virtualMachines/$name"
 
 location=$(az vm show --ids "$machine" --query location -o tsv)
-for disk in $(az vm show --ids "$machine" --query '[storageProfile.osDisk.managedDisk.id, storageProfile.dataDisks[].managedDisk.id][]' -o tsv); do
+# Named first: a list that could not be had must end the script, and inside of `for` it would not.
+disks=$(az vm show --ids "$machine" --query '[storageProfile.osDisk.managedDisk.id, storageProfile.dataDisks[].managedDisk.id][]' -o tsv)
+nics=$(az vm show --ids "$machine" --query 'networkProfile.networkInterfaces[].id' -o tsv)
+for disk in $disks; do
   az snapshot create --subscription "$subscription" --resource-group rg-forensic-prod --location "$location" \
     --name "snap-$incident-$(basename "$disk")" --source "$disk" --incremental true \
     --tags incident_id="$incident" source_vm="$name" --output none
 done
 
-for nic in $(az vm show --ids "$machine" --query 'networkProfile.networkInterfaces[].id' -o tsv); do
+for nic in $nics; do
   az network nic update --ids "$nic" --output none --network-security-group \
     "/subscriptions/$subscription/resourceGroups/rg-security-prod/providers/Microsoft.Network/networkSecurityGroups/nsg-ir-quarantine-$location"
 done

@@ -43,6 +43,7 @@ pub(crate) fn vms(count: usize, factor: f64, poll_after: Option<u64>) -> Row {
     };
     let told = alone::run(&job, home.path());
     let counted = Counted::of(&lab.requests());
+    assert_cut(&lab.state(), count);
     lab.stop();
     let (bound, of) = counted.bound(path(poll_after));
     let row = Row {
@@ -107,6 +108,26 @@ fn subscription(number: usize) -> String {
 pub(crate) fn place(number: usize) -> (String, String, String) {
     let group = format!("rg-app-{}", number / SUBSCRIPTIONS / IN_A_GROUP);
     (subscription(number % SUBSCRIPTIONS), group, name(number))
+}
+
+/// Sees in the tenant that every interface of so many machines is behind a quarantine NSG, and no machine has an
+/// identity.
+pub(crate) fn assert_cut(state: &Value, count: usize) {
+    let resources = state["resources"].as_object().expect("resources");
+    let of = |kind: &'static str| {
+        resources
+            .iter()
+            .filter(move |(id, _)| id.split('/').nth_back(1) == Some(kind))
+            .map(|(_, resource)| resource)
+    };
+    let behind = |nic: &Value| {
+        let nsg = nic["properties"]["networkSecurityGroup"]["id"].as_str();
+        nsg.is_some_and(|id| id.contains("nsg-ir-quarantine-"))
+    };
+    assert_eq!(of("networkinterfaces").count(), count + count / 2);
+    assert!(of("networkinterfaces").all(behind));
+    assert_eq!(of("virtualmachines").count(), count);
+    assert!(of("virtualmachines").all(|machine| machine.get("identity").is_none()));
 }
 
 /// A tenant of machines with three disks, one or two interfaces and an identity, in several subscriptions and regions,

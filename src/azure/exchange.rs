@@ -241,12 +241,15 @@ impl Inner {
             }
         };
         self.learn(draw, &response);
-        if response.status >= 300 {
+        // A page that says "not found" says it of itself; taken for the service's word, what is there would count as gone.
+        let gone = matches!(response.status, 404 | 410);
+        let of_something_else = wanted.parts.plane != Plane::Blob && is_page(&response);
+        if response.status >= 300 && !(gone && of_something_else) {
             return self.turned_down(wanted, response, number, jitter).await;
         }
         // Half an answer to a read is no answer; asking again costs nothing.
         if !wanted.writes()
-            && !wanted.stream
+            && (gone || !wanted.stream)
             && wanted.parts.plane != Plane::Blob
             && let Err(error) = readable(&response)
         {
@@ -257,7 +260,7 @@ impl Inner {
             };
         }
         // A page in the place of an answer is not from the service: whether the write ever got there, nobody knows.
-        if wanted.writes() && wanted.parts.plane != Plane::Blob && is_page(&response) {
+        if wanted.writes() && of_something_else {
             let message = "a page where JSON belongs; something in between answered".to_owned();
             let host = response.host.clone();
             return Ended {

@@ -177,6 +177,10 @@ const ROWS: &[Row] = &[
         script: || vec![page(200)],
     },
     Row {
+        fault: "a page of something in between, 404",
+        script: || vec![page(404)],
+    },
+    Row {
         fault: "a page of something in between, 502",
         script: || vec![page(502)],
     },

@@ -34,6 +34,14 @@ pub(super) fn look(subject: &Subject<'_>, found: &mut Found<'_>) {
             Some(_) => {}
         }
         let acts = matches!(step.action, Action::Request(_) | Action::Edit(_));
+        if acts && step.otherwise != Otherwise::Continue {
+            found.add(
+                "fallback-that-stops",
+                step.id.place,
+                format!("where the fallback {id} fails, those after it are not tried"),
+                "otherwise: continue",
+            );
+        }
         if acts && fallback.price.is_none() {
             found.add(
                 "no-price",
@@ -59,7 +67,7 @@ mod tests {
     use super::super::tests::codes_of_steps;
 
     const CUT: &str = "  - {id: cut, phase: isolate, title: A, for_each: \"{{ [vm] }}\", lasting: x, request: {graph: \"PATCH /v1.0/users/{{ item }}\", body: {}}, check: {claim: c, get: {graph: GET /v1.0/users}, that: \"{{ got_status == 200 }}\"}";
-    const ELSE: &str = "  - {id: other, phase: isolate, title: A, for_each: \"{{ left }}\", lasting: x, request: {graph: \"DELETE /v1.0/users/{{ item }}\"}, check: {claim: c, get: {graph: GET /v1.0/users}, that: \"{{ got_status == 200 }}\"}, fallback:";
+    const ELSE: &str = "  - {id: other, phase: isolate, title: A, for_each: \"{{ left }}\", lasting: x, request: {graph: \"DELETE /v1.0/users/{{ item }}\"}, check: {claim: c, get: {graph: GET /v1.0/users}, that: \"{{ got_status == 200 }}\"}, otherwise: continue, fallback:";
 
     #[test]
     fn a_fallback_names_a_step_that_goes_on_and_its_price() {
@@ -69,6 +77,11 @@ mod tests {
         let goes_on = ", otherwise: continue";
         assert_eq!(whole(goes_on, "{of: cut, price: dear}"), Vec::<&str>::new());
         assert_eq!(whole(goes_on, "{of: cut}"), ["no-price"]);
+        let stops = ELSE.replace("otherwise: continue, ", "");
+        let codes = codes_of_steps(&format!(
+            "{CUT}{goes_on}}}\n{stops} {{of: cut, price: dear}}}}\n"
+        ));
+        assert_eq!(codes, ["fallback-that-stops"]);
         for (end, of) in [("", "cut"), (goes_on, "nothing"), (goes_on, "other")] {
             let codes = whole(end, &format!("{{of: {of}, price: dear}}"));
             assert_eq!(codes, ["fallback-of-nothing"], "{end} {of}");
