@@ -216,6 +216,11 @@ impl Tenant {
             };
         }
         if let Some(account) = ask.host.split_once(".blob.").map(|(account, _)| account) {
+            if ask.header("authorization").is_none()
+                && let Some(reply) = blob::public(&lock(&self.store), ask, account)
+            {
+                return reply;
+            }
             let audience = ["https://storage.azure.com".to_owned(), ask.origin.clone()];
             return match self.entra.check(ask, &audience, now) {
                 Ok(claims) => blob::answer(&mut lock(&self.store), ask, account, &claims, now),
