@@ -5,6 +5,7 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use chrono::{DateTime, Utc};
 
+use super::arm::containers;
 use super::blob_body::{Blob, condition_not_met, get, http_date, list, not_found};
 use super::entra::Claims;
 use super::gate::Grants;
@@ -16,6 +17,8 @@ struct Container {
     id: String,
     locked: bool,
     append: bool,
+    /// Whether what is overwritten or deleted stays as a version.
+    versioned: bool,
 }
 
 const CONTAINERS: &str = "Microsoft.Storage/storageAccounts/blobServices/containers";
@@ -43,6 +46,21 @@ pub(super) fn answer(
     let version = version.to_owned();
     let path = ask.path.trim_start_matches('/');
     let (container, name) = path.split_once('/').unwrap_or((path, ""));
+    if containers::account(store, account)
+        .is_some_and(|account| account["properties"]["publicNetworkAccess"] == "Disabled")
+    {
+        // The lab stands in the public network and has no private endpoint.
+        return blob_error(
+            403,
+            "AuthorizationFailure",
+            "This request is not authorized to perform this operation.",
+        )
+        .with("x-ms-version", version);
+    }
+    if (ask.method.as_str(), ask.query("restype"), name) == ("PUT", Some("container"), "") {
+        let reply = super::blob_container::create(store, ask, account, container, claims, now);
+        return reply.with("x-ms-version", version);
+    }
     let Some(container) = Container::find(store, account, container) else {
         return blob_error(
             404,
@@ -63,6 +81,29 @@ pub(super) fn answer(
     reply.with("x-ms-version", version)
 }
 
+/// Answers who asks without a token, if the container is public ("Configure anonymous read access for containers and
+/// blobs"); `None`: a token is needed.
+pub(super) fn public(store: &Store, ask: &Ask, account: &str) -> Option<Reply> {
+    let path = ask.path.trim_start_matches('/');
+    let (container, name) = path.split_once('/').unwrap_or((path, ""));
+    let of = containers::account(store, account)?;
+    if !containers::public(of) || of["properties"]["publicNetworkAccess"] == "Disabled" {
+        return None;
+    }
+    let id = of["id"].as_str()?;
+    let found = store.get(&format!("{id}/blobServices/default/containers/{container}"))?;
+    let access = found["properties"]["publicAccess"].as_str()?;
+    match (ask.method.as_str(), ask.query("comp")) {
+        ("GET" | "HEAD", None) if !name.is_empty() && access != "None" => {
+            Some(get(store, ask, &format!("{account}/{path}")))
+        }
+        ("GET", Some("list")) if name.is_empty() && access == "Container" => {
+            Some(list(store, ask, &format!("{account}/{container}/")))
+        }
+        _ => None,
+    }
+}
+
 impl Container {
     fn find(store: &Store, account: &str, name: &str) -> Option<Self> {
         let end = format!("/storageaccounts/{account}/blobservices/default/containers/{name}")
@@ -75,7 +116,10 @@ impl Container {
         let held = properties["legalHold"]
             .as_array()
             .is_some_and(|tags| !tags.is_empty());
+        let versioned = containers::account(store, account)
+            .is_some_and(|account| containers::versioned(store, account));
         Some(Self {
+            versioned,
             id: found["id"].as_str()?.to_owned(),
             // An unlocked policy protects just the same, until it is taken away.
             locked: properties["immutable"].is_string() || held,
@@ -129,6 +173,7 @@ fn of_blob(
         ("GET" | "HEAD", None) => get(store, ask, key),
         ("DELETE", None) if !store.blobs.contains_key(key) => not_found(),
         ("DELETE", None) if container.locked => immutable(),
+        ("DELETE", None) if container.versioned => versions(),
         ("DELETE", None) => {
             store.delete_blob(key);
             Reply::empty(202)
@@ -210,6 +255,9 @@ fn put(
         }
         if container.locked {
             return immutable();
+        }
+        if container.versioned {
+            return versions();
         }
     } else if ask.header("if-match").is_some() {
         return condition_not_met();
@@ -326,6 +374,14 @@ fn intact(ask: &Ask) -> Result<(), Box<Reply>> {
 
 fn md5(bytes: &[u8]) -> [u8; 16] {
     super::md5::of(bytes)
+}
+
+fn versions() -> Reply {
+    blob_error(
+        501,
+        "NotModelled",
+        "The lab does not model earlier versions of blobs.",
+    )
 }
 
 fn immutable() -> Reply {

@@ -356,6 +356,7 @@ pub(super) fn metadata(ask: &Ask, name: &str, port: u16) -> Reply {
         "portalEndpoint": ask.origin,
         "galleryEndpoint": ask.origin,
         "graphEndpoint": graph,
+        "logAnalyticsResourceId": format!("https://api.loganalytics.localhost:{port}"),
         "authentication": {"loginEndpoint": format!("{}/", ask.origin), "audiences": [ask.origin], "tenant": "common", "identityProvider": "AAD"},
         "resourceManager": ask.origin,
         "microsoftGraphResourceId": graph,

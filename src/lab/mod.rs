@@ -1,19 +1,26 @@
-//! The simulated tenant: Entra, ARM, Graph, Blob over loopback TLS.
+//! The simulated tenant: Entra, ARM, Graph, Key Vault, Log Analytics, Blob over loopback TLS.
 //!
 //! A generic resource store and small rules. Knows no runbook, engine or journal: the examiner does
 //! not see the answers. What it does not model it refuses with 501. Start reading at [`Lab`] in `server`;
-//! every request passes the gates of `gate` in the service's own order, then a rule per resource type.
+//! every request passes the gates of `gate` in the service's own order, then a rule per resource type. Microsoft's own
+//! Azure CLI judges it: `tests/it/judged_by_az.rs`.
 
 mod act;
 mod arm;
 mod blob;
 mod blob_body;
+mod blob_container;
 mod denials;
 mod entra;
 mod faults;
 mod gate;
 mod graph;
+mod kql;
+mod kql_columns;
+mod kql_parse;
 mod latency;
+mod log_schema;
+mod log_tables;
 mod md5;
 mod reply;
 mod roles;
@@ -24,10 +31,13 @@ mod server;
 mod store;
 mod tenant;
 mod throttle;
+mod timespan;
 mod tls;
 mod vault;
+mod vault_log;
 mod windows;
 mod wire;
+mod workspace;
 
 pub use act::Act;
 pub use faults::Faults;

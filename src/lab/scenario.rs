@@ -11,7 +11,7 @@
 //! resources: [{id: /subscriptions/.../networkSecurityGroups/nsg-1, location: westeurope, properties: {...}}]
 //! # A container takes its policy along: immutable: Locked|Unlocked, immutabilityDays, allowProtectedAppendWrites(All),
 //! # and legalHold: [tag].
-//! events: [{group: rg-app, count: 230}]
+//! events: [{group: rg-app, count: 230}, {group: rg-app, count: 1, operation: Microsoft.Storage/storageAccounts/write, resource: Microsoft.Storage/storageAccounts/st1}]
 //! many: {vms: 1000, group: rg-app, location: westeurope}
 //! roles: [{name: Snapshots only, actions: [Microsoft.Compute/snapshots/*]}]
 //! directory: {users: [{userPrincipalName: alice@contoso.com}], role_assignments: [{principal: alice@contoso.com, role: User Administrator}]}
@@ -81,6 +81,9 @@ pub struct Scenario {
     /// Secrets in key vaults that are among the resources.
     #[serde(default)]
     pub vaults: Vec<Secrets>,
+    /// Rows of `AzureDiagnostics`: `vault` (an id), `operation`, `hours_ago`, and columns as the table has them.
+    #[serde(default)]
+    pub vault_events: Vec<Map<String, Value>>,
     /// Groups of service principals in the directory, by object id.
     #[serde(default)]
     pub memberships: BTreeMap<String, Vec<String>>,
@@ -276,6 +279,10 @@ pub struct Events {
     pub group: String,
     /// How many.
     pub count: usize,
+    /// What was done; absent: a machine was written.
+    pub operation: Option<String>,
+    /// To what, below the group's providers; absent: to `vm-app-01`.
+    pub resource: Option<String>,
 }
 
 impl Scenario {

@@ -47,6 +47,9 @@ impl Scenario {
                 super::vault::seed(store, &vault.vault, secret, made.timestamp());
             }
         }
+        for (number, event) in self.vault_events.iter().enumerate() {
+            super::vault_log::seed(store, event, number, made);
+        }
         for events in &self.events {
             self.seed_events(store, events, made);
         }
@@ -209,6 +212,22 @@ impl Scenario {
         let groups = self.groups.iter().find(|group| group.name == events.group);
         let subscription =
             self.subscription(groups.and_then(|group| group.subscription.as_deref()));
+        let operation = events.operation.as_deref().unwrap_or(MACHINE_WRITTEN);
+        let localized = match operation {
+            MACHINE_WRITTEN => "Create or Update Virtual Machine",
+            other => other,
+        };
+        let kind = operation
+            .rsplit_once('/')
+            .map_or(operation, |(kind, _)| kind);
+        let on = events.resource.as_deref();
+        let on = on.unwrap_or("Microsoft.Compute/virtualMachines/vm-app-01");
+        // What is seeded without an operation keeps the ids that it always had.
+        let which = events
+            .operation
+            .as_deref()
+            .map(|operation| format!("{operation} {on} "));
+        let which = which.unwrap_or_default();
         for number in 0..events.count {
             // Spread over the last 20 hours, well before what azir does.
             let ago = Duration::seconds(
@@ -219,25 +238,28 @@ impl Scenario {
             );
             let time = (made - ago).format("%Y-%m-%dT%H:%M:%S%.6f0Z").to_string();
             let resource = format!(
-                "/subscriptions/{subscription}/resourceGroups/{}/providers/Microsoft.Compute/virtualMachines/vm-app-01",
+                "/subscriptions/{subscription}/resourceGroups/{}/providers/{on}",
                 events.group
             );
-            let correlation = guid(&format!("{} correlation {number}", events.group));
+            let correlation = guid(&format!("{} {which}correlation {number}", events.group));
             store.events.push(json!({
-                "authorization": {"action": "Microsoft.Compute/virtualMachines/write", "scope": resource},
+                "authorization": {"action": operation, "scope": resource},
                 "caller": "mallory@contoso.com", "channels": "Operation", "correlationId": correlation,
-                "eventDataId": guid(&format!("{} event {number}", events.group)), "eventName": {"value": "EndRequest", "localizedValue": "End request"},
+                "eventDataId": guid(&format!("{} {which}event {number}", events.group)), "eventName": {"value": "EndRequest", "localizedValue": "End request"},
                 "category": {"value": "Administrative", "localizedValue": "Administrative"}, "level": "Informational",
                 "httpRequest": {"clientRequestId": correlation, "clientIpAddress": "203.0.113.7", "method": "PUT"},
                 "id": format!("{resource}/events/{number}"), "operationId": correlation,
-                "operationName": {"value": "Microsoft.Compute/virtualMachines/write", "localizedValue": "Create or Update Virtual Machine"},
-                "resourceGroupName": events.group, "resourceProviderName": {"value": "Microsoft.Compute"}, "resourceType": {"value": "Microsoft.Compute/virtualMachines"},
+                "operationName": {"value": operation, "localizedValue": localized},
+                "resourceGroupName": events.group, "resourceProviderName": {"value": kind.split('/').next()}, "resourceType": {"value": kind},
                 "resourceId": resource, "status": {"value": "Succeeded"}, "subStatus": {"value": "OK"},
                 "eventTimestamp": time, "submissionTimestamp": time, "subscriptionId": subscription, "tenantId": self.tenant,
             }));
         }
     }
 }
+
+/// What the usual seeded event says.
+const MACHINE_WRITTEN: &str = "Microsoft.Compute/virtualMachines/write";
 
 /// Returns the principal and the client id of a user-assigned identity.
 fn principal_of(id: &str) -> (String, String) {

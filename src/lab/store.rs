@@ -30,6 +30,8 @@ pub(super) struct Store {
     pub(super) directory: Directory,
     /// The activity log, in the order of arrival.
     pub(super) events: Vec<Value>,
+    /// When resources were made and last changed by a request, by lower-case id; no first one for what was seeded.
+    times: HashMap<String, Times>,
     operations: HashMap<String, Operation>,
     /// Operations that have not ended.
     open: BTreeSet<String>,
@@ -37,6 +39,9 @@ pub(super) struct Store {
     /// Grows with each change; etags come from it.
     pub(super) version: u64,
 }
+
+/// When a resource was made, and when it was last changed.
+pub(super) type Times = (Option<String>, Option<String>);
 
 /// A long-running operation.
 #[derive(Clone, Debug, Default, Deserialize, Serialize)]
@@ -149,6 +154,11 @@ impl Store {
                 self.directory.unseed(kind, &key);
             }
             Some("event") => self.events.push(change["value"].clone()),
+            Some("time") => {
+                if let Ok(times) = serde_json::from_value(change["value"].clone()) {
+                    self.times.insert(key, times);
+                }
+            }
             Some("operation") => self.restore(key, &change["value"]),
             Some("blob") => {
                 if let Ok(blob) = serde_json::from_value(change["value"].clone()) {
@@ -302,6 +312,23 @@ impl Store {
     pub(super) fn event(&mut self, event: Value) {
         self.log(&json!({"what": "event", "value": event, "version": self.version}));
         self.events.push(event);
+    }
+
+    /// Notes that a request made a resource, or changed one that was there.
+    pub(super) fn note_time(&mut self, id: &str, at: &str, was_there: bool) {
+        let key = id.to_ascii_lowercase();
+        let made = match self.times.get(&key) {
+            Some((made, _)) if was_there => made.clone(),
+            _ => (!was_there).then(|| at.to_owned()),
+        };
+        let times = (made, Some(at.to_owned()));
+        self.log(&json!({"what": "time", "key": key, "value": times, "version": self.version}));
+        self.times.insert(key, times);
+    }
+
+    /// Returns when a resource was made and changed, if a request did.
+    pub(super) fn times(&self, id: &str) -> Option<&Times> {
+        self.times.get(&id.to_ascii_lowercase())
     }
 
     /// Puts a blob in the place of whatever was there; returns its etag.

@@ -17,7 +17,7 @@ use super::server::{LabError, Logged, Options, Ready};
 use super::store::{Kept, Store};
 use super::throttle::{Throttle, Verdict};
 use super::windows::{Party, Setting, Windows};
-use super::{blob, graph, vault};
+use super::{blob, graph, vault, workspace};
 use crate::clock::{Clock, micros};
 use crate::random::Random;
 
@@ -204,7 +204,23 @@ impl Tenant {
                     .with("www-authenticate", self.challenge(ask)),
             };
         }
+        if ask.host.starts_with("api.loganalytics.") {
+            let audience = [
+                format!("https://api.loganalytics.localhost:{}", self.port),
+                "https://api.loganalytics.io".to_owned(),
+            ];
+            return match self.entra.check(ask, &audience, now) {
+                Ok(claims) => workspace::answer(&lock(&self.store), ask, &claims, now),
+                Err((_, message)) => workspace::error(401, "AuthorizationRequiredError", &message)
+                    .with("www-authenticate", self.challenge(ask)),
+            };
+        }
         if let Some(account) = ask.host.split_once(".blob.").map(|(account, _)| account) {
+            if ask.header("authorization").is_none()
+                && let Some(reply) = blob::public(&lock(&self.store), ask, account)
+            {
+                return reply;
+            }
             let audience = ["https://storage.azure.com".to_owned(), ask.origin.clone()];
             return match self.entra.check(ask, &audience, now) {
                 Ok(claims) => blob::answer(&mut lock(&self.store), ask, account, &claims, now),
@@ -325,6 +341,7 @@ impl Tenant {
         if behind {
             store.exchange_earlier(&ask.path);
         }
+        let was_there = store.get(&ask.path).is_some();
         let mut reply = arm::answer(Arm {
             tenant: self,
             store: &mut store,
@@ -336,6 +353,11 @@ impl Tenant {
         });
         if behind {
             store.exchange_earlier(&ask.path);
+        }
+        let changed = matches!(ask.method.as_str(), "PUT" | "PATCH") && reply.status < 300;
+        if changed && store.get(&ask.path).is_some() {
+            let at = self.clock.now().format("%Y-%m-%dT%H:%M:%S%.6f0Z");
+            store.note_time(&ask.path, &at.to_string(), was_there);
         }
         for event in arm::events(
             ask,
@@ -377,16 +399,18 @@ impl Tenant {
 
 /// Returns whether a request cannot change anything: it gets, or it asks by POST.
 fn reads(ask: &Ask) -> bool {
-    const QUESTIONS: [&str; 9] = [
+    const QUESTIONS: [&str; 11] = [
         "/$batch",
         "/directoryobjects/getbyids",
         "/getmemberobjects",
         "/providers/microsoft.policyinsights/checkpolicyrestrictions",
         "/providers/microsoft.resourcegraph/resources",
+        "/providers/microsoft.storage/checknameavailability",
         "/effectivenetworksecuritygroups",
         "/effectiveroutetable",
         "/oauth2/v2.0/token",
         "/oauth2/token",
+        "/query",
     ];
     let path = ask.path.to_ascii_lowercase();
     matches!(ask.method.as_str(), "GET" | "HEAD")

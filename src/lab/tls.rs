@@ -8,7 +8,8 @@ use rustls::pki_types::{PrivateKeyDer, PrivatePkcs8KeyDer};
 use super::server::LabError;
 
 /// The names. `*.localhost` alone would not do: verifiers refuse a wildcard directly below a top level.
-const NAMES: [&str; 5] = [
+const NAMES: [&str; 6] = [
+    "api.loganalytics.localhost",
     "localhost",
     "graph.localhost",
     "*.blob.localhost",

@@ -11,6 +11,7 @@ use super::entra::Claims;
 use super::gate::Grants;
 use super::reply::{Ask, Reply};
 use super::store::Store;
+use super::vault_log;
 use crate::digest::Digest;
 use crate::random::Random;
 
@@ -102,15 +103,29 @@ pub(super) fn answer(visit: &mut Visit<'_>, vault: &str) -> Reply {
         }
     };
     if let Err(refusal) = allowed(visit, &found, right, action) {
+        note(visit, &found, &refusal);
         return refusal;
     }
+    let reply = carry_out(visit, vault, (&method, &segments));
+    note(visit, &found, &reply);
+    reply
+}
+
+/// Writes down what was asked, and how it was answered.
+fn note(visit: &mut Visit<'_>, vault: &Value, reply: &Reply) {
+    let what = (visit.ask, visit.claims, reply.status);
+    let when = (visit.random, visit.now, visit.now_us);
+    vault_log::note(visit.store, vault, what, when);
+}
+
+fn carry_out(visit: &mut Visit<'_>, vault: &str, (method, segments): (&str, &[&str])) -> Reply {
     let origin = visit.ask.origin.clone();
     let mut secrets = Secrets {
         visit,
         vault: vault.to_ascii_lowercase(),
         origin,
     };
-    match (method.as_str(), segments.as_slice()) {
+    match (method, segments) {
         ("GET", ["secrets"]) => secrets.list(),
         ("GET", ["secrets", name, "versions"]) => secrets.versions(name),
         ("GET", ["secrets", name, rest @ ..]) => secrets.get(name, rest.first().copied()),

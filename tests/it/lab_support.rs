@@ -216,6 +216,7 @@ pub(crate) fn client(
     let mut builder = reqwest::Client::builder().tls_certs_only(roots).no_proxy();
     for host in [
         "localhost",
+        "api.loganalytics.localhost",
         "graph.localhost",
         "stforensicirprodweu.blob.localhost",
         "kv-hard.vault.localhost",

@@ -142,6 +142,7 @@ pub(in crate::lab) fn events(
         "/effectivenetworksecuritygroups",
         "/providers/microsoft.policyinsights/checkpolicyrestrictions",
         "/providers/microsoft.resourcegraph/resources",
+        super::accounts::CHECK_NAME,
     ];
     let path = ask.path.to_ascii_lowercase();
     let logged = match ask.method.as_str() {

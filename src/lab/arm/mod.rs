@@ -2,28 +2,32 @@
 //!
 //! The order is the front door's: api-version, then rights, then locks, then policies, then the resource provider.
 
+mod accounts;
 mod activity;
 mod authorization;
 mod compute;
+pub(super) mod containers;
 mod effective;
 mod eligibility;
 mod groups;
 mod identity;
 mod immutability;
 mod interfaces;
-mod kql;
-mod kql_parse;
+mod inventory;
 mod network;
 mod operations;
 mod policy;
+mod policy_assignments;
 mod query;
 mod resources;
 mod restore_points;
 mod security_groups;
+mod sentinel;
 mod snapshots;
 mod storage;
 mod subnets;
 mod types;
+mod workflows;
 
 pub(super) use activity::events;
 
@@ -98,6 +102,11 @@ impl Arm<'_> {
             gate::authorize(&self.grants, self.claims, policy::CHECK, scope)?;
             return self.check_restrictions(scope, version);
         }
+        if self.ask.method == "POST" && lower.ends_with(accounts::CHECK_NAME) {
+            types::known_version(accounts::ACCOUNT, version)?;
+            self.known_subscription()?;
+            return self.check_account_name();
+        }
         let target = self.target()?;
         let kind = target.kind();
         types::known_version(&kind, version)?;
@@ -113,12 +122,18 @@ impl Arm<'_> {
             "microsoft.authorization" if lower.ends_with("/policyassignments") => {
                 self.policy_assignments(target)
             }
+            "microsoft.authorization" if lower.ends_with("/policydefinitions") => {
+                self.policy_definitions(&target)
+            }
             "microsoft.authorization" => self.authorization(target, &lower),
             "microsoft.compute" => self.compute(target, &lower),
-            "microsoft.insights" => self.activity(),
+            "microsoft.insights" if lower == types::EVENTS.to_ascii_lowercase() => self.activity(),
+            "microsoft.logic" => self.workflows(target),
             "microsoft.network" => self.network(target, &lower),
+            "microsoft.operationalinsights" => self.workspaces(target, &lower),
             "microsoft.resourcegraph" => self.query(),
             "microsoft.resources" => self.resources(target, &lower),
+            "microsoft.securityinsights" => self.automation_rules(target),
             "microsoft.storage" => self.storage(target, &lower),
             _ => self.read_only(target, &lower),
         }
@@ -159,6 +174,11 @@ impl Arm<'_> {
         }
         if lower.ends_with("/resourcegroups") {
             return list(parent, "Microsoft.Resources/subscriptions/resourceGroups");
+        }
+        if matches!(segments.as_slice(), [_, _, _] | [_, _, _, _, _])
+            && last.eq_ignore_ascii_case("resources")
+        {
+            return list(parent, inventory::RESOURCES);
         }
         // .../providers/NS/type lists a type; .../parent/name/type lists a child type.
         let at = lower
@@ -224,6 +244,9 @@ impl Arm<'_> {
             }
             Target::List { scope, kind } => (format!("{kind}/read"), scope.as_str()),
         };
+        if policy_assignments::is_everybodys(kind, scope, &self.ask.method) {
+            return Ok(());
+        }
         gate::authorize(&self.grants, self.claims, &action, scope)?;
         match target {
             Target::List { .. } => Ok(()),

@@ -227,7 +227,8 @@ impl Arm<'_> {
         let etag = format!("W/\"{}\"", guid(&format!("{id} {}", self.store.version)));
         body["etag"] = json!(etag);
         // Each part has the etag of the whole.
-        let parts = body["properties"]["ipConfigurations"].as_array_mut();
+        let parts = body.pointer_mut("/properties/ipConfigurations");
+        let parts = parts.and_then(Value::as_array_mut);
         for part in parts.into_iter().flatten() {
             part["etag"] = json!(etag);
         }

@@ -26,9 +26,14 @@ pub(super) struct Start<'a> {
 pub(super) fn of_path(path: &str) -> Option<String> {
     let segments: Vec<&str> = path.split('/').skip(1).collect();
     let (last, name) = (segments.iter().rev().nth(1)?, segments.last()?);
-    let follows = ["operations", "operationresults", "diskoperations"]
-        .iter()
-        .any(|known| last.eq_ignore_ascii_case(known));
+    let follows = [
+        "asyncoperations",
+        "diskoperations",
+        "operationresults",
+        "operations",
+    ]
+    .iter()
+    .any(|known| last.eq_ignore_ascii_case(known));
     follows.then(|| (*name).to_owned())
 }
 
@@ -82,6 +87,9 @@ impl Arm<'_> {
             _ if lower.starts_with("microsoft.compute/") => {
                 format!("/providers/Microsoft.Compute/locations/{place}/operations/{operation}")
             }
+            "microsoft.storage/storageaccounts" => format!(
+                "/providers/Microsoft.Storage/locations/{place}/asyncoperations/{operation}"
+            ),
             _ if lower.starts_with("microsoft.resources/") => {
                 format!("/operationresults/{operation}")
             }
@@ -91,7 +99,8 @@ impl Arm<'_> {
             _ => format!("/providers/Microsoft.Network/locations/{place}/operations/{operation}"),
         };
         let version = self.ask.query("api-version").unwrap_or_default();
-        let monitor = if result && lower.starts_with("microsoft.compute/") {
+        let monitored = ["microsoft.compute/", "microsoft.storage/"];
+        let monitor = if result && monitored.iter().any(|of| lower.starts_with(of)) {
             "&monitor=true"
         } else {
             ""

@@ -1,20 +1,15 @@
-//! Azure Policy: assignments of two built-in definitions that deny, what they refuse, and what a check says beforehand
-//! (arm.md sections 1.4 and 7.1; "Policy Restrictions - Check At Resource Group Scope").
+//! Azure Policy: what assignments of two built-in definitions refuse, and what a check says beforehand
+//! (arm.md section 1.4; "Policy Restrictions - Check At Resource Group Scope").
 
 use serde_json::{Value, json};
 
-use super::{Arm, Target, only_members};
+use super::policy_assignments::{ASSIGNMENT, LOCATIONS, TYPES};
+use super::{Arm, only_members};
 use crate::ids::ArmId;
 use crate::lab::gate::{below, scope_of};
 use crate::lab::reply::{Reply, arm_error, not_modelled};
 use crate::lab::store::Store;
 
-/// The type of assignments.
-const ASSIGNMENT: &str = "Microsoft.Authorization/policyAssignments";
-/// "Allowed locations".
-const LOCATIONS: &str = "e56962a6-4747-49cd-b67b-bf8b01975c4c";
-/// "Not allowed resource types".
-const TYPES: &str = "6c112d4e-5bc7-47ae-a041-ea2d9dccd749";
 /// The action that a check takes, though it is a POST.
 pub(super) const CHECK: &str = "Microsoft.PolicyInsights/checkPolicyRestrictions/read";
 
@@ -25,25 +20,6 @@ struct Broken {
 }
 
 impl Arm<'_> {
-    /// Shows assignments: one, or those at, above and below a scope.
-    pub(super) fn policy_assignments(&self, target: Target) -> Result<Reply, Reply> {
-        self.no_filter()?;
-        match (self.ask.method.as_str(), target) {
-            ("GET", Target::Resource(id)) => Ok(Reply::json(200, &self.found(&id)?)),
-            ("GET", Target::List { scope, .. }) => {
-                let here = below(&scope);
-                let near = |item: &&Value| {
-                    let id = item["id"].as_str().unwrap_or_default();
-                    let at = below(scope_of(id, ASSIGNMENT));
-                    here.starts_with(&at) || at.starts_with(&here)
-                };
-                let found = self.store.of_type("", ASSIGNMENT).filter(near);
-                Ok(self.list(&found.cloned().collect::<Vec<_>>()))
-            }
-            (method, _) => Err(not_modelled(&format!("{method} on {ASSIGNMENT}"))),
-        }
-    }
-
     /// Answers whether policies would refuse a resource that is not there.
     pub(super) fn check_restrictions(&self, scope: &str, version: &str) -> Result<Reply, Reply> {
         if version != "2022-03-01" {

@@ -3,9 +3,9 @@
 use serde_json::{Value, json};
 
 use super::groups::GROUP;
-use super::kql::Query;
 use super::{Arm, only_members, shown};
 use crate::ids::ArmId;
+use crate::lab::kql::Query;
 use crate::lab::reply::{Reply, not_modelled};
 
 /// The most rows on a page.
@@ -43,7 +43,8 @@ impl Arm<'_> {
             return Err(not_modelled("results of Resource Graph as a table"));
         }
         let invalid = |message: String| self.invalid(&message);
-        let query = Query::parse(body["query"].as_str().unwrap_or_default()).map_err(invalid)?;
+        let text = body["query"].as_str().unwrap_or_default();
+        let query = Query::parse(text, self.tenant.clock.now()).map_err(invalid)?;
         let mut rows = self.rows(&query.table).map_err(invalid)?;
         if let Some(subscriptions) = body["subscriptions"].as_array() {
             let listed = |row: &Value| {

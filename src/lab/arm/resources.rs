@@ -28,6 +28,9 @@ impl Arm<'_> {
             ("GET", "microsoft.resources/subscriptions", Target::Resource(id)) => self
                 .found(&id)
                 .map(|value| Reply::json(200, &shown(&value))),
+            (_, "microsoft.resources/resources", Target::List { scope, .. }) => {
+                self.inventory(&scope)
+            }
             (_, "microsoft.resources/subscriptions/resourcegroups", target) => self.groups(target),
             (_, "microsoft.resources/tags", Target::Resource(id)) => self.tags(&id),
             (method, kind, _) => Err(not_modelled(&format!("{method} on {kind}"))),

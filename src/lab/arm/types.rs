@@ -15,7 +15,18 @@ const AUTHORIZATION: &[&str] = &[
     "2018-07-01",
     "2015-07-01",
 ];
+/// The list of all resources is asked for with an older version, too, by clients that look for a vault by its name.
+const INVENTORY: &[&str] = &[
+    "2025-04-01",
+    "2024-11-01",
+    "2022-12-01",
+    "2022-09-01",
+    "2021-04-01",
+    "2019-11-01",
+    "2015-11-01",
+];
 const LOCKS: &[&str] = &["2020-05-01", "2016-09-01", "2017-04-01"];
+const AUTOMATION: &[&str] = &["2024-10-23", "2023-11-01", "2022-08-08"];
 const DISKS: &[&str] = &["2025-01-02", "2024-03-02", "2023-10-02", "2023-04-02"];
 const MACHINES: &[&str] = &[
     "2026-04-01",
@@ -36,6 +47,13 @@ const NETWORK: &[&str] = &[
     "2023-09-01",
     "2022-01-01",
 ];
+const POLICIES: &[&str] = &[
+    "2025-11-01",
+    "2025-03-01",
+    "2024-05-01",
+    "2024-04-01",
+    "2022-06-01",
+];
 const RESOURCES: &[&str] = &[
     "2025-04-01",
     "2024-11-01",
@@ -44,6 +62,7 @@ const RESOURCES: &[&str] = &[
     "2021-04-01",
     "2019-11-01",
 ];
+const SENTINEL: &[&str] = &["2025-09-01", "2024-09-01", "2024-03-01"];
 const STORAGE: &[&str] = &[
     "2025-08-01",
     "2025-06-01",
@@ -52,15 +71,21 @@ const STORAGE: &[&str] = &[
     "2023-01-01",
 ];
 
+const WORKSPACES: &[&str] = &[
+    "2025-07-01",
+    "2025-02-01",
+    "2023-09-01",
+    "2022-10-01",
+    "2020-08-01",
+];
+
 /// Types, and their versions.
 const TYPES: &[(&str, &[&str])] = &[
     ("microsoft.authorization/denyassignments", AUTHORIZATION),
     ("microsoft.authorization/locks", LOCKS),
     ("microsoft.authorization/permissions", AUTHORIZATION),
-    (
-        "microsoft.authorization/policyassignments",
-        &["2022-06-01", "2024-04-01"],
-    ),
+    ("microsoft.authorization/policyassignments", POLICIES),
+    ("microsoft.authorization/policydefinitions", POLICIES),
     ("microsoft.authorization/roleassignments", AUTHORIZATION),
     ("microsoft.authorization/roledefinitions", AUTHORIZATION),
     (
@@ -71,6 +96,11 @@ const TYPES: &[(&str, &[&str])] = &[
         "microsoft.authorization/roleeligibilityschedulerequests",
         AUTHORIZATION,
     ),
+    ("microsoft.automation/automationaccounts", AUTOMATION),
+    (
+        "microsoft.automation/automationaccounts/runbooks",
+        AUTOMATION,
+    ),
     ("microsoft.compute/disks", DISKS),
     ("microsoft.compute/restorepointcollections", MACHINES),
     (
@@ -79,11 +109,16 @@ const TYPES: &[(&str, &[&str])] = &[
     ),
     ("microsoft.compute/snapshots", DISKS),
     ("microsoft.compute/virtualmachines", MACHINES),
+    (
+        "microsoft.insights/diagnosticsettings",
+        &["2021-05-01-preview"],
+    ),
     ("microsoft.insights/eventtypes/values", &["2015-04-01"]),
     (
         "microsoft.keyvault/vaults",
-        &["2024-11-01", "2023-07-01", "2023-02-01"],
+        &["2026-02-01", "2024-11-01", "2023-07-01", "2023-02-01"],
     ),
+    ("microsoft.logic/workflows", &["2019-05-01"]),
     (
         "microsoft.managedidentity/userassignedidentities",
         &["2024-11-30", "2023-01-31"],
@@ -102,10 +137,16 @@ const TYPES: &[(&str, &[&str])] = &[
     ("microsoft.network/publicipaddresses", NETWORK),
     ("microsoft.network/virtualnetworks", NETWORK),
     ("microsoft.network/virtualnetworks/subnets", NETWORK),
+    ("microsoft.operationalinsights/workspaces", WORKSPACES),
+    (
+        "microsoft.operationalinsights/workspaces/savedsearches",
+        WORKSPACES,
+    ),
     (
         "microsoft.resourcegraph/resources",
         &["2024-04-01", "2022-10-01", "2021-03-01"],
     ),
+    ("microsoft.resources/resources", INVENTORY),
     ("microsoft.resources/subscriptions", RESOURCES),
     (
         "microsoft.resources/subscriptions/resourcegroups",
@@ -113,7 +154,9 @@ const TYPES: &[(&str, &[&str])] = &[
     ),
     ("microsoft.resources/tags", RESOURCES),
     ("microsoft.resources/tenants", RESOURCES),
+    ("microsoft.securityinsights/automationrules", SENTINEL),
     ("microsoft.storage/storageaccounts", STORAGE),
+    ("microsoft.storage/storageaccounts/blobservices", STORAGE),
     (
         "microsoft.storage/storageaccounts/blobservices/containers",
         STORAGE,

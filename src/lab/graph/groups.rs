@@ -106,9 +106,14 @@ const KINDS: &[(&str, &str)] = &[
 
 /// Returns an object of any kind, with its type.
 pub(super) fn object(visit: &Visit<'_>, id: &str) -> Option<Value> {
-    KINDS.iter().find_map(|(kind, name)| {
+    let known = KINDS.iter().find_map(|(kind, name)| {
         let mut value = visit.seen(kind, id)?.clone();
         value["@odata.type"] = json!(name);
+        Some(value)
+    });
+    known.or_else(|| {
+        let mut value = super::seed::managed(visit.store, id)?;
+        value["@odata.type"] = json!("#microsoft.graph.servicePrincipal");
         Some(value)
     })
 }
@@ -200,7 +205,7 @@ fn belongs(visit: &Visit<'_>, principal: &str, all: bool) -> Vec<Value> {
         let Some(role) = visit.seen("roleDefinitions", id) else {
             continue;
         };
-        let shown = json!({"@odata.type": "#microsoft.graph.directoryRole", "id": super::super::scenario::guid(&format!("directoryRole {id}")), "displayName": role["displayName"], "description": role["description"], "roleTemplateId": id, "deletedDateTime": null});
+        let shown = json!({"@odata.type": "#microsoft.graph.directoryRole", "id": super::activated::id_of(id), "displayName": role["displayName"], "description": role["description"], "roleTemplateId": id, "deletedDateTime": null});
         if !found.contains(&shown) {
             found.push(shown);
         }

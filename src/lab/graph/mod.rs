@@ -4,6 +4,7 @@
 //! the route's handler answers. What has no route is refused with 501. Start reading at [`answer`]; each file of
 //! routes is a subject of graph-and-data-planes.md section 1.
 
+mod activated;
 mod applications;
 mod audit;
 mod batch;
@@ -17,6 +18,7 @@ mod grants;
 mod groups;
 mod log_seed;
 pub(super) mod logs;
+mod made;
 mod mailbox;
 mod methods;
 mod organization;
@@ -103,12 +105,14 @@ pub(super) const fn beta(
 
 /// Every route, by subject.
 const ROUTES: &[&[Route]] = &[
+    activated::ROUTES,
     applications::ROUTES,
     batch::ROUTES,
     devices::ROUTES,
     grants::ROUTES,
     groups::ROUTES,
     logs::ROUTES,
+    made::ROUTES,
     mailbox::ROUTES,
     methods::ROUTES,
     organization::ROUTES,

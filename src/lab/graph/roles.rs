@@ -259,7 +259,8 @@ fn create(visit: &mut Visit<'_>, _: &[&str]) -> Reply {
     Reply::json(201, &assignment)
 }
 
-fn delete(visit: &mut Visit<'_>, held: &[&str]) -> Reply {
+/// Ends an active assignment.
+pub(super) fn delete(visit: &mut Visit<'_>, held: &[&str]) -> Reply {
     let Some(assignment) = visit.current("roleAssignments", held[0]) else {
         return missing(held[0]);
     };
@@ -284,7 +285,8 @@ fn delete(visit: &mut Visit<'_>, held: &[&str]) -> Reply {
     Reply::empty(204)
 }
 
-fn note(visit: &mut Visit<'_>, activity: &str, target: &Value, role: &str) {
+/// Notes in the directory's log what was done to a role's holders.
+pub(super) fn note(visit: &mut Visit<'_>, activity: &str, target: &Value, role: &str) {
     let name = visit
         .current("roleDefinitions", role)
         .map_or(Value::Null, |role| role["displayName"].clone());

@@ -244,7 +244,7 @@ impl Seeder<'_> {
             directory.seed("roleDefinitions", id, json!({"id": id, "templateId": id, "displayName": name, "description": name, "isBuiltIn": true, "isEnabled": true, "isPrivileged": privileged, "version": "1", "resourceScopes": ["/"], "rolePermissions": []}));
         }
         let graph = guid("service principal Microsoft Graph");
-        directory.seed("servicePrincipals", &graph, json!({"id": graph, "appId": GRAPH, "displayName": "Microsoft Graph", "appDisplayName": "Microsoft Graph", "servicePrincipalType": "Application", "accountEnabled": true, "appOwnerOrganizationId": "f8cdef31-a31e-4b4a-93e4-5f571e91255a", "appRoles": [], "oauth2PermissionScopes": [], "passwordCredentials": [], "keyCredentials": [], "tags": []}));
+        directory.seed("servicePrincipals", &graph, json!({"id": graph, "appId": GRAPH, "servicePrincipalNames": [GRAPH], "displayName": "Microsoft Graph", "appDisplayName": "Microsoft Graph", "servicePrincipalType": "Application", "accountEnabled": true, "appOwnerOrganizationId": "f8cdef31-a31e-4b4a-93e4-5f571e91255a", "appRoles": [], "oauth2PermissionScopes": [], "passwordCredentials": [], "keyCredentials": [], "tags": []}));
     }
 
     fn caller(&self, directory: &mut Directory, caller: &Caller) {
@@ -252,7 +252,7 @@ impl Seeder<'_> {
         let application = guid(&format!("application {}", caller.name));
         directory.seed("applications", &application, json!({"id": application, "appId": caller.client_id, "displayName": caller.name, "createdDateTime": self.days_ago(400), "signInAudience": "AzureADMyOrg", "isDisabled": null, "passwordCredentials": secret, "keyCredentials": [], "tags": []}));
         let principal = caller.object_id.as_str();
-        directory.seed("servicePrincipals", principal, json!({"id": principal, "appId": caller.client_id, "displayName": caller.name, "appDisplayName": caller.name, "servicePrincipalType": "Application", "accountEnabled": true, "appOwnerOrganizationId": self.scenario.tenant, "appRoles": [], "oauth2PermissionScopes": [], "passwordCredentials": [], "keyCredentials": [], "tags": []}));
+        directory.seed("servicePrincipals", principal, json!({"id": principal, "appId": caller.client_id, "servicePrincipalNames": [caller.client_id], "displayName": caller.name, "appDisplayName": caller.name, "servicePrincipalType": "Application", "accountEnabled": true, "appOwnerOrganizationId": self.scenario.tenant, "appRoles": [], "oauth2PermissionScopes": [], "passwordCredentials": [], "keyCredentials": [], "tags": []}));
         for permission in &caller.graph {
             permit(directory, principal, permission);
         }
@@ -338,7 +338,10 @@ impl Seeder<'_> {
     fn principal(&self, directory: &mut Directory, written: &Map<String, Value>) {
         let name = text(written, "displayName");
         let usual = json!({"id": guid(&format!("service principal {name}")), "appId": guid(&format!("app {name}")), "displayName": name, "appDisplayName": name, "servicePrincipalType": "Application", "accountEnabled": true, "appOwnerOrganizationId": guid("another tenant"), "appRoles": [], "oauth2PermissionScopes": [], "passwordCredentials": [], "keyCredentials": [], "replyUrls": [], "tags": [], "verifiedPublisher": null});
-        let principal = over(usual, written, &[]);
+        let mut principal = over(usual, written, &[]);
+        if principal["servicePrincipalNames"].is_null() {
+            principal["servicePrincipalNames"] = json!([principal["appId"]]);
+        }
         directory.seed("servicePrincipals", &id_of(&principal), principal);
     }
 
@@ -457,13 +460,15 @@ impl Seeder<'_> {
 }
 
 fn of_machine(id: &str, name: &str) -> Value {
-    json!({"id": id, "appId": guid(&format!("client {id}")), "displayName": name, "servicePrincipalType": "ManagedIdentity", "accountEnabled": true, "appRoles": [], "passwordCredentials": [], "keyCredentials": [], "tags": [], "alternativeNames": []})
+    let app = guid(&format!("client {id}"));
+    json!({"id": id, "appId": app, "servicePrincipalNames": [app], "displayName": name, "servicePrincipalType": "ManagedIdentity", "accountEnabled": true, "appRoles": [], "passwordCredentials": [], "keyCredentials": [], "tags": [], "alternativeNames": []})
 }
 
 /// Returns the service principal of a managed identity that ARM made after the seed.
 pub(super) fn managed(store: &Store, id: &str) -> Option<Value> {
     let places = [
         ("Microsoft.Compute/virtualMachines", "/identity/principalId"),
+        ("Microsoft.Logic/workflows", "/identity/principalId"),
         (
             "Microsoft.ManagedIdentity/userAssignedIdentities",
             "/properties/principalId",

@@ -286,9 +286,7 @@ fn password(visit: &mut Visit<'_>, user: &mut Value, value: &Value) -> Result<()
     if let Some(password) = profile.get("password") {
         let text = password.as_str().unwrap_or_default();
         if !complex(text) {
-            return Err(bad(
-                "The specified password does not comply with password complexity requirements. Please provide a different password.",
-            ));
+            return Err(bad(TOO_SIMPLE));
         }
         user["__password_sha256"] = json!(Digest::of(text.as_bytes()).to_string());
         user["lastPasswordChangeDateTime"] = json!(visit.time());
@@ -304,8 +302,11 @@ fn password(visit: &mut Visit<'_>, user: &mut Value, value: &Value) -> Result<()
     Ok(())
 }
 
+/// What a password is told that is too simple.
+pub(super) const TOO_SIMPLE: &str = "The specified password does not comply with password complexity requirements. Please provide a different password.";
+
 /// Eight characters at least, of three of the four kinds.
-fn complex(password: &str) -> bool {
+pub(super) fn complex(password: &str) -> bool {
     let kinds: [fn(char) -> bool; 4] = [
         |c| c.is_ascii_lowercase(),
         |c| c.is_ascii_uppercase(),

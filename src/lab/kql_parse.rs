@@ -1,15 +1,17 @@
 //! Reads the part of the Kusto language that `kql` evaluates.
 
+use chrono::{DateTime, Duration, NaiveDate, NaiveDateTime, SecondsFormat, Utc};
 use serde_json::{Number, Value, json};
 
 use super::kql::{Column, Expr, Query, Stage};
 
 impl Query {
-    /// Reads a query; the error says what cannot be read.
-    pub(super) fn parse(text: &str) -> Result<Self, String> {
+    /// Reads a query that is asked at `now`; the error says what cannot be read.
+    pub(super) fn parse(text: &str, now: DateTime<Utc>) -> Result<Self, String> {
         let mut parser = Parser {
             tokens: tokens(text)?,
             at: 0,
+            now,
         };
         let table = parser.word()?;
         let mut stages = Vec::new();
@@ -26,7 +28,11 @@ impl Query {
 #[derive(Clone, Debug, PartialEq)]
 enum Token {
     Mark(&'static str),
+    /// What stands in `datetime(...)`.
+    Moment(String),
     Number(f64),
+    /// A timespan, in milliseconds.
+    Span(i64),
     Text(String),
     Word(String),
 }
@@ -34,6 +40,7 @@ enum Token {
 struct Parser {
     tokens: Vec<Token>,
     at: usize,
+    now: DateTime<Utc>,
 }
 
 impl Parser {
@@ -151,6 +158,11 @@ impl Parser {
 
     fn comparison(&mut self) -> Result<Expr, String> {
         let left = self.term()?;
+        for (word, inside) in [("between", true), ("!between", false)] {
+            if self.skip_word(word) {
+                return self.between(left, inside);
+            }
+        }
         let operator = match self.peek() {
             Some(Token::Mark(mark @ ("==" | "!=" | "=~" | "!~" | "<" | "<=" | ">" | ">="))) => {
                 (*mark).to_owned()
@@ -169,6 +181,35 @@ impl Parser {
         self.expect("(")?;
         let list = self.arguments()?;
         Ok(Expr::Member(Box::new(left), list, operator))
+    }
+
+    /// Reads `(from .. to)`, both of which are inside.
+    fn between(&mut self, left: Expr, inside: bool) -> Result<Expr, String> {
+        self.expect("(")?;
+        let from = self.term()?;
+        self.expect("..")?;
+        let to = self.term()?;
+        self.expect(")")?;
+        let compare = |operator: &str, bound: Expr| {
+            Expr::Compare(operator.to_owned(), Box::new(left.clone()), Box::new(bound))
+        };
+        let (low, high) = if inside { (">=", "<=") } else { ("<", ">") };
+        let (low, high) = (compare(low, from), compare(high, to));
+        Ok(Expr::Logic(inside, Box::new(low), Box::new(high)))
+    }
+
+    /// Reads what stands in the parentheses of `ago` and `now`.
+    fn moment(&mut self, name: &str) -> Result<Expr, String> {
+        let back = match (name, self.peek().cloned()) {
+            ("ago", Some(Token::Span(milliseconds))) => {
+                self.at += 1;
+                milliseconds
+            }
+            ("now", _) => 0,
+            (_, other) => return Err(format!("a timespan is expected, not {other:?}")),
+        };
+        self.expect(")")?;
+        Ok(instant(self.now - Duration::milliseconds(back)))
     }
 
     /// Reads expressions up to a closing parenthesis, and that.
@@ -200,7 +241,11 @@ impl Parser {
             Some(Token::Word(word)) if word == "true" || word == "false" => {
                 Ok(Expr::Literal(json!(word == "true")))
             }
+            Some(Token::Moment(text)) => read_moment(&text),
             Some(Token::Word(word)) if self.skip(&Token::Mark("(")) => {
+                if word == "ago" || word == "now" {
+                    return self.moment(&word);
+                }
                 Ok(Expr::Call(word, self.arguments()?))
             }
             Some(Token::Word(word)) => self.path(word),
@@ -227,6 +272,28 @@ impl Parser {
     }
 }
 
+fn instant(at: DateTime<Utc>) -> Expr {
+    Expr::Literal(json!(at.to_rfc3339_opts(SecondsFormat::AutoSi, true)))
+}
+
+fn read_moment(text: &str) -> Result<Expr, String> {
+    let local = |text: &str| {
+        let forms = [
+            "%Y-%m-%dT%H:%M:%S%.f",
+            "%Y-%m-%dT%H:%M",
+            "%Y-%m-%d %H:%M:%S",
+        ];
+        let mut times = forms.iter();
+        times.find_map(|form| NaiveDateTime::parse_from_str(text, form).ok())
+    };
+    let day = |text: &str| text.parse::<NaiveDate>().ok()?.and_hms_opt(0, 0, 0);
+    let text = text.trim();
+    let whole = text.parse::<DateTime<Utc>>().ok();
+    let read = whole.or_else(|| local(text).or_else(|| day(text)).map(|time| time.and_utc()));
+    read.map(instant)
+        .ok_or_else(|| format!("{text:?} is no moment"))
+}
+
 /// Whole numbers are compared as such.
 fn exact(number: f64) -> Value {
     format!("{number}").parse::<i64>().map_or_else(
@@ -235,8 +302,16 @@ fn exact(number: f64) -> Value {
     )
 }
 
+/// Units of timespans, in milliseconds; longer names first.
+const UNITS: [(&str, f64); 5] = [
+    ("ms", 1.0),
+    ("d", 86_400_000.0),
+    ("h", 3_600_000.0),
+    ("m", 60_000.0),
+    ("s", 1_000.0),
+];
 /// Operators that are words.
-const OPERATORS: [&str; 12] = [
+const OPERATORS: [&str; 14] = [
     "contains",
     "!contains",
     "has",
@@ -249,10 +324,12 @@ const OPERATORS: [&str; 12] = [
     "in~",
     "!in",
     "!in~",
+    "between",
+    "!between",
 ];
 /// Marks, longer ones first.
-const MARKS: [&str; 17] = [
-    "==", "!=", "=~", "!~", "<=", ">=", "|", ",", ".", "(", ")", "[", "]", "=", "<", ">", ";",
+const MARKS: [&str; 18] = [
+    "..", "==", "!=", "=~", "!~", "<=", ">=", "|", ",", ".", "(", ")", "[", "]", "=", "<", ">", ";",
 ];
 
 fn tokens(query: &str) -> Result<Vec<Token>, String> {
@@ -269,13 +346,12 @@ fn tokens(query: &str) -> Result<Vec<Token>, String> {
         let (token, after) = if matches!(first, '\'' | '"') {
             quoted(&rest[1..], first)?
         } else if first.is_ascii_digit() {
-            let end = rest
-                .find(|c: char| !c.is_ascii_digit() && c != '.')
-                .unwrap_or(rest.len());
-            let number = rest[..end]
-                .parse()
-                .map_err(|_| format!("{} is no number", &rest[..end]))?;
-            (Token::Number(number), &rest[end..])
+            number(rest)?
+        } else if let Some((text, after)) = rest
+            .strip_prefix("datetime(")
+            .and_then(|rest| rest.split_once(')'))
+        {
+            (Token::Moment(text.to_owned()), after)
         } else if let Some(negated) = OPERATORS.iter().find(|word| {
             word.starts_with('!') && rest.starts_with(**word) && word_ends(&rest[word.len()..])
         }) {
@@ -299,6 +375,26 @@ fn tokens(query: &str) -> Result<Vec<Token>, String> {
         rest = after.trim_start();
     }
     Ok(tokens)
+}
+
+/// Reads a number, or a timespan if a unit stands right behind it.
+fn number(rest: &str) -> Result<(Token, &str), String> {
+    let end = rest
+        .find(|c: char| !c.is_ascii_digit() && c != '.')
+        .unwrap_or(rest.len());
+    let end = rest[..end].find("..").unwrap_or(end);
+    let number: f64 = rest[..end]
+        .parse()
+        .map_err(|_| format!("{} is no number", &rest[..end]))?;
+    let after = &rest[end..];
+    for (unit, milliseconds) in UNITS {
+        if let Some(behind) = after.strip_prefix(unit).filter(|rest| word_ends(rest)) {
+            let span = format!("{:.0}", number * milliseconds);
+            let span = span.parse().map_err(|_| format!("{span} is too long"))?;
+            return Ok((Token::Span(span), behind));
+        }
+    }
+    Ok((Token::Number(number), after))
 }
 
 fn word_ends(rest: &str) -> bool {

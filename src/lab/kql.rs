@@ -1,10 +1,11 @@
-//! The part of the Kusto language that incident response asks Resource Graph in; anything else is a parser error,
-//! never a wrong answer.
+//! The part of the Kusto language that incident response asks Resource Graph and Log Analytics in; anything else is an
+//! error, never a wrong answer.
 //!
 //! `TABLE | where EXPR | extend NAME = EXPR, ... | project NAME, NAME = EXPR, ... | order by EXPR asc, ... | take N |
 //! distinct NAME, ... | count`, with `and or not () == != =~ !~ < <= > >= has contains startswith endswith in in~` and
-//! their negations, and a few functions.
+//! their negations, and a few functions. Moments are texts as RFC 3339 writes them; `ago` and `now` are read as such.
 
+use chrono::{DateTime, Utc};
 use serde_json::{Map, Value, json};
 
 /// A query, read.
@@ -29,6 +30,7 @@ pub(super) enum Stage {
 pub(super) type Column = (String, Expr);
 
 /// What is evaluated for each row.
+#[derive(Clone)]
 pub(super) enum Expr {
     Call(String, Vec<Self>),
     Compare(String, Box<Self>, Box<Self>),
@@ -127,10 +129,20 @@ fn ordered(rows: Vec<Value>, keys: &[(Expr, bool)]) -> Result<Vec<Value>, String
 }
 
 fn compare(a: &Value, b: &Value) -> std::cmp::Ordering {
-    match (a.as_f64(), b.as_f64()) {
-        (Some(a), Some(b)) => a.total_cmp(&b),
+    if let (Some(a), Some(b)) = (a.as_f64(), b.as_f64()) {
+        return a.total_cmp(&b);
+    }
+    match (moment(a), moment(b)) {
+        (Some(a), Some(b)) => a.cmp(&b),
         _ => text(a).cmp(&text(b)),
     }
+}
+
+/// Moments of one second are not always written with as many digits.
+fn moment(value: &Value) -> Option<DateTime<Utc>> {
+    let text = value.as_str()?;
+    let looks = text.ends_with('Z') && text.as_bytes().get(10) == Some(&b'T');
+    looks.then(|| text.parse().ok()).flatten()
 }
 
 impl Expr {
@@ -190,6 +202,7 @@ fn call(name: &str, values: &[Value]) -> Result<Value, String> {
             .as_array()
             .map(|items| json!(items.len()))
             .unwrap_or_default(),
+        ("todatetime", 1) => moment(&first).map_or(Value::Null, |_| first.clone()),
         ("strcat", _) => json!(values.iter().map(text).collect::<String>()),
         _ => {
             return Err(format!(
@@ -249,10 +262,10 @@ mod tests {
 
     fn ask(query: &str) -> Result<Vec<Value>, String> {
         let rows = vec![
-            json!({"id": "/b", "type": "microsoft.compute/virtualmachines", "name": "VM | x'", "identity": {"u": {"/ID/One": {}}}, "size": 2}),
-            json!({"id": "/a", "type": "t", "name": "y", "tags": {"env-1": "prod"}, "size": 10}),
+            json!({"id": "/b", "type": "microsoft.compute/virtualmachines", "name": "VM | x'", "identity": {"u": {"/ID/One": {}}}, "size": 2, "at": "2026-12-01T11:30:00.5Z"}),
+            json!({"id": "/a", "type": "t", "name": "y", "tags": {"env-1": "prod"}, "size": 10, "at": "2026-12-01T09:00:00Z"}),
         ];
-        Query::parse(query)?.evaluate(rows)
+        Query::parse(query, "2026-12-01T12:00:00Z".parse().unwrap())?.evaluate(rows)
     }
 
     fn ids(query: &str) -> String {
@@ -282,6 +295,11 @@ mod tests {
             ),
             ("isnotempty(tags)", "/a"),
             ("missing.path == 'x'", ""),
+            ("at > ago(1h)", "/b"),
+            ("at <= ago(90m) or at == now()", "/a"),
+            ("at between (ago(1d) .. ago(2h))", "/a"),
+            ("at !between (datetime(2026-12-01T00:00) .. ago(2h))", "/b"),
+            ("at >= datetime(2026-12-01)", "/b/a"),
         ] {
             assert_eq!(
                 ids(&format!("Resources | where {condition}")),
@@ -321,6 +339,9 @@ mod tests {
             "Resources | where matches(name, 'x')",
             "Resources | where name ==",
             "Resources; drop",
+            "Resources | where at > ago(yesterday)",
+            "Resources | where at > datetime(yesterday)",
+            "Resources | where at between (ago(1d), now())",
         ] {
             let answer = ask(bad);
             assert!(answer.is_err(), "{bad}: {answer:?}");
