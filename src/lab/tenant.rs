@@ -216,6 +216,10 @@ impl Tenant {
             };
         }
         if let Some(account) = ask.host.split_once(".blob.").map(|(account, _)| account) {
+            if account.starts_with("md-") {
+                let message = "The lab does not model the bytes of disks.";
+                return blob_error(501, "NotModelled", message);
+            }
             let audience = ["https://storage.azure.com".to_owned(), ask.origin.clone()];
             return match self.entra.check(ask, &audience, now) {
                 Ok(claims) => blob::answer(&mut lock(&self.store), ask, account, &claims, now),
