@@ -54,6 +54,7 @@ mod journal_vectors;
 mod journal_writer;
 mod judged_by_az;
 mod judged_by_scripts;
+mod judged_by_sdks;
 mod key;
 mod killed;
 mod killed_identity;
