@@ -296,9 +296,10 @@ fn critical_path(scale: f64, poll_after: Option<u64>) -> f64 {
             }
         }
     };
-    // Machine, disks; snapshots and their gate; interfaces; the rule that flushes; identities.
+    // Machine, disks; snapshots and their gate; interfaces; the rule that flushes; the machine once more, and its
+    // identities under its etag.
     let preserve = get + get + write + operation(2_500.0) + get;
     let isolate = get + write + operation(1_000.0) + get + write + operation(1_000.0);
-    let identity = write + operation(3_000.0);
+    let identity = get + write + operation(3_000.0);
     (preserve + isolate + identity) / 1e3
 }

@@ -270,10 +270,10 @@ impl Counted {
 }
 
 /// Returns the seconds that the requests of one machine take which wait for each other: a token, the look-up and all that
-/// contains it, then its tags and the activity log.
+/// contains it, then its tags, those of its snapshots, and the activity log.
 fn path(poll_after: Option<u64>) -> f64 {
     let (token, look_up, get, write) = (0.08, 0.2, 0.06, 0.15);
-    token + look_up + super::critical_path(1.0, poll_after) + get + write + get
+    token + look_up + super::critical_path(1.0, poll_after) + get + write + write + get
 }
 
 /// Returns the bucket of Resource Manager that a request draws on; sign-in, metadata and Graph have none.

@@ -83,6 +83,29 @@ pub(super) fn answer(
     reply.with("x-ms-version", version)
 }
 
+/// Answers who asks without a token, if the container is public ("Configure anonymous read access for containers and
+/// blobs"); `None`: a token is needed.
+pub(super) fn public(store: &Store, ask: &Ask, account: &str) -> Option<Reply> {
+    let path = ask.path.trim_start_matches('/');
+    let (container, name) = path.split_once('/').unwrap_or((path, ""));
+    let of = containers::account(store, account)?;
+    if !containers::public(of) || of["properties"]["publicNetworkAccess"] == "Disabled" {
+        return None;
+    }
+    let id = of["id"].as_str()?;
+    let found = store.get(&format!("{id}/blobServices/default/containers/{container}"))?;
+    let access = found["properties"]["publicAccess"].as_str()?;
+    match (ask.method.as_str(), ask.query("comp")) {
+        ("GET" | "HEAD", None) if !name.is_empty() && access != "None" => {
+            Some(get(store, ask, &format!("{account}/{path}")))
+        }
+        ("GET", Some("list")) if name.is_empty() && access == "Container" => {
+            Some(list(store, ask, &format!("{account}/{container}/")))
+        }
+        _ => None,
+    }
+}
+
 impl Container {
     fn find(store: &Store, account: &str, name: &str) -> Option<Self> {
         let end = format!("/storageaccounts/{account}/blobservices/default/containers/{name}")

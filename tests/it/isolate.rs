@@ -126,6 +126,51 @@ fn the_order_of_effects_is_snapshots_network_identity_tags() {
 }
 
 #[test]
+fn a_plan_shows_the_writes_of_what_is_chosen_and_says_what_is_still_asked() {
+    let azir = Azir::new();
+    let plan = |more: &[&str]| {
+        let words = [&["isolate-vm", "vm-hard-01", "--plan"][..], more].concat();
+        let (code, plan) = azir.json(&words);
+        assert_eq!(code, 0, "{plan:#}");
+        let steps = plan["targets"][0]["steps"].as_array().unwrap().clone();
+        let step = |id: &str| {
+            let found = steps.iter().find(|step| step["id"] == id);
+            found.unwrap_or_else(|| panic!("{id}: {plan:#}")).clone()
+        };
+        (step("cut_roles_which"), step("cut_roles"))
+    };
+    let (asked, cut) = plan(&[]);
+    let note = asked["note"].as_str().unwrap();
+    assert!(
+        note.contains("the responder is asked; --choose cut_roles_which="),
+        "{note}"
+    );
+    assert_eq!(cut["writes"], json!([]));
+    let (asked, cut) = plan(&["--choose", "cut_roles_which=all"]);
+    let writes = cut["writes"].as_array().unwrap();
+    assert!(!writes.is_empty());
+    for write in writes {
+        let write = write.as_str().unwrap();
+        assert!(
+            write.starts_with("DELETE ") && write.contains("/roleAssignments/"),
+            "{write}"
+        );
+    }
+    let note = asked["note"].as_str().unwrap();
+    let count = writes.len();
+    assert!(
+        note.starts_with(&format!("{count} of {count} chosen")),
+        "{note}"
+    );
+    let (asked, cut) = plan(&["--yes"]);
+    assert!(
+        asked["note"].as_str().unwrap().starts_with("0 of "),
+        "{asked}"
+    );
+    assert_eq!(cut["writes"], json!([]));
+}
+
+#[test]
 fn until_the_cut_nothing_in_the_tenant_names_the_incident() {
     let script =
         "faults: [{method: PUT, path: networkInterfaces/vm-app-01-nic, do: delay, millis: 600000}]";

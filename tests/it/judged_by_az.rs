@@ -155,6 +155,29 @@ fn the_committed_table_is_that_of_the_rows() {
     );
 }
 
+#[test]
+fn the_readme_counts_as_the_table_does() {
+    let chains = chains();
+    let rows: Vec<&Row> = chains.iter().flat_map(|chain| &chain.rows).collect();
+    let works = rows.iter().filter(|row| row.verdict == Verdict::Works);
+    // A reason that begins so tells what else to know of a command that is right.
+    let right = |row: &&&Row| row.why.is_empty() || row.why.starts_with("Works");
+    let corrected = works.clone().filter(|row| !right(row)).count();
+    let failing = rows.iter().filter(|row| row.fails.is_some()).count();
+    let readme =
+        std::fs::read_to_string(concat!(env!("CARGO_MANIFEST_DIR"), "/README.md")).unwrap();
+    for said in [
+        format!("runs the {} entries", rows.len()),
+        format!(
+            "{} of them work, {corrected} after a correction",
+            works.count()
+        ),
+        format!("As written, {failing} of those are run"),
+    ] {
+        assert!(readme.contains(&said), "the README does not say {said:?}");
+    }
+}
+
 /// Runs a chain against a lab of its own; returns what is wrong.
 fn judged(chain: &Chain) -> Vec<String> {
     let rows = chain.rows.iter();

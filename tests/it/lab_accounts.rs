@@ -154,6 +154,45 @@ fn a_container_is_public_only_where_its_account_may_be() {
 }
 
 #[test]
+fn what_is_public_is_read_by_anybody_until_the_account_says_no() {
+    let bench = Bench::new();
+    make(&bench, &json!({"allowBlobPublicAccess": true}));
+    for (name, access) in [("blobs", "Blob"), ("all", "Container"), ("none", "None")] {
+        let path = format!(
+            "{}/blobServices/default/containers/{name}?{STORAGE}",
+            at(NEW)
+        );
+        let body = json!({"properties": {"publicAccess": access}});
+        assert_eq!(bench.call("PUT", &path, &body).status, 201);
+        let block = [("x-ms-blob-type", "BlockBlob"), ("content-length", "0")];
+        let put = blob(&bench, "stnew2606", "PUT", &format!("{name}/a"), &block);
+        assert_eq!(put.status, 201);
+    }
+    let port = bench.lab.ready().arm.rsplit(':').next().unwrap().to_owned();
+    let host = "stnew2606.blob.localhost";
+    let here = std::net::SocketAddr::from(([127, 0, 0, 1], 0));
+    let http = client(&bench.lab, |builder| builder.resolve(host, here));
+    let read = |path: &str| {
+        let url = format!("https://{host}:{port}/{path}");
+        bench.send(http.get(url)).status
+    };
+    let asked = || {
+        [
+            "blobs/a",
+            "all/a",
+            "none/a",
+            "blobs?restype=container&comp=list",
+            "all?restype=container&comp=list",
+        ]
+        .map(read)
+    };
+    assert_eq!(asked(), [200, 200, 401, 401, 200]);
+    let closed = json!({"properties": {"allowBlobPublicAccess": false}});
+    bench.call("PATCH", &format!("{}?{STORAGE}", at(NEW)), &closed);
+    assert_eq!(asked(), [401; 5]);
+}
+
+#[test]
 fn a_container_that_is_protected_is_not_deleted_and_another_takes_its_blobs_along() {
     let bench = Bench::new();
     let of = |name: &str| {

@@ -38,6 +38,28 @@ pub(super) async fn execute(item: &Item<'_>, decide: &Decide) -> Result<Acted, F
     Ok(Acted::with(vec![("chosen", json!(chosen.ids))]))
 }
 
+/// What a plan knows of a decision: how many options there are, and what will be chosen without asking anybody.
+pub(super) struct Planned {
+    pub(super) options: usize,
+    pub(super) chosen: Vec<String>,
+    /// Whether nobody will be asked: `--choose` says it, or `--yes` takes the default.
+    pub(super) settled: bool,
+}
+
+/// Says what a plan knows of a decision; nothing where its options are known only at run time, or `--choose` names none
+/// of them.
+pub(super) fn planned(item: &Item<'_>, decide: &Decide) -> Option<Planned> {
+    let common = item.target.common;
+    let options = common.expressions.list(&decide.options, &item.scope).ok()?;
+    let options: Vec<Choice> = options.iter().filter_map(option).collect();
+    let given = given(item, &options).ok()?;
+    Some(Planned {
+        options: options.len(),
+        settled: given.is_some() || common.request.yes || options.is_empty(),
+        chosen: given.unwrap_or_else(|| default(decide, &options)),
+    })
+}
+
 /// Writes down what was asked and answered, by whom and in which words, and tells it.
 pub(super) async fn record(
     target: &Target<'_>,
@@ -79,16 +101,7 @@ async fn choose(
     options: &[Choice],
 ) -> Result<Chosen, Failure> {
     let common = item.target.common;
-    let ids = |options: &[Choice]| {
-        options
-            .iter()
-            .map(|option| option.id.clone())
-            .collect::<Vec<_>>()
-    };
-    let default = match decide.default {
-        DecideDefault::None => Vec::new(),
-        DecideDefault::All => ids(options),
-    };
+    let default = default(decide, options);
     if options.is_empty() {
         return Ok(Chosen {
             ids: Vec::new(),
@@ -96,13 +109,7 @@ async fn choose(
             words: None,
         });
     }
-    let given = match common.request.choices.get(item.id()) {
-        Some(Selection::All) => Some(ids(options)),
-        Some(Selection::None) => Some(Vec::new()),
-        Some(Selection::Ids(wanted)) => Some(matching(item, wanted, options)?),
-        None => None,
-    };
-    if let Some(ids) = given {
+    if let Some(ids) = given(item, options)? {
         return Ok(Chosen {
             ids,
             by: "--choose".into(),
@@ -121,6 +128,27 @@ async fn choose(
         .ask
         .decide(item.id(), question, options, &default)
         .await)
+}
+
+fn ids(options: &[Choice]) -> Vec<String> {
+    options.iter().map(|option| option.id.clone()).collect()
+}
+
+fn default(decide: &Decide, options: &[Choice]) -> Vec<String> {
+    match decide.default {
+        DecideDefault::None => Vec::new(),
+        DecideDefault::All => ids(options),
+    }
+}
+
+/// Returns what `--choose` says, if it says anything.
+fn given(item: &Item<'_>, options: &[Choice]) -> Result<Option<Vec<String>>, Failure> {
+    Ok(match item.target.common.request.choices.get(item.id()) {
+        Some(Selection::All) => Some(ids(options)),
+        Some(Selection::None) => Some(Vec::new()),
+        Some(Selection::Ids(wanted)) => Some(matching(item, wanted, options)?),
+        None => None,
+    })
 }
 
 /// Finds what `--choose` names: by id without regard to case, or by the id's last segment where only one ends so.

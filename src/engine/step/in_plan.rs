@@ -1,9 +1,9 @@
 //! What a step would do, said without doing it.
 
-use serde_json::{Map, json};
+use serde_json::{Map, Value, json};
 
 use super::lines::{name_results, nothing};
-use super::{Item, ItemDone, StepDone, edit, kind_word, request, undo_words};
+use super::{Item, ItemDone, StepDone, decide, edit, kind_word, request, undo_words};
 use crate::engine::failure::Failure;
 use crate::engine::plan::PlanStep;
 use crate::engine::power::Power;
@@ -46,6 +46,7 @@ pub(super) fn plan_items(
     let mut note = None;
     let mut done = Vec::new();
     for item in items {
+        let mut chosen = json!([]);
         match &step.action {
             Action::Request(request) => match request::rendered(&item, request) {
                 Ok(line) => {
@@ -73,9 +74,16 @@ pub(super) fn plan_items(
                 }
                 Err(_) => note = Some("some of it is known only at run time".to_owned()),
             },
+            Action::Decide(decide) => match decide::planned(&item, decide) {
+                Some(planned) => {
+                    note = choice(item.id(), &planned);
+                    chosen = json!(planned.chosen);
+                }
+                None => note = Some("some of it is known only at run time".to_owned()),
+            },
             _ => {}
         }
-        if let Some(planned) = plan_values(&item) {
+        if let Some(planned) = plan_values(&item, &chosen) {
             done.push(planned);
         }
     }
@@ -90,8 +98,24 @@ pub(super) fn plan_items(
     Ok(StepDone::default())
 }
 
+/// Says of a decision what there is to choose from and what is chosen.
+fn choice(id: &str, planned: &decide::Planned) -> Option<String> {
+    let (options, chosen) = (planned.options, planned.chosen.len());
+    if options == 0 {
+        return None;
+    }
+    let how = if planned.settled {
+        format!("{chosen} of {options} chosen; --choose {id}=all|none|ID,... chooses otherwise")
+    } else {
+        format!(
+            "{options} to choose from, and the responder is asked; --choose {id}=all|none|ID,... says it beforehand"
+        )
+    };
+    Some(how)
+}
+
 /// Evaluates what can be known of an item's results before it is done.
-fn plan_values(item: &Item<'_>) -> Option<ItemDone> {
+fn plan_values(item: &Item<'_>, chosen: &Value) -> Option<ItemDone> {
     let mut scope = item.scope.clone();
     let mut values = Map::new();
     for (name, template) in &item.step.lets {
@@ -113,7 +137,7 @@ fn plan_values(item: &Item<'_>) -> Option<ItemDone> {
         values.insert("item".to_owned(), value);
     }
     if matches!(item.step.action, Action::Decide(_)) {
-        values.insert("chosen".to_owned(), json!([]));
+        values.insert("chosen".to_owned(), chosen.clone());
     }
     Some(ItemDone {
         values,
