@@ -41,7 +41,11 @@ fn duration(text: &str) -> Option<Duration> {
                 .filter(|unit| units.contains(*unit))?;
             // Only seconds have parts; of those the lab sees none.
             let whole = match rest[..end].split_once('.') {
-                Some((whole, parts)) if unit == 'S' && !parts.is_empty() => whole,
+                Some((whole, parts))
+                    if unit == 'S' && !parts.is_empty() && !parts.contains('.') =>
+                {
+                    whole
+                }
                 Some(_) => return None,
                 None => &rest[..end],
             };

@@ -141,6 +141,24 @@ fn the_clients_wait_as_long_as_a_throttled_lab_says() {
 
 #[test]
 #[ignore = "needs the Azure SDKs for Python"]
+fn the_clients_try_again_answer_challenges_and_raise_what_is_left() {
+    judged(
+        SDKS,
+        "trouble",
+        usual,
+        &[
+            "test_a_claims_challenge_is_answered_with_another_token",
+            "test_a_connection_that_breaks_is_made_again",
+            "test_a_service_that_is_busy_is_asked_again",
+            "test_a_token_that_is_refused_without_a_challenge_is_an_error",
+            "test_a_vault_asks_for_a_token_and_then_for_another",
+            "test_an_operation_that_fails_raises_what_its_end_says",
+        ],
+    );
+}
+
+#[test]
+#[ignore = "needs the Azure SDKs for Python"]
 fn the_vault_clients_answer_the_challenge_and_work_with_secrets_and_keys() {
     judged(
         SDKS,
@@ -243,7 +261,7 @@ fn libcloudforensics_lists_machines_and_copies_disks() {
     );
 }
 
-/// Small pages, operations that are not over at the first look, and a workspace that answers in part.
+/// Small pages, operations that are not over at the first look, and what goes wrong by script.
 fn usual(options: &mut Options) {
     options.page = Some(2);
     options.lro = 0.2;

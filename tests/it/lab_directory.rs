@@ -537,4 +537,10 @@ fn a_page_is_no_longer_than_asked_for_whatever_the_lab_is_told() {
     let graph = Directory::of(&bench);
     assert_eq!(graph.get("users?$top=3").each("id").len(), 3);
     assert_eq!(graph.get("users?$top=50").each("id").len(), 10);
+    let resources = |top: usize| {
+        let place = crate::lab_support::SUB;
+        let path = format!("{place}/resources?api-version=2021-04-01&$top={top}");
+        bench.get(&path).each("id").len()
+    };
+    assert_eq!((resources(3), resources(50)), (3, 10));
 }

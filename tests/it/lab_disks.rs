@@ -2,7 +2,7 @@
 
 use serde_json::{Value, json};
 
-use crate::lab_support::{Answer, Bench, DISKS, at, with_roles};
+use crate::lab_support::{Answer, Bench, DISKS, at, client, with_roles};
 
 const SNAPSHOT: &str = "rg-forensic-prod/Microsoft.Compute/snapshots/snap";
 const COPY: &str = "rg-forensic-prod/Microsoft.Compute/disks/copy";
@@ -112,6 +112,11 @@ fn shared_access_is_a_secret_address_until_it_is_taken_back() {
     assert!(address.starts_with("https://md-") && address.contains("&sig="));
     let status = bench.get(begun.header("azure-asyncoperation"));
     assert_eq!(status.body["properties"]["output"]["accessSAS"], address);
+    let host = address[8..].split([':', '/']).next().unwrap();
+    let here = std::net::SocketAddr::from(([127, 0, 0, 1], 0));
+    let anybody = client(&bench.lab, |builder| builder.resolve(host, here));
+    let bytes = bench.send(anybody.get(address));
+    assert_eq!(bytes.status, 501, "the bytes are not modelled");
     let state = || bench.get(&path(SNAPSHOT)).body["properties"]["diskState"].clone();
     assert_eq!(state(), "ActiveSAS");
     assert_eq!(

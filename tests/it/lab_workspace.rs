@@ -178,11 +178,15 @@ fn a_vault_that_sends_its_events_is_found_in_them_after_a_while() {
     let bench = bench();
     let port = bench.lab.ready().arm.rsplit(':').next().unwrap().to_owned();
     let token = bench.token_for(&format!("https://vault.localhost:{port}/.default"));
-    let list = |vault: &str| {
-        let url = format!("https://{vault}.vault.localhost:{port}/secrets?api-version=7.4");
+    let list = |vault: &str, what: &str| {
+        let url = format!("https://{vault}.vault.localhost:{port}/{what}?api-version=7.4");
         bench.send(bench.http.get(url).bearer_auth(&token)).status
     };
-    assert_eq!((list("kv-shop"), list("kv-policy")), (200, 200));
+    assert_eq!(
+        (list("kv-shop", "secrets"), list("kv-policy", "secrets")),
+        (200, 200)
+    );
+    assert_eq!(list("kv-shop", "keys"), 403);
     let text = "AzureDiagnostics | where OperationName == 'SecretList' | project Resource, httpStatusCode_d, identity_claim_oid_g";
     assert!(rows(&query(&bench, text)).is_empty());
     bench.pass(301);
@@ -194,6 +198,8 @@ fn a_vault_that_sends_its_events_is_found_in_them_after_a_while() {
             "55555555-5555-4555-8555-555555555555"
         ])]
     );
+    let keys = "AzureDiagnostics | where OperationName == 'KeyList' | project httpStatusCode_d";
+    assert_eq!(rows(&query(&bench, keys)), [json!([403])]);
     let seeded = "AzureDiagnostics | where OperationName contains 'SecretGet' | project CallerIPAddress, _SubscriptionId";
     let subscription = SUB.trim_start_matches("/subscriptions/");
     assert_eq!(

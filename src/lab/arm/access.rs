@@ -66,7 +66,7 @@ impl Arm<'_> {
         self.store.put(id.as_str(), value.clone());
         let unique = guid(&format!("access {id} {}", self.store.version));
         let address = format!(
-            "https://md-{}.z45.blob.localhost:{}/{}/abcd?sv=2018-03-28&sr=b&si={unique}&sig={}%3D",
+            "https://md-{}z45.blob.localhost:{}/{}/abcd?sv=2018-03-28&sr=b&si={unique}&sig={}%3D",
             &unique[..12].replace('-', ""),
             self.tenant.port,
             &unique[24..],

@@ -113,15 +113,20 @@ impl Arm<'_> {
                 "The value of parameter diskSizeGB is invalid: a copy is not smaller than its source, which has {least} GB."
             )));
         }
+        let value = self.new_disk(id, &body, &from, (sku, size));
+        Ok(self.begin_copy(id, value, DISK))
+    }
+
+    /// Returns a disk as it will be, with what it has from its source.
+    fn new_disk(&self, id: &ArmId, body: &Value, from: &Value, (sku, size): (&str, u64)) -> Value {
         let mut value = json!({
-            "id": id.as_str(), "name": id.name(), "type": DISK, "location": location, "tags": body["tags"],
-            "sku": {"name": sku, "tier": tier(sku)},
-            "properties": properties,
+            "id": id.as_str(), "name": id.name(), "type": DISK, "location": body["location"],
+            "sku": {"name": sku, "tier": tier(sku)}, "properties": body["properties"],
         });
-        if value["tags"].is_null()
-            && let Some(members) = value.as_object_mut()
-        {
-            members.shift_remove("tags");
+        for given in ["tags", "zones"] {
+            if !body[given].is_null() {
+                value[given] = body[given].clone();
+            }
         }
         let of = &from["properties"];
         let made = &mut value["properties"];
@@ -148,7 +153,7 @@ impl Arm<'_> {
         made["provisioningState"] = json!("Succeeded");
         made["timeCreated"] = json!(instant(self.tenant.clock.now()));
         made["uniqueId"] = json!(guid(&format!("{id} {}", self.store.version)));
-        Ok(self.begin_copy(id, value, DISK))
+        value
     }
 
     /// Finds what is copied, which must be where the disk is to be, and the right to read it.

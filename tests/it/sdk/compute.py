@@ -7,7 +7,7 @@ from azure.core.exceptions import HttpResponseError, ResourceModifiedError, Reso
 from azure.mgmt.compute import ComputeManagementClient
 from azure.mgmt.compute import models
 
-from lab import JUNIOR, SUBSCRIPTION, Seen, arm, at, code, new
+from lab import JUNIOR, SUBSCRIPTION, Wire, arm, at, code, new
 
 GROUP = "rg-workload-prod"
 FORENSIC = "rg-forensic-prod"
@@ -23,8 +23,8 @@ def copy_of(disk, location="westeurope", **more):
 class Compute(unittest.TestCase):
     @classmethod
     def setUpClass(cls):
-        cls.seen = Seen()
-        cls.client = arm(ComputeManagementClient, seen=cls.seen)
+        cls.wire = Wire()
+        cls.client = arm(ComputeManagementClient, transport=cls.wire)
 
     def snapshot(self, name, **more):
         client = self.client.snapshots
@@ -55,11 +55,11 @@ class Compute(unittest.TestCase):
 
     def test_a_machine_is_stopped_and_started_to_the_end(self):
         machines, name = self.client.virtual_machines, "vm-twin-01"
-        before = len(self.seen.tries)
+        before = len(self.wire.tries)
         poller = machines.begin_deallocate(GROUP, name)
         self.assertIsNone(poller.result())
         self.assertEqual(poller.status(), "Succeeded")
-        polls = [status for method, path, status in self.seen.tries[before:] if "/operations/" in path]
+        polls = [path for path, _, _ in self.wire.tries[before:] if "/operations/" in path]
         self.assertGreater(len(polls), 1)
         self.assertEqual(self.power(GROUP, name), ["PowerState/deallocated"])
         machines.begin_start(GROUP, name).result()

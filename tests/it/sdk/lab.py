@@ -1,10 +1,11 @@
-"""What every room shares: where the lab is, who signs in to it, and what was sent and answered."""
+"""What every room shares: where the lab is, who signs in to it, and what goes over the wire."""
 
 import json
 import os
 import uuid
+from urllib.parse import urlparse
 
-from azure.core.pipeline.policies import SansIOHTTPPolicy
+from azure.core.pipeline.transport import RequestsTransport
 from azure.identity import ClientSecretCredential
 
 LAB = json.loads(os.environ["AZIR_LAB"])
@@ -20,21 +21,26 @@ def credential(who=RESPONDER):
     return ClientSecretCredential(LAB["tenant_id"], *who, authority=ARM, disable_instance_discovery=True)
 
 
-class Seen(SansIOHTTPPolicy):
-    """Every try of every request, as method, path and status."""
+class Wire(RequestsTransport):
+    """What goes over the wire, below every policy: the path, whether there is a token, and the status."""
 
     def __init__(self):
+        super().__init__()
         self.tries = []
-        self.responses = []
+        self.heads = []
 
-    def on_response(self, request, response):
-        asked = request.http_request
-        path = asked.url.split("?")[0].split(f":{PORT}", 1)[1]
-        self.tries.append((asked.method, path, response.http_response.status_code))
-        self.responses.append(response.http_response)
+    def send(self, request, **more):
+        response = super().send(request, **more)
+        self.tries.append((urlparse(request.url).path, "Authorization" in request.headers, response.status_code))
+        self.heads.append(response.headers)
+        return response
+
+    def told(self, path):
+        """Whether each try of a path had a token, and its status."""
+        return [(signed_in, status) for asked, signed_in, status in self.tries if asked == path]
 
 
-def arm(client, who=RESPONDER, seen=None, **more):
+def arm(client, who=RESPONDER, **more):
     """A client of Resource Manager that asks often how an operation stands."""
     return client(
         credential(who),
@@ -42,7 +48,6 @@ def arm(client, who=RESPONDER, seen=None, **more):
         base_url=ARM,
         credential_scopes=[f"{ARM}/.default"],
         polling_interval=0.1,
-        per_retry_policies=[seen] if seen else None,
         **more,
     )
 

@@ -6,7 +6,7 @@ from azure.core.exceptions import HttpResponseError, ResourceNotFoundError
 from azure.mgmt.network import NetworkManagementClient
 from azure.mgmt.network import models
 
-from lab import Seen, arm, at, code, new
+from lab import arm, at, code, new
 
 GROUP = "rg-hard-prod"
 SECURITY = "rg-security-prod"
@@ -22,8 +22,7 @@ def rule(name, priority=100, access="Deny", direction="Inbound"):
 class Network(unittest.TestCase):
     @classmethod
     def setUpClass(cls):
-        cls.seen = Seen()
-        cls.client = arm(NetworkManagementClient, seen=cls.seen)
+        cls.client = arm(NetworkManagementClient)
 
     def made(self, name, **more):
         body = models.NetworkSecurityGroup(location="westeurope", security_rules=[rule("DenyAllInbound", 4096)], **more)

@@ -1,7 +1,6 @@
 """Runs the tests of a room, and writes one line for each: its name, and how it ended."""
 
 import importlib
-import os
 import sys
 import unittest
 
@@ -10,11 +9,6 @@ class Lines(unittest.TestResult):
     def line(self, test, outcome, why=""):
         name = test.id().rsplit(".", 1)[1]
         print(f"{outcome} {name}", why, sep="\n" if why else "", flush=True)
-
-    def startTest(self, test):
-        super().startTest(test)
-        if os.environ.get("AZIR_TEST_TRACE"):
-            print("...", test.id(), file=sys.stderr, flush=True)
 
     def addSuccess(self, test):
         self.line(test, "passed")

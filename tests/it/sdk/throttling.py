@@ -6,21 +6,22 @@ import unittest
 from azure.core.exceptions import HttpResponseError
 from azure.mgmt.resource.resources import ResourceManagementClient
 
-from lab import Seen, arm, code
+from lab import Wire, arm, code
 
 
 class Throttling(unittest.TestCase):
     def test_a_refused_request_is_sent_again_after_what_retry_after_says(self):
-        seen = Seen()
-        client = arm(ResourceManagementClient, seen=seen)
+        wire = Wire()
+        client = arm(ResourceManagementClient, transport=wire)
         began, asked = time.monotonic(), 0
-        while 429 not in [status for _, _, status in seen.tries]:
+        while 429 not in [status for _, _, status in wire.tries]:
             asked += 1
             self.assertLess(asked, 50)
             client.resource_groups.get("rg-workload-prod")
-        waited = int(next(one for one in seen.responses if one.status_code == 429).headers["Retry-After"])
+        statuses = [status for _, _, status in wire.tries]
+        waited = int(wire.heads[statuses.index(429)]["Retry-After"])
         self.assertGreaterEqual(time.monotonic() - began, waited)
-        self.assertEqual([status for _, _, status in seen.tries[-2:]], [429, 200])
+        self.assertEqual(statuses[-2:], [429, 200])
 
     def test_who_does_not_try_again_sees_the_services_code(self):
         client = arm(ResourceManagementClient, retry_total=0)

@@ -4,24 +4,10 @@ import datetime
 import unittest
 
 from azure.core.exceptions import HttpResponseError, ResourceExistsError, ResourceNotFoundError
-from azure.core.pipeline.transport import RequestsTransport
 from azure.keyvault.keys import KeyClient
 from azure.keyvault.secrets import SecretClient
 
-from lab import JUNIOR, PORT, credential, new
-
-
-class Wire(RequestsTransport):
-    """What goes over the wire: whether it has a token, the status, and the head of the answer."""
-
-    def __init__(self):
-        super().__init__()
-        self.tries = []
-
-    def send(self, request, **more):
-        response = super().send(request, **more)
-        self.tries.append(("Authorization" in request.headers, response.status_code, response.headers))
-        return response
+from lab import JUNIOR, PORT, Wire, credential, new
 
 
 def client(kind, vault="kv-shop", who=None, **more):
@@ -44,8 +30,8 @@ class Vault(unittest.TestCase):
         wire = Wire()
         names = [one.name for one in client(SecretClient, "kv-policy", transport=wire).list_properties_of_secrets()]
         self.assertEqual(names, ["legacy-api"])
-        self.assertEqual([(signed_in, status) for signed_in, status, _ in wire.tries], [(False, 401), (True, 200)])
-        challenge = wire.tries[0][2]["WWW-Authenticate"]
+        self.assertEqual(wire.told("/secrets"), [(False, 401), (True, 200)])
+        challenge = wire.heads[0]["WWW-Authenticate"]
         self.assertIn(f'resource="https://vault.localhost:{PORT}"', challenge)
 
     def test_a_secret_has_versions_of_which_one_is_disabled(self):
