@@ -238,6 +238,7 @@ fn one_machine(scale: f64) -> (f64, f64) {
         throttle: Some(1.0),
         retry_after: None,
         poll_after: None,
+        bodies: false,
         page: None,
         replication: std::time::Duration::from_secs(2),
         faults: Faults::default(),

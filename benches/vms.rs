@@ -86,6 +86,7 @@ pub(crate) fn lab(count: usize, factor: f64, poll_after: Option<u64>, home: &Pat
         throttle: Some(1.0),
         retry_after: None,
         poll_after,
+        bodies: false,
         page: None,
         replication: std::time::Duration::from_secs(2),
         faults: Faults::default(),

@@ -98,7 +98,8 @@ impl Inner {
             wanted.parts.body.as_deref(),
         );
         let started = self.clock.mono_us();
-        let mut renewed = false;
+        // A vault may first say which token it wants, and then not take the one that there is.
+        let (mut told_scope, mut renewed) = (false, false);
         let mut unsettled: Vec<u64> = Vec::new();
         let mut number = 0;
         loop {
@@ -130,16 +131,19 @@ impl Inner {
             }
             let not_let_in =
                 error.status() == Some(401) || matches!(error, Error::NeedsSignIn { .. });
-            if not_let_in && !renewed {
-                renewed = true;
+            if not_let_in && !told_scope {
                 let asked = asked_for(plane, wanted, ended.heard.as_ref())
                     .map_err(|error| after(wanted, &unsettled, error))?;
                 if let Some(wanted) = asked
                     && wanted != scope
                 {
+                    told_scope = true;
                     scope = wanted;
                     continue;
                 }
+            }
+            if not_let_in && !renewed {
+                renewed = true;
                 let host = wanted.host();
                 wanted.observer.note(ClientNote::Renewed { host }).await;
                 self.tokens.forget(&scope, &token).await;

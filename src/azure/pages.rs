@@ -26,7 +26,8 @@ pub struct Pages {
     next: Next,
     seen: HashSet<Digest>,
     read: usize,
-    truncated: bool,
+    /// Who cut the list short and gave no way to the rest.
+    cut_by: Option<String>,
 }
 
 enum Next {
@@ -45,25 +46,32 @@ impl Pages {
             next: Next::First,
             seen: HashSet::new(),
             read: 0,
-            truncated: false,
+            cut_by: None,
         }
-    }
-
-    /// Returns whether the service cut the list short and gave no way to the rest: what was read is not all there is.
-    pub fn truncated(&self) -> bool {
-        self.truncated
     }
 
     /// Returns the items of the next page, or nothing at the end.
     ///
     /// # Errors
-    /// As [`Reader::read`]; also a page without the list, and a nextLink that is foreign or was seen before.
+    /// As [`Reader::read`]; also a page without the list, a nextLink that is foreign or was seen before, and after the last
+    /// page of a list that the service cut short.
     pub async fn next_page(
         &mut self,
         observer: &dyn Observer,
     ) -> Result<Option<Vec<Value>>, Error> {
         let response = match &self.next {
-            Next::End => return Ok(None),
+            // What was read is not all there is, and would pass for it.
+            Next::End => {
+                return match self.cut_by.take() {
+                    Some(host) => Err(Error::Malformed {
+                        host,
+                        message:
+                            "the list was cut short by the service, which gives no way to the rest"
+                                .to_owned(),
+                    }),
+                    None => Ok(None),
+                };
+            }
             Next::First => {
                 self.reader
                     .read(&ReadRequest(self.first.clone()), observer)
@@ -92,8 +100,10 @@ impl Pages {
         self.next = self.successor(&body).map_err(malformed)?;
         // The service writes this as a string (arm.md section 12).
         let cut = |value: &Value| value == "true" || value == &Value::Bool(true);
-        self.truncated |=
-            body.get("resultTruncated").is_some_and(cut) && matches!(self.next, Next::End);
+        let short = body.get("resultTruncated").is_some_and(cut);
+        if short && matches!(self.next, Next::End) {
+            self.cut_by = Some(response.host.clone());
+        }
         match crate::json::member(&body, &self.member) {
             Some(Value::Array(items)) => Ok(Some(items.clone())),
             _ => Err(malformed(format!(

@@ -183,6 +183,7 @@ async fn connect_lab(
         throttle: Some(1.0),
         retry_after: None,
         poll_after: None,
+        bodies: false,
         page: None,
         replication: std::time::Duration::from_secs(2).mul_f64(place.latency),
         faults: Faults::default(),

@@ -53,26 +53,43 @@ pub(super) async fn never_began(
     }
 }
 
-/// Tells that what a run left open has ended, through the channels of the run's own profile or of the one that is named.
-pub(super) fn residual_ended(
-    own: &ArgMatches,
-    home: &Home,
-    run_dir: &Path,
-    report: &RunReport,
-) -> Result<(), Refusal> {
+/// Returns the channels of a run's own profile, or of the one that is named; says which of them nobody can be told by.
+pub(super) fn of_run(own: &ArgMatches, home: &Home, run_dir: &Path) -> Result<Channels, Refusal> {
     let typed = own.value_source("profile") == Some(ValueSource::CommandLine);
     let named = own.get_one::<String>("profile").filter(|_| typed).cloned();
     let begun = started(run_dir).map(|start| start.profile);
     let begun = begun
         .ok()
         .filter(|name| ![NO_PROFILE, ""].contains(&name.as_str()));
-    let (_, profile) = Config::load(home)?.choose(named.or(begun).as_deref())?;
+    let (name, profile) = Config::load(home)?.choose(named.or(begun).as_deref())?;
+    let channels = Channels::new(&profile.notify, &http()?, &environment);
+    if channels.look().next().is_none() {
+        out::line(&format!(
+            "azir: profile {} names no channel (notify); it is told here alone",
+            shown::line(&name)
+        ));
+    }
+    for (name, ready) in channels.look() {
+        if let Err(why) = ready {
+            let text = format!("azir: nobody can be told by {name}: {why}; azir doctor");
+            out::line(&shown::line(&text));
+        }
+    }
+    Ok(channels)
+}
+
+/// Tells that what a run left open has ended.
+pub(super) fn residual_ended(channels: &Channels, report: &RunReport) -> Result<(), Refusal> {
     let clock: Arc<dyn Clock> = Arc::new(SystemClock);
+    let failed = report.targets.iter().filter_map(|one| {
+        let error = one.error.as_ref()?;
+        Some((one.target.clone(), error.message.clone()))
+    });
     let message = Message {
         incident: report.incident.clone(),
         run: Some(report.run.clone()),
         runbook: report.runbook.name.clone(),
-        news: News::ResidualEnded,
+        news: News::ResidualEnded(report.status),
         drill: report.mode == "drill",
         at: clock.now(),
         targets: report
@@ -80,17 +97,15 @@ pub(super) fn residual_ended(
             .iter()
             .map(|one| one.target.clone())
             .collect(),
-        failed: Vec::new(),
+        failed: failed.collect(),
         residual: report
             .residual
             .iter()
             .map(|open| (open.what.clone(), open.until.clone()))
             .collect(),
     };
-    let channels = Channels::new(&profile.notify, &http()?, &environment);
-    let gaps = runtime()?.block_on(channels.tell(&message, &clock));
-    for gap in &gaps {
-        out::line(&format!("azir: {}", shown::line(gap)));
+    for gap in runtime()?.block_on(channels.tell(&message, &clock)) {
+        out::line(&format!("azir: {}", shown::line(&gap)));
     }
     out::line(&format!("azir: {}", shown::line(&message.headline())));
     Ok(())

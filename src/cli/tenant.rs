@@ -50,6 +50,7 @@ pub(super) fn serve(own: &ArgMatches) -> Result<u8, Refusal> {
         throttle: own.get_one::<f64>("throttle").copied(),
         retry_after,
         poll_after: own.get_one::<u64>("poll-after").copied(),
+        bodies: false,
         page: own.get_one::<usize>("page").copied(),
         replication: std::time::Duration::try_from_secs_f64(
             own.get_one::<f64>("replication").copied().unwrap_or(2.0),

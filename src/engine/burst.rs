@@ -14,7 +14,7 @@ pub(crate) enum Stage {
     Look,
     /// Everything that cuts, and what is read because of it.
     Cut,
-    /// The rest.
+    /// The rest: what is tagged, exported, deleted.
     Collect,
 }
 
@@ -26,7 +26,7 @@ impl Stage {
 
     /// Returns the stage that a step belongs to.
     pub(crate) fn of(step: &Step) -> Self {
-        if step.phase >= Phase::Export {
+        if step.phase >= Phase::Tag {
             Self::Collect
         } else if super::step::writes(step) && step.phase > Phase::Preserve {
             Self::Cut

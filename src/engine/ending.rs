@@ -102,6 +102,10 @@ pub(super) async fn tell_people(
         recorder.note("gap", json!({"text": text})).await?;
         common.teller.tell(What::Gap { text });
     }
+    if common.channels.look().next().is_some() {
+        let said = json!({"status": outcome::word(status)});
+        recorder.note("told", said).await?;
+    }
     Ok(())
 }
 
@@ -114,9 +118,8 @@ pub(super) async fn tell_lost(common: &Common, ends: &[End], error: &EngineError
         other => other,
     };
     let mut message = message(common, ends, status);
-    message
-        .failed
-        .push(("the record".to_owned(), error.to_string()));
+    let lost = ("the record".to_owned(), error.to_string());
+    message.failed.insert(0, lost);
     for text in common.channels.tell(&message, common.teller.clock()).await {
         common.teller.tell(What::Gap { text });
     }

@@ -24,7 +24,7 @@ pub(super) async fn before(
     let Some(call) = log_of(path, None, until) else {
         return "no log that azir reads says who changed it before".to_owned();
     };
-    match newest(target.common.power.reader(), &call, &[], calls).await {
+    match newest(target.common.power.reader(), &call, None, calls).await {
         Ok(Some(record)) => format!("before azir last changed by {}", in_words(&record)),
         Ok(None) => "the log holds no change of it before azir's".to_owned(),
         Err(failure) => format!(
@@ -34,13 +34,20 @@ pub(super) async fn before(
     }
 }
 
-/// Returns in words who last changed what a write changed, between the moment `from` and now; azir itself, which is one
-/// of `own`, is nobody.
+/// A run's own identity, and its last moment: until then, what that identity changed is taken for the run's own.
+pub(super) struct Own {
+    /// The identity's object id.
+    pub(super) oid: String,
+    /// When the run's record ends, in RFC 3339.
+    pub(super) until: String,
+}
+
+/// Returns in words who last changed what a write changed, between the moment `from` and now, the run itself left out.
 pub(super) async fn since(
     target: &Target<'_>,
     write: &PastWrite,
     from: &str,
-    own: &[String],
+    own: &Own,
     calls: &Calls,
 ) -> String {
     let path = write.record["target"].as_str().unwrap_or_default();
@@ -48,7 +55,7 @@ pub(super) async fn since(
     let Some(call) = log_of(path, Some(from), &now) else {
         return "no log that azir reads says who changed it since".to_owned();
     };
-    match newest(target.common.power.reader(), &call, own, calls).await {
+    match newest(target.common.power.reader(), &call, Some(own), calls).await {
         Ok(Some(record)) => format!("since then last changed by {}", in_words(&record)),
         // The activity log and the directory's audit are minutes behind.
         Ok(None) => "the log does not yet hold who changed it since".to_owned(),
@@ -130,33 +137,45 @@ fn call(
 async fn newest(
     reader: &Reader,
     call: &RenderedCall,
-    own: &[String],
+    own: Option<&Own>,
     calls: &Calls,
 ) -> Result<Option<Value>, Failure> {
     let mut pages = wire::pages(reader, call)?;
     // Both logs answer newest first; a page may be empty and have a next one.
     while let Some(page) = pages.next(calls).await? {
-        if let Some(first) = page.into_iter().find(|record| !by(record, own)) {
+        if let Some(first) = page
+            .into_iter()
+            .find(|record| !own.is_some_and(|own| own.made(record)))
+        {
             return Ok(Some(first));
         }
     }
     Ok(None)
 }
 
-/// Whether a record is of one of these.
-fn by(record: &Value, own: &[String]) -> bool {
-    let places = [
-        "/caller",
-        "/claims/appid",
-        "/initiatedBy/app/appId",
-        "/initiatedBy/app/servicePrincipalId",
-        "/initiatedBy/user/id",
-    ];
-    let ids = places
-        .iter()
-        .filter_map(|place| record.pointer(place)?.as_str());
-    ids.into_iter()
-        .any(|id| own.iter().any(|own| own.eq_ignore_ascii_case(id)))
+impl Own {
+    /// Whether a record is of the run. The id of the application says nothing: everybody who signs in with the Azure CLI
+    /// has the same.
+    fn made(&self, record: &Value) -> bool {
+        let places = [
+            "/caller",
+            "/claims/http:~1~1schemas.microsoft.com~1identity~1claims~1objectidentifier",
+            "/initiatedBy/app/servicePrincipalId",
+            "/initiatedBy/user/id",
+        ];
+        let mut ids = places
+            .iter()
+            .filter_map(|place| record.pointer(place)?.as_str());
+        let time = ["/eventTimestamp", "/activityDateTime"]
+            .iter()
+            .find_map(|place| record.pointer(place)?.as_str());
+        let (time, until) = (time.and_then(moment), moment(&self.until));
+        !self.oid.is_empty() && ids.any(|id| self.oid.eq_ignore_ascii_case(id)) && time <= until
+    }
+}
+
+fn moment(text: &str) -> Option<chrono::DateTime<chrono::Utc>> {
+    text.parse().ok()
 }
 
 fn in_words(record: &Value) -> String {
@@ -223,12 +242,15 @@ mod tests {
             in_words(&record),
             "mallory@contoso.com: Disable account, 2026-11-24T02:00:00Z"
         );
-        let own = [
-            "55555555-5555-4555-8555-555555555555".to_owned(),
-            String::new(),
-        ];
-        assert!(!by(&record, &own));
-        assert!(by(&json!({"caller": own[0]}), &own));
+        let own = Own {
+            oid: "55555555-5555-4555-8555-555555555555".to_owned(),
+            until: "2026-11-24T03:00:00Z".to_owned(),
+        };
+        assert!(!own.made(&record));
+        let by = |oid: &str, at: &str| own.made(&json!({"caller": oid, "eventTimestamp": at}));
+        assert!(by(&own.oid, "2026-11-24T02:00:00.5Z"));
+        assert!(!by(&own.oid, "2026-11-24T03:00:01Z"), "after the run");
+        assert!(!by("", "2026-11-24T02:00:00Z"));
         let record = json!({"caller": "pia@contoso.com", "operationName": {"value": "Microsoft.Compute/disks/write"}, "eventTimestamp": "2026-11-24T02:00:00Z"});
         assert!(in_words(&record).contains("pia@contoso.com: Microsoft.Compute/disks/write"));
     }

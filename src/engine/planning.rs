@@ -1,5 +1,6 @@
 //! What a run would do: every target looked at by a client that cannot write, and what holds for all of them.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use futures_util::StreamExt;
@@ -12,7 +13,7 @@ use super::power::{Power, Teller};
 use super::preflight::{Meant, NOTHING};
 use super::request::RunRequest;
 use super::run::{Engine, TARGETS_AT_ONCE};
-use super::target::{Target, may_write};
+use super::target::{Common, Target, may_write};
 use super::targets::Found;
 use super::worth::vault_worth;
 use crate::azure::Identity;
@@ -74,7 +75,13 @@ impl Engine {
         plan.preflight.extend(absent);
         let stops = |node| super::absent::stops(&common.program, node);
         let answers = self
-            .preflight(&common, &identity, &plan, &meant, &stops)
+            .preflight(
+                &common,
+                &identity,
+                &plan,
+                (&meant, &declared(&common)),
+                &stops,
+            )
             .await;
         plan.preflight.extend(answers);
         self.general_preflight(&mut plan, &identity).await;
@@ -133,6 +140,15 @@ impl Engine {
     }
 }
 
+/// Returns the permissions on Graph that the runbooks of a program declare.
+fn declared(common: &Common) -> Vec<String> {
+    let frames = common.program.frames.iter();
+    let all: BTreeSet<&String> = frames
+        .flat_map(|frame| &frame.runbook.permissions.graph)
+        .collect();
+    all.into_iter().cloned().collect()
+}
+
 /// Refuses a plan that has a FAIL.
 pub(super) fn refuse_failed(plan: &Plan, request: &RunRequest) -> Result<(), EngineError> {
     let failed: Vec<&Preflight> = plan
@@ -140,6 +156,8 @@ pub(super) fn refuse_failed(plan: &Plan, request: &RunRequest) -> Result<(), Eng
         .iter()
         // What fails of one step does not refuse the others.
         .filter(|answer| answer.verdict == Verdict::Fail && answer.step.is_none())
+        // And what is of no target holds up none: where evidence cannot be stored it stays here.
+        .filter(|answer| answer.target.is_some())
         .collect();
     let Some(first) = failed.first() else {
         return Ok(());
@@ -181,6 +199,14 @@ fn plan_target(target: &Target<'_>) -> (PlanTarget, Vec<Preflight>, Vec<Meant>) 
         };
         let answer = Preflight::new(what, Verdict::Fail, &failure.message);
         preflight.push(answer.of_target(&target.name));
+    }
+    for (step, failure) in &tally.unmeant {
+        let text = format!("step {step}: {}; {}", failure.message, failure.hint);
+        preflight.push(Preflight {
+            step: Some(step.clone()),
+            next: Some(failure.hint.clone()),
+            ..Preflight::new("choice", Verdict::Fail, text).of_target(&target.name)
+        });
     }
     for (step, message) in &tally.set_aside {
         let text =

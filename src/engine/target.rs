@@ -116,6 +116,8 @@ pub(crate) struct Tally {
     pub(crate) plan: Vec<(usize, PlanStep)>,
     /// What a plan means to send.
     pub(crate) meant: Vec<Meant>,
+    /// What was asked of a step and cannot be meant, by the step's id.
+    pub(crate) unmeant: Vec<(String, Failure)>,
 }
 
 /// An item that failed, and that a fallback may cover.

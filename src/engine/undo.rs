@@ -221,9 +221,9 @@ impl Engine {
         }
         let each = changes.iter().flat_map(|(_, changes)| changes);
         let meant: Vec<Meant> = each.filter_map(|change| change.meant.clone()).collect();
-        // Whatever cannot be put back, the rest is.
+        // Whatever cannot be put back, the rest is; and what the run has read there is not read again.
         let answers = self
-            .preflight(common, identity, &plan, &meant, &|_| false)
+            .preflight(common, identity, &plan, (&meant, &[]), &|_| false)
             .await;
         plan.preflight.extend(answers);
         plan

@@ -41,7 +41,10 @@ async fn who(
     let calls = calls(target, node, &write.item, "who changed it");
     let mut text = last_change::before(target, write, &began, &calls).await;
     if drifted {
-        let own = [old.signed_in("oid"), old.signed_in("appid")];
+        let own = last_change::Own {
+            oid: old.signed_in("oid"),
+            until: old.ended_at.clone(),
+        };
         let since = last_change::since(target, write, &began, &own, &calls).await;
         text = format!("{text}; {since}");
     }

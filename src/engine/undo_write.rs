@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use serde_json::json;
+use serde_json::{Value, json};
 
 use super::check::Patience;
 use super::event::{StepOutcome, What};
@@ -10,7 +10,7 @@ use super::failure::{Failure, FailureKind};
 use super::past::PastWrite;
 use super::power::Power;
 use super::recorder::object;
-use super::step::{self, wire};
+use super::step::{self, overtaken, wire};
 use super::target::{Target, phase_word};
 use super::undo_standing::{
     Part, Standing, calls, members_now, parts, read_current, request_now, resource,
@@ -90,48 +90,21 @@ async fn restore_members(
     write: &PastWrite,
     over_drift: bool,
 ) -> Result<String, Failure> {
-    let Power::Act { client, recorder } = &target.common.power else {
-        return Err(step::plan_cannot());
-    };
     target.may_write(write.record["target"].as_str().unwrap_or_default())?;
     let reads = calls(target, node, &write.item, "the state before the undo");
     let mut again = 0;
     loop {
-        let (mut body, standing) = members_now(target, write, &reads).await?;
+        let (body, standing) = members_now(target, write, &reads).await?;
         match standing {
-            Standing::AlreadyBack => break,
+            Standing::AlreadyBack => return Ok("already as it was before the run".to_owned()),
             Standing::Drifted(what) if !over_drift => return Err(drifted(&what)),
             _ => {}
         }
-        let record = recorder.keep(&json!({"kind": "undo", "before": body, "changes": write.record["changes"], "target": write.record["target"]}))?;
-        let etag = body["etag"].as_str().map(str::to_owned);
-        for change in write.record["changes"].as_array().into_iter().flatten() {
-            let path = change["path"].as_str().unwrap_or_default();
-            let before = (!change["before"].is_null()).then(|| change["before"].clone());
-            if !set_member(&mut body, path, before) {
-                return Err(Failure::failed(
-                    "undo",
-                    format!("{} has no place for {path} any more", write.item),
-                    "azir show RUN",
-                ));
-            }
-        }
-        let mut call = resource("PUT", write, Some(body));
-        if let Some(etag) = etag.filter(|_| write.record["if_match"] == true) {
-            call.headers.push(("If-Match".to_owned(), etag));
-        }
-        let calls = calls(target, node, &write.item, "put back")
-            .writing(record, "run the runbook again".to_owned());
-        let sent = wire::write(client, &call, Effect::Update, Some(true), &calls).await;
-        count(target, &sent);
-        match sent {
-            // Somebody else was faster: what of his stays as it is is looked at afresh.
-            Err(failure)
-                if failure.stale && failure.kind == FailureKind::Failed && again < step::AFRESH =>
-            {
-                again += 1;
-            }
-            sent => break sent.map(|_| ())?,
+        match put_members(target, node, write, body).await {
+            Ok(()) => break,
+            // Somebody else was faster: how it stands now is looked at afresh.
+            Err(failure) if overtaken(&failure, &mut again) => {}
+            Err(failure) => return Err(failure),
         }
     }
     let mut patience = Patience::of(&target.teller, PATIENCE);
@@ -160,6 +133,55 @@ async fn restore_members(
     Ok("put back".to_owned())
 }
 
+/// Sends a resource as it was just read, with the members as they were before the run; under its etag, where the run
+/// changed them so.
+async fn put_members(
+    target: &Target<'_>,
+    node: usize,
+    write: &PastWrite,
+    mut body: Value,
+) -> Result<(), Failure> {
+    let Power::Act { client, recorder } = &target.common.power else {
+        return Err(step::plan_cannot());
+    };
+    let record = recorder.keep(&json!({"kind": "undo", "before": body, "changes": write.record["changes"], "target": write.record["target"]}))?;
+    let etag = body["etag"].as_str().map(str::to_owned);
+    for change in write.record["changes"].as_array().into_iter().flatten() {
+        let path = change["path"].as_str().unwrap_or_default();
+        let before = (!change["before"].is_null()).then(|| change["before"].clone());
+        if !set_member(&mut body, path, before) {
+            return Err(Failure::failed(
+                "undo",
+                format!("{} has no place for {path} any more", write.item),
+                "azir show RUN",
+            ));
+        }
+    }
+    let mut call = resource("PUT", write, Some(body));
+    if let Some(etag) = etag.filter(|_| write.record["if_match"] == true) {
+        call.headers.push(("If-Match".to_owned(), etag));
+    }
+    let calls = calls(target, node, &write.item, "put back")
+        .writing(record, "run the runbook again".to_owned());
+    let sent = wire::write(client, &call, Effect::Update, Some(true), &calls).await;
+    count(target, &sent);
+    match sent {
+        Err(failure) if failure.kind == FailureKind::Unknown => {
+            // An answer that was lost may have been a good one; sent again, it meets the etag that it made itself.
+            let reading = calls.reading("the end of the write was not seen");
+            let (_, standing) = members_now(target, write, &reading).await?;
+            if standing != Standing::AlreadyBack {
+                return Err(failure);
+            }
+            calls
+                .reconciled("the resource was read back and is as it was before the run")
+                .await;
+            Ok(())
+        }
+        sent => sent.map(|_| ()),
+    }
+}
+
 async fn send(
     target: &Target<'_>,
     node: usize,
@@ -174,35 +196,23 @@ async fn send(
     let id = &target.common.program.nodes[node].id;
     let failed = |error| Failure::expression(id, &error);
     let reads = calls(target, node, &write.item, "the state before the undo");
-    let mut again = 0;
-    loop {
-        if let Standing::Drifted(what) =
-            request_now(target, node, request, &mut scope, &reads).await?
-            && !over_drift
-        {
-            return Err(drifted(&what));
-        }
-        let rendered = target
-            .common
-            .expressions
-            .call(&request.call, &scope)
-            .map_err(failed)?;
-        target.may_write(&rendered.path_or_url)?;
-        let record = recorder.keep(&json!({"kind": "undo", "before": scope.get("current"), "target": rendered.path_or_url, "body": rendered.body}))?;
-        let calls = calls(target, node, &write.item, "put back")
-            .writing(record, "run the runbook again".to_owned());
-        let sent = wire::write(client, &rendered, Effect::Update, Some(true), &calls).await;
-        count(target, &sent);
-        match sent {
-            // Somebody else was faster: how it stands now is looked at afresh.
-            Err(failure)
-                if failure.stale && failure.kind == FailureKind::Failed && again < step::AFRESH =>
-            {
-                again += 1;
-            }
-            sent => break sent.map(|_| ())?,
-        }
+    match request_now(target, node, request, &mut scope, &reads).await? {
+        Standing::AlreadyBack => return Ok("already as it was before the run".to_owned()),
+        Standing::Drifted(what) if !over_drift => return Err(drifted(&what)),
+        _ => {}
     }
+    let rendered = target
+        .common
+        .expressions
+        .call(&request.call, &scope)
+        .map_err(failed)?;
+    target.may_write(&rendered.path_or_url)?;
+    let record = recorder.keep(&json!({"kind": "undo", "before": scope.get("current"), "target": rendered.path_or_url, "body": rendered.body}))?;
+    let calls = calls(target, node, &write.item, "put back")
+        .writing(record, "run the runbook again".to_owned());
+    let sent = wire::write(client, &rendered, Effect::Update, Some(true), &calls).await;
+    count(target, &sent);
+    sent?;
     let Some(that) = &request.that else {
         return Ok("put back".to_owned());
     };

@@ -129,12 +129,10 @@ async fn watch(
     });
     let statuses: Vec<RunStatus> = ends.iter().map(|end| end.status).collect();
     let status = outcome::run_status(&statuses);
-    // Nobody waits for the end of the watch to hear of containment; who goes on with one was heard of already.
-    let heard = common
-        .past
-        .as_ref()
-        .is_some_and(|past| past.watch_until.is_some());
-    if !heard {
+    // Nobody waits for the end of the watch to hear of containment; and nobody hears of it twice, where a watch is gone on
+    // with.
+    let heard = common.past.as_ref().and_then(|past| past.told.as_deref());
+    if heard != Some(outcome::word(status).as_str()) {
         kept(tell_people(common, recorder, ends, status).await)?;
     }
     common.told = Some(status);

@@ -37,6 +37,8 @@ pub struct Options {
     pub retry_after: Option<Option<u64>>,
     /// How many seconds an operation asks for between two polls; absent: it says nothing, as most do.
     pub poll_after: Option<u64>,
+    /// Whether the request log keeps what was sent, for whoever judges it; a lab of thousands of requests need not.
+    pub bodies: bool,
     /// Items on a page.
     pub page: Option<usize>,
     /// How long until reads of the directory see a write.
@@ -71,7 +73,7 @@ pub struct Ready {
 }
 
 /// One request that was answered.
-#[derive(Clone, Debug, Eq, PartialEq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct Logged {
     /// Its number, from 1.
     pub seq: u64,
@@ -93,6 +95,9 @@ pub struct Logged {
     pub client_request_id: Option<String>,
     /// Whether it could have changed anything.
     pub write: bool,
+    /// What was sent, where the lab was told to keep it and it is JSON.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub body: Option<serde_json::Value>,
 }
 
 /// Why a lab cannot run.

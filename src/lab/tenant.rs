@@ -397,6 +397,7 @@ impl Tenant {
                 .or_else(|| ask.header("client-request-id"))
                 .map(str::to_owned),
             write: !reads(ask),
+            body: self.options.bodies.then(|| ask.json().ok()).flatten(),
         });
     }
 }

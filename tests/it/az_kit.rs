@@ -3,6 +3,7 @@
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
+use azir::lab::Options;
 use azir::lab::scenario::Scenario;
 
 use crate::support::{Azir, Done, done};
@@ -54,9 +55,14 @@ pub(crate) struct Judge {
 impl Judge {
     /// Starts a lab with the tenant of [`scenario`] and signs in.
     pub(crate) fn new() -> Self {
+        Self::with(|options| options.scenario = scenario())
+    }
+
+    /// Starts a lab with what is changed of the usual one, and signs in.
+    pub(crate) fn with(change: impl FnOnce(&mut Options)) -> Self {
         let az = std::env::var("AZIR_TEST_AZ")
             .expect("AZIR_TEST_AZ names the az of a virtual environment with .ci/python/az-requirements.txt");
-        let azir = Azir::with("faults: []", |options| options.scenario = scenario());
+        let azir = Azir::with("faults: []", change);
         let judge = Self {
             azir,
             az: az.into(),
@@ -94,6 +100,25 @@ impl Judge {
     pub(crate) fn script(&self, name: &str) -> Done {
         let file = folder().join(name);
         done(self.command().arg(file).output().unwrap())
+    }
+
+    /// Runs azir as who is signed in to the Azure CLI, and as nobody else.
+    pub(crate) fn azir(&self, args: &[&str]) -> Done {
+        let mut command = self.azir.command(&[args, &["--auth", "cli"]].concat());
+        for name in ["AZURE_TENANT_ID", "AZURE_CLIENT_ID", "AZURE_CLIENT_SECRET"] {
+            command.env_remove(name);
+        }
+        let own = self.command();
+        let theirs = own
+            .get_envs()
+            .filter_map(|(name, value)| Some((name, value?)));
+        let needed = theirs.filter(|(name, _)| {
+            let name = name.to_string_lossy();
+            name.starts_with("AZURE_")
+                || ["PATH", "HOME", "PYTHONPATH", "REQUESTS_CA_BUNDLE"].contains(&&*name)
+        });
+        command.envs(needed);
+        done(command.output().unwrap())
     }
 
     fn command(&self) -> Command {

@@ -76,6 +76,11 @@ pub(crate) struct Server {
 }
 
 impl Server {
+    /// Gives `replies` from now on, where what it says names its own address.
+    pub(crate) fn answer_with(&self, replies: Vec<Reply>) {
+        *self.left.lock().unwrap() = replies.into();
+    }
+
     /// Starts a service that gives `replies` in their order and 599 after the last.
     pub(crate) async fn start(replies: Vec<Reply>) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();

@@ -139,6 +139,27 @@ async fn a_claims_challenge_is_answered_once_and_then_needs_a_person() {
 }
 
 #[tokio::test]
+async fn a_vault_says_which_token_it_wants_and_may_still_ask_for_a_fresh_one() {
+    let server = Server::start(vec![]).await;
+    let named = |name: &str| server.base.replace("127.0.0.1", name);
+    let wanted = format!("Bearer resource=\"{}\"", named("vault.localhost"));
+    server.answer_with(vec![
+        error(401, "Unauthorized", &[("www-authenticate", &wanted)]),
+        error(401, "Unauthorized", &[("www-authenticate", CLAIMS)]),
+        answer(200, &[], "{}"),
+    ]);
+    let bench = Bench::of(&server);
+    let vault = named("kv.vault.localhost");
+    bench.client.allow_from_arm(&vault).unwrap();
+    let mut parts = arm("GET", &format!("{vault}/secrets"));
+    parts.plane = Plane::Vault;
+    let request = ReadRequest::new(parts).unwrap();
+    let answered = bench.client.read(&request, &bench.told).await;
+    assert_eq!(answered.unwrap().status, 200);
+    assert_eq!(server.seen().len(), 3);
+}
+
+#[tokio::test]
 async fn many_requests_share_one_token_and_one_renewal() {
     let replies = (0..6).map(|_| error(404, "x", &[])).collect();
     let server = Server::start(replies).await;

@@ -248,9 +248,21 @@ fn together_no_target_is_cut_before_every_one_was_kept() {
         let (code, report) = azir.json(&words);
         assert_eq!(code, 0, "{report}");
         let writes = azir.writes();
-        let first = |word: &str| writes.iter().position(|write| write.contains(word));
-        let last = |word: &str| writes.iter().rposition(|write| write.contains(word));
-        (first("/networkInterfaces/"), last("/snapshots/"))
+        let snapshot = |write: &&String| write.starts_with("PUT") && write.contains("/snapshots/");
+        let place = |write: Option<&String>| writes.iter().position(|one| Some(one) == write);
+        let cuts: Vec<&String> = writes
+            .iter()
+            .filter(|one| one.contains("/networkInterfaces/"))
+            .collect();
+        if !more.is_empty() {
+            // While one is uncut, nothing says what is going on.
+            let tagged = writes.iter().position(|one| one.contains("/tags/default"));
+            assert!(tagged > place(cuts.last().copied()), "{writes:#?}");
+        }
+        (
+            place(cuts.first().copied()),
+            place(writes.iter().rfind(snapshot)),
+        )
     };
     let (cut, kept) = cuts_and_snapshots(&["--together"]);
     assert!(cut.unwrap() > kept.unwrap(), "{cut:?} {kept:?}");

@@ -180,9 +180,10 @@ fn until_the_cut_nothing_in_the_tenant_names_the_incident() {
     let state = azir.lab.state();
     assert_eq!(snapshots(&state).len(), 2);
     let told = state["resources"].to_string();
-    for word in ["IR-1", "captured_by", "incident_id"] {
+    for word in ["IR-1", "captured_by", "incident_id", "Purpose"] {
         assert!(!told.contains(word), "{word}");
     }
+    let cut_at = chrono::Utc::now();
     let resumed = azir.run(&["resume"]);
     assert_eq!(resumed.code, 0, "{}{}", resumed.stdout, resumed.stderr);
     let state = azir.lab.state();
@@ -194,7 +195,10 @@ fn until_the_cut_nothing_in_the_tenant_names_the_incident() {
         assert!(disk.contains("/disks/"), "{tags}");
         let taken: chrono::DateTime<chrono::Utc> =
             tags["captured_at"].as_str().unwrap().parse().unwrap();
-        assert!(taken <= chrono::Utc::now());
+        assert!(
+            taken <= cut_at,
+            "when it was captured, and not when it was tagged"
+        );
     }
 }
 

@@ -111,7 +111,7 @@ fn an_undo_killed_at_a_write_is_finished_by_the_next() {
             2,
         ),
         ("PUT", "/networkInterfaces/", 5),
-        ("PATCH", "/virtualMachines/vm-hard-01", 3),
+        ("PATCH", "/virtualMachines/vm-hard-01", 5),
     ] {
         let azir = Azir::with(
             &format!(

@@ -194,6 +194,7 @@ pub(crate) fn options(folder: &Path) -> Options {
         throttle: None,
         retry_after: None,
         poll_after: None,
+        bodies: false,
         page: None,
         replication: std::time::Duration::ZERO,
         faults: Faults::default(),

@@ -53,6 +53,7 @@ mod journal_tamper;
 mod journal_vectors;
 mod journal_writer;
 mod judged_by_az;
+mod judged_by_models;
 mod judged_by_scripts;
 mod judged_by_sdks;
 mod key;

@@ -373,13 +373,20 @@ fn what_has_no_known_end_or_a_late_one_is_not_waited_for() {
     assert!(late.stderr.contains("--residual"), "{}", late.stderr);
     let closed = ["snapshot-vm", "vm-app-01", "--incident", "IR-2", "--yes"];
     assert_eq!(azir.run(&closed).code, 0);
-    let never = azir.run(&["wait", "last", "--residual"]);
-    assert_eq!(never.code, 1);
+    let never = azir.run(&["wait", "last", "--residual", "--output", "json"]);
+    assert_eq!(never.code, 0);
     assert!(
-        never.stderr.contains("is not waited for"),
+        never.stderr.contains("left nothing open"),
         "{}",
         never.stderr
     );
+    assert!(
+        never.stderr.contains("names no channel"),
+        "{}",
+        never.stderr
+    );
+    let report: Value = serde_json::from_str(&never.stdout).unwrap();
+    assert_eq!(report["incident"], "IR-2");
 }
 
 #[test]

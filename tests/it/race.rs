@@ -62,30 +62,38 @@ async fn an_attacker_who_is_faster_each_time_is_said_after_three_more_attempts()
 }
 
 #[tokio::test]
-async fn an_identity_attached_just_before_the_cut_is_cut_too_and_named() {
+async fn an_identity_that_came_after_the_machine_was_read_is_cut_too_and_named() {
     let mallory = id(
         "rg-workload-prod/providers/Microsoft.ManagedIdentity/userAssignedIdentities/id-mallory",
     );
-    let own = json!({"principalId": "66666666-6666-4666-8666-666666666697"});
-    let identity =
-        json!({"type": "UserAssigned", "userAssignedIdentities": {mallory.clone(): own}});
-    let act = json!({"resource": id(MACHINE), "set": {"identity": identity}});
-    let script = json!({"method": "PATCH", "path": MACHINE, "do": "act", "act": [act]});
-    let race = run("isolate-vm", "vm-app-01", script).await;
-    assert_eq!(race.answers("PATCH", MACHINE), [412, 200]);
-    assert_eq!(race.step("identities")["check"]["holds"], true);
-    assert!(
-        race.journal
-            .contains("changed vm-app-01 after it was read (identity"),
-        "it is on record what was changed"
-    );
-    let residual = race.report["residual"].to_string();
-    assert!(
-        residual.contains("id-mallory was attached after the machine was read"),
-        "{residual}"
-    );
-    let machine = &race.lab.state()["resources"][id(MACHINE).to_lowercase()];
-    assert!(machine.get("identity").is_none(), "{machine}");
+    for (target, group) in [
+        ("vm-app-01", "rg-workload-prod"),
+        ("vm-north-01", "rg-north"),
+    ] {
+        let machine = id(&format!(
+            "{group}/providers/Microsoft.Compute/virtualMachines/{target}"
+        ));
+        let own = json!({"principalId": "66666666-6666-4666-8666-666666666697"});
+        let identity =
+            json!({"type": "UserAssigned", "userAssignedIdentities": {mallory.clone(): own}});
+        let act = json!({"resource": machine, "set": {"identity": identity}});
+        let script =
+            json!({"method": "PUT", "path": "networkInterfaces/", "do": "act-after", "act": [act]});
+        let race = run("isolate-vm", target, script).await;
+        assert_eq!(race.code, 0, "{}", race.report["not_done"]);
+        assert_eq!(race.step("identities")["check"]["holds"], true, "{target}");
+        let residual = race.report["residual"].to_string();
+        assert!(
+            residual.contains("id-mallory was attached after the machine was read"),
+            "{residual}"
+        );
+        assert!(
+            race.journal
+                .contains("nothing that hangs on it is on record")
+        );
+        let left = &race.lab.state()["resources"][machine.to_lowercase()];
+        assert!(left.get("identity").is_none(), "{left}");
+    }
 }
 
 #[tokio::test]

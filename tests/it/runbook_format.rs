@@ -110,6 +110,7 @@ steps:
     title: Tag it another way
     fallback: {of: tag, price: "whoever reads {{ left | length }} tags", lessens: true}
     consent: explicit
+    otherwise: continue
     for_each: "{{ left }}"
     request: {arm: "PATCH {{ disk.id }}/providers/Microsoft.Resources/tags/default", api_version: "2021-04-01", body: {operation: Replace, properties: {tags: {seen: "{{ item }}"}}}}
     check: {claim: replaced, get: {arm: "GET {{ disk.id }}/providers/Microsoft.Resources/tags/default", api_version: "2021-04-01"}, that: "{{ got.properties.tags.seen == item }}"}

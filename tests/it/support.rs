@@ -66,6 +66,7 @@ impl Azir {
             throttle: None,
             retry_after: None,
             poll_after: None,
+            bodies: false,
             page: Some(50),
             replication: std::time::Duration::ZERO,
             faults: Faults::parse(faults).unwrap(),

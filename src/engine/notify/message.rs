@@ -17,8 +17,8 @@ const LONGEST: usize = 500;
 pub enum News {
     /// A run ended, and stands so.
     Ended(RunStatus),
-    /// What a run left open has ended, as far as its end was known.
-    ResidualEnded,
+    /// What a run that stands so left open has ended, as far as its end was known.
+    ResidualEnded(RunStatus),
 }
 
 /// A message, for every channel to put into its own form.
@@ -56,8 +56,14 @@ impl Message {
     /// Returns the message in one line.
     pub fn headline(&self) -> String {
         let word = match self.news {
-            News::ResidualEnded if self.known_of_all() => "NOTHING IS OPEN ANY MORE",
-            News::ResidualEnded => "WHAT HAD A KNOWN END HAS ENDED",
+            News::ResidualEnded(RunStatus::Undone) => "UNDONE, and what it had left open has ended",
+            // Of a run that failed in part more is open than what it says stays open.
+            News::ResidualEnded(RunStatus::Contained | RunStatus::ContainedResidual)
+                if self.known_of_all() =>
+            {
+                "NOTHING IS OPEN ANY MORE"
+            }
+            News::ResidualEnded(_) => "WHAT HAD A KNOWN END HAS ENDED",
             News::Ended(RunStatus::Contained) => "CONTAINED",
             News::Ended(RunStatus::ContainedResidual) => "CONTAINED, with something left open",
             News::Ended(RunStatus::Unchecked) => "DONE, NOT PROVED",
@@ -82,7 +88,7 @@ impl Message {
             .failed
             .iter()
             .map(|(target, why)| format!("failed: {}: {why}", ArmId::name_of(target)));
-        let over = self.news == News::ResidualEnded;
+        let over = matches!(self.news, News::ResidualEnded(_));
         let open = self.residual.iter().map(|(what, until)| match until {
             Some(until) if over => format!("ended: {what} (by {until})"),
             Some(until) => format!("stays open: {what} (until {until})"),
@@ -90,9 +96,14 @@ impl Message {
         });
         let mut lines = cut(failed.collect());
         lines.extend(cut(open.collect()));
-        if let (false, Some(until), Some(run)) = (over, self.until(), &self.run) {
+        if let (false, Some(until), Some(run)) = (over, self.last(), &self.run) {
+            let what = if self.known_of_all() {
+                "all of it"
+            } else {
+                "what has a known end"
+            };
             lines.push(format!(
-                "all of it has ended by {until}; azir wait {run} --residual tells it then"
+                "{what} has ended by {until}; azir wait {run} --residual tells it then"
             ));
         }
         lines.push(match &self.run {
@@ -109,14 +120,21 @@ impl Message {
 
     /// Returns when the last of what stays open ends, where that is known of all of it.
     pub(super) fn until(&self) -> Option<&str> {
-        let times = self.residual.iter().map(|(_, until)| {
+        let all = self.ends().count() == self.residual.len();
+        self.last().filter(|_| all)
+    }
+
+    /// Returns when the last of what stays open ends, of all whose end is known.
+    fn last(&self) -> Option<&str> {
+        self.ends().max().map(|(_, until)| until)
+    }
+
+    fn ends(&self) -> impl Iterator<Item = (DateTime<chrono::FixedOffset>, &str)> {
+        self.residual.iter().filter_map(|(_, until)| {
             let until = until.as_deref()?;
-            DateTime::parse_from_rfc3339(until)
-                .ok()
-                .map(|at| (at, until))
-        });
-        let times: Option<Vec<_>> = times.collect();
-        times?.into_iter().max().map(|(_, until)| until)
+            let at = DateTime::parse_from_rfc3339(until).ok()?;
+            Some((at, until))
+        })
     }
 }
 
@@ -184,9 +202,15 @@ pub(super) mod tests {
     #[test]
     fn when_what_was_open_has_ended_the_message_says_what_has_no_known_end() {
         let mut message = message(RunStatus::ContainedResidual);
-        message.news = News::ResidualEnded;
+        message.news = News::ResidualEnded(RunStatus::ContainedResidual);
         message.failed.clear();
         assert!(message.headline().starts_with("NOTHING IS OPEN ANY MORE: "));
+        message.news = News::ResidualEnded(RunStatus::Partial);
+        assert!(
+            message
+                .headline()
+                .starts_with("WHAT HAD A KNOWN END HAS ENDED")
+        );
         assert_eq!(
             message.lines()[0],
             "ended: a token lives on (by 2026-11-26T02:18:22Z)"

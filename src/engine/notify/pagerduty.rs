@@ -64,7 +64,7 @@ impl PagerDuty {
 
     fn event(&self, message: &Message) -> Value {
         let severity = match message.news {
-            News::ResidualEnded | News::Ended(RunStatus::Contained) => "info",
+            News::ResidualEnded(_) | News::Ended(RunStatus::Contained) => "info",
             News::Ended(RunStatus::ContainedResidual | RunStatus::Unchecked) => "warning",
             News::Ended(_) => "critical",
         };
@@ -82,7 +82,7 @@ impl PagerDuty {
                 "component": message.runbook,
                 "class": match message.news {
                     News::Ended(status) => json!(status),
-                    News::ResidualEnded => json!("residual_ended"),
+                    News::ResidualEnded(_) => json!("residual_ended"),
                 },
                 "custom_details": {
                     "incident": message.incident,

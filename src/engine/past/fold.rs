@@ -346,6 +346,10 @@ fn note(past: &mut Past, data: &Map<String, Value>) {
             let until = data.get("until").and_then(Value::as_str);
             past.watch_until = until.map(str::to_owned);
         }
+        Some("told") => {
+            let status = data.get("status").and_then(Value::as_str);
+            past.told = status.map(str::to_owned);
+        }
         Some("entered") => {
             let given = data.get("outputs").cloned().map(|given| match &given {
                 Value::String(text) => serde_json::from_str(text).unwrap_or_default(),

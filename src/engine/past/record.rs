@@ -42,6 +42,10 @@ pub(crate) struct Past {
     pub(crate) standing: Standing,
     /// Until when containment is watched, as it was last written down.
     pub(crate) watch_until: Option<String>,
+    /// The status that people were last told of, as it was written down.
+    pub(crate) told: Option<String>,
+    /// When its last line was written.
+    pub(crate) ended_at: String,
     /// How many exhibits there are.
     pub(crate) exhibits: u32,
     /// Whether nothing may be added.
@@ -72,6 +76,8 @@ impl Past {
             open_stores: Vec::new(),
             standing: Standing::default(),
             watch_until: None,
+            told: None,
+            ended_at: first.time.clone(),
             exhibits: 0,
             sealed: false,
         })

@@ -32,14 +32,14 @@ struct Known<'k> {
 }
 
 impl Engine {
-    /// Finds out what of a plan would fail. Reads only, and fails at nothing itself. `stops`: whether a target stops
-    /// where a step fails.
+    /// Finds out what of a plan would fail. Reads only, and fails at nothing itself. `reads`: the
+    /// permissions on Graph that are declared. `stops`: whether a target stops where a step fails.
     pub(in crate::engine) async fn preflight(
         &self,
         common: &Common,
         identity: &Identity,
         plan: &Plan,
-        meant: &[Meant],
+        (meant, reads): (&[Meant], &[String]),
         stops: &dyn Fn(usize) -> bool,
     ) -> Vec<Preflight> {
         let asking = Asking::new(self.client.reader(), &self.clock);
@@ -56,8 +56,7 @@ impl Engine {
             .map(|write| (write.path.as_str(), write))
             .collect();
         let creations: Vec<&Meant> = creations.into_values().collect();
-        let declared = declared(common);
-        let on_graph = !declared.is_empty() || meant.iter().any(|one| one.plane == Plane::Graph);
+        let on_graph = !reads.is_empty() || meant.iter().any(|one| one.plane == Plane::Graph);
         let (rights, denials, locks, judged, graph) = futures_util::join!(
             Rights::ask(&asking, &needs),
             Listed::ask(&asking, DENY, &containers),
@@ -92,7 +91,7 @@ impl Engine {
         all.extend(unread("deny assignments", &known.denials));
         all.extend(unread("locks", &known.locks));
         if on_graph {
-            all.extend(known.speaker.reads(&declared));
+            all.extend(known.speaker.reads(reads));
         }
         all.extend(self.session(identity, plan, meant));
         all
@@ -262,13 +261,4 @@ fn unread(what: &str, listed: &Listed) -> Vec<Preflight> {
         Preflight::new(what, Verdict::Unknown, text).at(subscription)
     });
     unread.collect()
-}
-
-/// Returns the permissions on Graph that the runbooks of a program declare.
-fn declared(common: &Common) -> Vec<String> {
-    let frames = common.program.frames.iter();
-    let all: BTreeSet<&String> = frames
-        .flat_map(|frame| &frame.runbook.permissions.graph)
-        .collect();
-    all.into_iter().cloned().collect()
 }

@@ -10,8 +10,9 @@ use crate::azure::Identity;
 use crate::engine::Engine;
 use crate::engine::plan::{Preflight, Verdict};
 
-/// What storing takes: blobs are made, and the anchors' blob is appended to.
-const ACTIONS: [&str; 2] = [
+/// What storing takes: blobs are made and read back, and the anchors' blob is appended to.
+const ACTIONS: [&str; 3] = [
+    "Microsoft.Storage/storageAccounts/blobServices/containers/blobs/read",
     "Microsoft.Storage/storageAccounts/blobServices/containers/blobs/write",
     "Microsoft.Storage/storageAccounts/blobServices/containers/blobs/add/action",
 ];
@@ -29,11 +30,17 @@ impl Engine {
         let (rights, account) =
             futures_util::join!(Rights::at(&asking, container), asking.get(account, VERSION));
         let mut all = vec![of_rights(&rights, identity, container)];
-        if let Ok(account) = account
-            && let Some(text) = shut(&account["properties"])
-        {
-            all.push(Preflight::new("vault network", Verdict::Unknown, text).at(container));
-        }
+        let closed = match account {
+            Ok(account) => shut(&account["properties"]).map(str::to_owned),
+            Err(unread) => Some(format!(
+                "the account cannot be read ({}), so nobody knows whether its network lets azir in",
+                unread.why
+            )),
+        };
+        all.extend(
+            closed
+                .map(|text| Preflight::new("vault network", Verdict::Unknown, text).at(container)),
+        );
         all
     }
 }

@@ -46,18 +46,22 @@ pub(super) struct Planned {
     pub(super) settled: bool,
 }
 
-/// Says what a plan knows of a decision; nothing where its options are known only at run time, or `--choose` names none
-/// of them.
-pub(super) fn planned(item: &Item<'_>, decide: &Decide) -> Option<Planned> {
+/// Says what a plan knows of a decision; nothing where its options are known only at run time.
+///
+/// # Errors
+/// Where `--choose` names none of the options.
+pub(super) fn planned(item: &Item<'_>, decide: &Decide) -> Result<Option<Planned>, Failure> {
     let common = item.target.common;
-    let options = common.expressions.list(&decide.options, &item.scope).ok()?;
+    let Ok(options) = common.expressions.list(&decide.options, &item.scope) else {
+        return Ok(None);
+    };
     let options: Vec<Choice> = options.iter().filter_map(option).collect();
-    let given = given(item, &options).ok()?;
-    Some(Planned {
+    let given = given(item, &options)?;
+    Ok(Some(Planned {
         options: options.len(),
         settled: given.is_some() || common.request.yes || options.is_empty(),
         chosen: given.unwrap_or_else(|| default(decide, &options)),
-    })
+    }))
 }
 
 /// Writes down what was asked and answered, by whom and in which words, and tells it.

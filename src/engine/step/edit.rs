@@ -6,7 +6,7 @@
 use serde_json::{Value, json};
 
 use super::difference::{differences, same};
-use super::overtaken::{AFRESH, overtaken};
+use super::overtaken::{self, overtaken};
 use super::request::{count, plan_cannot};
 use super::wire;
 use super::{Acted, Item, again};
@@ -78,12 +78,9 @@ pub(super) async fn execute(item: &Item<'_>, edit: &Edit) -> Result<Acted, Failu
         match write(item, edit, (&id, &current), &changes).await {
             Ok(written) if written.read_back => break (changes, written.body),
             Ok(_) => break (changes, read().await?),
-            Err(failure)
-                if failure.stale && failure.kind == FailureKind::Failed && again < AFRESH =>
-            {
-                again += 1;
+            Err(failure) if overtaken(&failure, &mut again) => {
                 let fresh = read().await?;
-                overtaken(item, &current, &fresh, again).await?;
+                overtaken::tell(item, &current, &fresh, again).await?;
                 current = fresh;
             }
             Err(failure) => return Err(failure),

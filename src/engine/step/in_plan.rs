@@ -75,11 +75,15 @@ pub(super) fn plan_items(
                 Err(_) => note = Some("some of it is known only at run time".to_owned()),
             },
             Action::Decide(decide) => match decide::planned(&item, decide) {
-                Some(planned) => {
+                Ok(Some(planned)) => {
                     note = choice(item.id(), &planned);
                     chosen = json!(planned.chosen);
                 }
-                None => note = Some("some of it is known only at run time".to_owned()),
+                Ok(None) => note = Some("some of it is known only at run time".to_owned()),
+                Err(failure) => {
+                    note = Some(format!("{}; {}", failure.message, failure.hint));
+                    target.tally().unmeant.push((item.id().to_owned(), failure));
+                }
             },
             _ => {}
         }

@@ -34,6 +34,6 @@ pub(crate) use in_plan::note_plan;
 pub(crate) use item::{Acted, Item, ItemDone, StepDone};
 pub(crate) use items::key_of;
 pub(crate) use lines::nothing_of;
-pub(crate) use overtaken::AFRESH;
+pub(crate) use overtaken::overtaken;
 pub(crate) use request::plan_cannot;
 pub(crate) use words::{kind_word, repeats, undo_words, writes};

@@ -5,13 +5,20 @@ use serde_json::Value;
 
 use super::Item;
 use super::difference::differences;
-use crate::engine::failure::Failure;
+use crate::engine::failure::{Failure, FailureKind};
 
 /// How often a write is made anew because of it.
-pub(crate) const AFRESH: u32 = 3;
+const AFRESH: u32 = 3;
+
+/// Whether a write was refused because of it and may be made anew; counts how often it was.
+pub(crate) fn overtaken(failure: &Failure, again: &mut u32) -> bool {
+    let stale = failure.stale && failure.kind == FailureKind::Failed && *again < AFRESH;
+    *again += u32::from(stale);
+    stale
+}
 
 /// Says what somebody else changed between reading and writing.
-pub(super) async fn overtaken(
+pub(super) async fn tell(
     item: &Item<'_>,
     read: &Value,
     fresh: &Value,

@@ -1,10 +1,8 @@
-//! `request`: any write, with what was there before it; where it sends the etag of that and somebody else was faster,
-//! it is made anew of what is there now.
+//! `request`: any write, with what was there before it.
 
 use serde_json::{Value, json};
 
 use super::again::{self, GoOn};
-use super::overtaken::{AFRESH, overtaken};
 use super::wire::{self, Answer};
 use super::{Acted, Item};
 use crate::azure::Effect;
@@ -41,7 +39,6 @@ pub(super) async fn execute(item: &Item<'_>, request: &Request) -> Result<Acted,
             None => None,
         },
     };
-    let mut before = before;
     if let Some(before) = &before {
         scope.set("before", before);
     }
@@ -59,40 +56,25 @@ pub(super) async fn execute(item: &Item<'_>, request: &Request) -> Result<Acted,
             acted: true,
         });
     }
-    let mut again = 0;
-    let Answer { status, body, .. } = loop {
-        let rendered = expressions.call(&request.call, &scope).map_err(failed)?;
-        item.target.may_write(&rendered.path_or_url)?;
-        let record = recorder.keep(&json!({
-            "kind": "request",
-            "item": item.scope.get("item"),
-            "method": rendered.method,
-            "target": rendered.path_or_url,
-            "body": rendered.body,
-            "before": before,
-            "now": scope.get("now"),
-        }))?;
-        let mut calls = item
-            .calls(&item.step.title.value)
-            .writing(record, super::undo_words(item.step));
-        calls.keep_after = true;
-        let effect = effect_of(&rendered, item.step.undo.as_ref(), before.as_ref());
-        let sent = wire::write(client, &rendered, effect, request.idempotent, &calls).await;
-        count(item, &sent);
-        match (sent, &request.before) {
-            (Err(failure), Some(call))
-                if failure.stale && failure.kind == FailureKind::Failed && again < AFRESH =>
-            {
-                again += 1;
-                let fresh = read_before(item, call, &scope).await?;
-                let read = before.take().unwrap_or_default();
-                overtaken(item, &read, &fresh, again).await?;
-                scope.set("before", &fresh);
-                before = Some(fresh);
-            }
-            (sent, _) => break sent?,
-        }
-    };
+    let rendered = expressions.call(&request.call, &scope).map_err(failed)?;
+    item.target.may_write(&rendered.path_or_url)?;
+    let record = recorder.keep(&json!({
+        "kind": "request",
+        "item": item.scope.get("item"),
+        "method": rendered.method,
+        "target": rendered.path_or_url,
+        "body": rendered.body,
+        "before": before,
+        "now": scope.get("now"),
+    }))?;
+    let mut calls = item
+        .calls(&item.step.title.value)
+        .writing(record, super::undo_words(item.step));
+    calls.keep_after = true;
+    let effect = effect_of(&rendered, item.step.undo.as_ref(), before.as_ref());
+    let sent = wire::write(client, &rendered, effect, request.idempotent, &calls).await;
+    count(item, &sent);
+    let Answer { status, body, .. } = sent?;
     for intent in settles {
         let how = "it was sent again, does no more twice than once, and took effect";
         recorder.reconcile(intent, true, how).await?;

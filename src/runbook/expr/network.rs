@@ -220,7 +220,7 @@ fn quarantine_rules(value: &Value, args: &[Value]) -> Result<Value, String> {
     };
     let mut rules = Vec::new();
     if !expect.bastion.is_empty() {
-        let mut allow = rule("AllowIRBastionInbound", 100, "Inbound", "Allow", "Tcp");
+        let mut allow = rule("AllowBastionInbound", 100, "Inbound", "Allow", "Tcp");
         // Singular and plural members must not be mixed (arm.md section 2.5).
         allow["properties"]["sourceAddressPrefix"] = Value::Null;
         allow["properties"]["destinationPortRange"] = Value::Null;
