@@ -65,6 +65,7 @@ mod lab_compute;
 mod lab_directory;
 mod lab_immutability;
 mod lab_inventory;
+mod lab_kql;
 mod lab_logs;
 mod lab_made;
 mod lab_network;
