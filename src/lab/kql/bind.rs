@@ -305,6 +305,11 @@ impl Binder<'_> {
         }
         let (mut set, mut others) = (HashSet::new(), Vec::new());
         for one in self.listed(list)? {
+            let one = if fold {
+                one
+            } else {
+                compare::as_literal_of(one, &item)?
+            };
             let loose = Loose::of(item.kind, one.kind)
                 .filter(|_| one.kind != Kind::Dynamic || item.kind != Kind::Dynamic);
             let backwards = item.kind.is_number() && one.kind.is_text();

@@ -1,6 +1,7 @@
 //! Equality and order ("Scalar equality operators", "Null values").
 
 use super::bind::Bound;
+use super::convert;
 use super::error::Error;
 use super::value::{Cell, Kind};
 
@@ -33,18 +34,26 @@ impl Loose {
 /// Of two nulls neither equality nor inequality is known, as "Null values" has it; "Logical (binary) operators" has
 /// false for both, which only `not()` can tell apart.
 pub(super) fn bound(operator: &'static str, left: Bound, right: Bound) -> Result<Bound, Error> {
-    let (a, b) = (left.kind, right.kind);
-    let loose = Loose::of(a, b);
     if !matches!(operator, "==" | "!=" | "<>") {
+        let loose = Loose::of(left.kind, right.kind);
         return ordered(operator, loose, left, right);
     }
-    let Some(loose) = loose.filter(|_| a != Kind::Dynamic || b != Kind::Dynamic) else {
-        return Err(Error::incomparable(a, b));
-    };
+    let (left, right) = (as_literal_of(left, &right)?, right);
+    let right = as_literal_of(right, &left)?;
+    let (a, b) = (left.kind, right.kind);
+    if a == Kind::Dynamic && b == Kind::Dynamic {
+        return Err(Error::dynamic());
+    }
+    let loose = Loose::of(a, b).ok_or_else(|| Error::incomparable(a, b))?;
     let guid = a == Kind::Guid || b == Kind::Guid;
+    // The text of a dynamic that is null is empty.
+    let text = a == Kind::String || b == Kind::String;
     let equal = operator == "==";
     Bound::apply(Kind::Bool, vec![left, right], move |values| {
         let (a, b) = (&values[0], &values[1]);
+        if text && loose == Loose::Dynamic && (a.is_null() || b.is_null()) {
+            return Ok(Cell::Bool((a.to_text() == b.to_text()) == equal));
+        }
         Ok(match (a.is_null(), b.is_null()) {
             (true, true) => Cell::Null,
             (true, false) | (false, true) => Cell::Bool(!equal),
@@ -58,6 +67,20 @@ pub(super) fn bound(operator: &'static str, left: Bound, right: Bound) -> Result
             }
         })
     })
+}
+
+/// A text that is written down is taken as a value of the other side's type, as the service's emulator does.
+pub(super) fn as_literal_of(text: Bound, other: &Bound) -> Result<Bound, Error> {
+    let function = match other.kind {
+        _ if text.kind != Kind::String || text.known().is_none() => return Ok(text),
+        Kind::Bool => "tobool",
+        Kind::DateTime => "todatetime",
+        Kind::Int | Kind::Long => "tolong",
+        Kind::Real => "toreal",
+        Kind::TimeSpan => "totimespan",
+        Kind::Dynamic | Kind::Guid | Kind::String => return Ok(text),
+    };
+    convert::to(function, vec![text])
 }
 
 /// Texts have no order, nor have truths. With a null there is none either, and the answer is null.

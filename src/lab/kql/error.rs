@@ -28,7 +28,8 @@ const UNKNOWN_FUNCTION: &str = "SEM0260";
 const INCOMPARABLE: &str = "SEM0064";
 /// A wrong number of arguments. Seen in published traces of the service.
 const ARGUMENTS: &str = "SEM0219";
-/// Everything else. A guess: the service has a code for each of these, and none of them is published.
+/// Everything else. The service has it for operators that do not take the types that they are given; for all others it
+/// is a guess, as no code of theirs is published.
 const GUESSED: &str = "SEM0001";
 
 impl Error {
@@ -63,6 +64,11 @@ impl Error {
                 right.name()
             ),
         )
+    }
+
+    /// Two dynamics, of which nobody knows how they are meant.
+    pub(super) fn dynamic() -> Self {
+        Self::semantic("Cannot compare dynamic values without explicit cast")
     }
 
     pub(super) fn arguments(name: &str, given: usize) -> Self {

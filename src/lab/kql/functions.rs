@@ -84,7 +84,10 @@ pub(super) fn call(name: &str, mut given: Vec<Bound>, now: i64) -> Result<Bound,
             })
         }
         ("replace_string", 3) => {
-            texts(name, &kinds)?;
+            // A dynamic is not taken as the text that it holds here.
+            if let Some(odd) = kinds.iter().find(|kind| !kind.is_text()) {
+                return Err(wrong_type(name, *odd));
+            }
             Bound::apply(Kind::String, given, |values| {
                 let (text, old) = (values[0].to_text(), values[1].to_text());
                 let new = values[2].to_text();

@@ -154,36 +154,38 @@ fn project(
     Ok(Table { columns, rows })
 }
 
-/// New columns stand last; one whose name is there already takes its place away ("extend operator"). All are computed
-/// of what comes in.
+/// A column whose name is there already is replaced in its place, as the vendor's own parser has it; "extend operator" says
+/// that it moves to the end. All are computed of what comes in.
 fn extend(engine: &Engine<'_>, named: &[Named], table: Table) -> Result<Table, Error> {
     let binder = Binder {
         engine,
         columns: &table.columns,
         operator: "extend",
     };
-    let (mut new, parts) = bound(binder, named)?;
-    let mut columns = Vec::new();
-    let mut stays = Vec::new();
-    for (at, column) in table.columns.iter().enumerate() {
-        let replaced = named
-            .iter()
-            .any(|one| one.name.as_ref() == Some(&column.name));
-        if !replaced {
-            stays.push(at);
-            columns.push(column.clone());
+    let (new, parts) = bound(binder, named)?;
+    let mut columns = table.columns.clone();
+    let mut places = Vec::new();
+    for (one, mut column) in named.iter().zip(new) {
+        let known = columns.iter().position(|known| known.name == column.name);
+        // Only a name that is written takes the place of another.
+        if let Some(at) = known.filter(|_| one.name.is_some()) {
+            columns[at].kind = column.kind;
+            places.push(at);
+            continue;
         }
-    }
-    for column in &mut new {
         few(columns.len() + 1)?;
-        column.name = free(&columns, std::mem::take(&mut column.name));
-        columns.push(column.clone());
+        column.name = free(&columns, column.name);
+        places.push(columns.len());
+        columns.push(column);
     }
     let mut rows = Vec::with_capacity(table.rows.len());
-    for row in &table.rows {
-        let mut whole: Vec<Cell> = stays.iter().map(|at| row[*at].clone()).collect();
-        for part in &parts {
-            whole.push(part.value(row, &engine.budget)?);
+    for row in table.rows {
+        let values = parts.iter().map(|part| part.value(&row, &engine.budget));
+        let values = values.collect::<Result<Vec<_>, _>>()?;
+        let mut whole = row;
+        whole.resize(columns.len(), Cell::Null);
+        for (at, value) in places.iter().zip(values) {
+            whole[*at] = value;
         }
         rows.push(whole);
     }

@@ -151,8 +151,8 @@ impl Parser<'_> {
     }
 }
 
-/// Returns what a condition of a join says is equal: a column of both, or `$left.a == $right.b`, also the other way
-/// round and several of them with `and`.
+/// Returns what a condition of a join says is equal: a column of both, or `$left.a == $right.b`, also
+/// several of them with `and`.
 fn pairs(expr: &Expr, on: &mut Vec<(String, String)>) -> Result<(), Error> {
     let side = |expr: &Expr| match &expr.node {
         Node::Member(base, name) => match &base.node {
@@ -170,9 +170,6 @@ fn pairs(expr: &Expr, on: &mut Vec<(String, String)>) -> Result<(), Error> {
         }
         Node::Binary("==", pair) => match (side(&pair[0]), side(&pair[1])) {
             (Some((a, left)), Some((b, right))) if a == "$left" && b == "$right" => {
-                on.push((left, right));
-            }
-            (Some((a, right)), Some((b, left))) if a == "$right" && b == "$left" => {
                 on.push((left, right));
             }
             _ => return Err(unequal()),

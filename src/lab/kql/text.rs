@@ -18,7 +18,7 @@ pub(super) fn bound(operator: &'static str, left: Bound, right: Bound) -> Result
     // Terms have to be texts, as the vendor's own parser has it.
     if operator.contains("has") && right.kind == Kind::Dynamic {
         return Err(Error::semantic(format!(
-            "the operator '{operator}' takes a text on its right, not a value of type dynamic"
+            "'{operator}' operator requires string arguments"
         )));
     }
     let (plain, negated) = match operator.strip_prefix('!') {
