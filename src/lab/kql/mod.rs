@@ -44,6 +44,8 @@ mod syntax;
 mod tests;
 #[cfg(test)]
 mod tests_scalar;
+#[cfg(test)]
+mod tests_tables;
 mod text;
 mod time;
 mod token;

@@ -421,7 +421,7 @@ fn a_large_query_ends_with_a_refusal_that_says_so() {
 fn the_deepest_query_that_is_read_fits_a_small_stack() {
     let run = || {
         let mut answered = 0;
-        for deep in 1..60 {
+        for deep in [1, 2, 4, 8, 12, 16, 20, 24, 30, 36, 42, 45, 46, 47, 48, 60] {
             let nested = [
                 format!("print x = {}1{}", "(".repeat(deep), ")".repeat(deep)),
                 format!(
@@ -457,5 +457,5 @@ fn the_deepest_query_that_is_read_fits_a_small_stack() {
     };
     let thread = std::thread::Builder::new().stack_size(1 << 20);
     let answered = thread.spawn(run).unwrap().join().unwrap();
-    assert!(answered > 8 * 15, "{answered}");
+    assert!(answered > 8 * 5, "{answered}");
 }
