@@ -175,7 +175,7 @@ fn resource_graph_finds_what_the_caller_may_read_in_pages() {
         json!({}),
     );
     assert_eq!(names(&groups), ["rg-hard-data", "rg-hard-prod"]);
-    let bad = graph_query(&bench, "Resources | summarize count() by type", json!({}));
+    let bad = graph_query(&bench, "Resources | evaluate bag_unpack(tags)", json!({}));
     assert_eq!(
         (bad.status, bad.body["error"]["details"][1]["code"].as_str()),
         (400, Some("ParserFailure"))

@@ -70,6 +70,7 @@ mod lab_disks;
 mod lab_immutability;
 mod lab_inventory;
 mod lab_keys;
+mod lab_kql;
 mod lab_logs;
 mod lab_made;
 mod lab_network;
