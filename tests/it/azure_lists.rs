@@ -55,6 +55,26 @@ async fn next_links_are_followed_as_they_came_through_empty_pages() {
 }
 
 #[tokio::test]
+async fn no_content_is_a_list_of_nothing() {
+    let (cost, logs) = (
+        "/subscriptions/s/providers/Microsoft.CostManagement/query",
+        "/v1/workspaces/w/query",
+    );
+    let server = Server::start(vec![]).await;
+    let logs = format!("{}{logs}", server.base);
+    for (plane, path) in [(Plane::Arm, cost), (Plane::Logs, &logs)] {
+        server.answer_with(vec![answer(204, &[], "")]);
+        let bench = Bench::of(&server);
+        let query = parts(plane, "POST", path, Some(r#"{"query":"SigninLogs"}"#));
+        let request = ReadRequest::new(query).unwrap();
+        let mut pages = bench.client.pages(request, "tables");
+        assert_eq!(pages.next_page(&bench.told).await.unwrap(), Some(vec![]));
+        assert_eq!(pages.next_page(&bench.told).await.unwrap(), None, "{path}");
+    }
+    assert_eq!(server.seen().len(), 2);
+}
+
+#[tokio::test]
 async fn a_list_that_leads_back_ends_with_an_error() {
     let page = || answer(200, &[], r#"{"value":[1],"nextLink":"{base}/list?page=2"}"#);
     let server = Server::start(vec![page(), page(), page()]).await;

@@ -75,6 +75,7 @@ mod lab_records;
 mod lab_rights;
 mod lab_signin;
 mod lab_support;
+mod lab_traps;
 mod lab_vault;
 mod lab_wire;
 mod lab_workspace;
