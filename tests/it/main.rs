@@ -19,6 +19,7 @@ mod azure_trust;
 mod bad_input;
 mod bulk;
 mod canary;
+mod checklists;
 mod command_line;
 mod consent;
 mod console;

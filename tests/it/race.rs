@@ -7,7 +7,7 @@ use azir::lab::Faults;
 use serde_json::{Value, json};
 
 use crate::staged::{Staged, id, run, run_with};
-use crate::support::Azir;
+use crate::support::{Azir, bare};
 
 const NIC: &str = "rg-workload-prod/providers/Microsoft.Network/networkInterfaces/vm-app-01-nic";
 const MACHINE: &str = "rg-workload-prod/providers/Microsoft.Compute/virtualMachines/vm-app-01";
@@ -287,12 +287,15 @@ async fn access_that_waits_for_an_approval_is_not_called_given() {
             request
                 .arguments
                 .insert("role".to_owned(), json!(["Security Reader"]));
-            request.clearances.push(azir::report::incident::Clearance {
-                target: "bob@contoso.com".to_owned(),
-                text: "seen in person".to_owned(),
-                by: "grace@contoso.com".to_owned(),
-                at: "2026-11-24T03:00:00Z".to_owned(),
-            });
+            let note = [
+                "note",
+                "--clears",
+                "bob@contoso.com",
+                "seen in person",
+                "--incident",
+                "IR-1",
+            ];
+            assert_eq!(bare(&options.folder, &note).code, 0);
         })
         .await;
         assert_eq!(run.code, 4, "{}", run.report);
