@@ -6,14 +6,16 @@ use base64::engine::general_purpose::STANDARD;
 use chrono::{DateTime, Utc};
 
 use super::arm::containers;
-use super::blob_body::{Blob, condition_not_met, get, http_date, list, not_found};
+use super::blob_blocks;
+use super::blob_body::{Blob, condition_not_met, get, http_date, metadata, not_found};
+use super::blob_list::list;
 use super::entra::Claims;
 use super::gate::Grants;
 use super::reply::{Ask, Reply, blob_error};
 use super::store::Store;
 
 /// What a container says of its blobs.
-struct Container {
+pub(super) struct Container {
     id: String,
     locked: bool,
     append: bool,
@@ -70,7 +72,7 @@ pub(super) fn answer(
         .with("x-ms-version", version);
     };
     let reply = match allowed(store, ask, claims, &container) {
-        true if name.is_empty() => of_container(store, ask, account, path),
+        true if name.is_empty() => of_container(store, ask, (account, path), &container.id),
         true => of_blob(store, ask, &format!("{account}/{path}"), &container, now),
         false => blob_error(
             403,
@@ -143,12 +145,12 @@ fn allowed(store: &Store, ask: &Ask, claims: &Claims, container: &Container) -> 
     Grants::of(store, claims).allow_data(&format!("{CONTAINERS}/blobs/{verb}"), &container.id)
 }
 
-fn of_container(store: &Store, ask: &Ask, account: &str, container: &str) -> Reply {
+fn of_container(store: &Store, ask: &Ask, (account, container): (&str, &str), id: &str) -> Reply {
     match (ask.method.as_str(), ask.query("restype"), ask.query("comp")) {
         ("GET", Some("container"), Some("list")) => {
             list(store, ask, &format!("{account}/{container}/"))
         }
-        ("GET" | "HEAD", Some("container"), None) => Reply::empty(200),
+        ("GET" | "HEAD", Some("container"), None) => super::blob_container::show(store, id),
         (method, _, comp) => blob_error(
             501,
             "NotModelled",
@@ -170,6 +172,10 @@ fn of_blob(
     match (ask.method.as_str(), ask.query("comp")) {
         ("PUT", None) => put(store, ask, key, container, now),
         ("PUT", Some("appendblock")) => append(store, ask, key, container, now),
+        ("PUT", Some("block")) => blob_blocks::put(store, ask, key),
+        ("PUT", Some("blocklist")) => blob_blocks::commit(store, ask, key, container, now),
+        ("GET", Some("blocklist")) => blob_blocks::show(store, ask, key),
+        ("PUT", Some("metadata")) => set_metadata(store, ask, key, container, now),
         ("GET" | "HEAD", None) => get(store, ask, key),
         ("DELETE", None) if !store.blobs.contains_key(key) => not_found(),
         ("DELETE", None) if container.locked => immutable(),
@@ -196,96 +202,139 @@ fn put(
     container: &Container,
     now: DateTime<Utc>,
 ) -> Reply {
-    let append = match ask.header("x-ms-blob-type") {
-        Some("BlockBlob") => false,
-        Some("AppendBlob") => true,
-        Some(other) => {
-            return blob_error(
-                501,
-                "NotModelled",
-                &format!("The lab does not model blobs of type {other}."),
-            );
-        }
-        None => {
-            return blob_error(
-                400,
-                "MissingRequiredHeader",
-                "An HTTP header that's mandatory for this request is not specified: x-ms-blob-type.",
-            );
-        }
-    };
-    if [
+    let (Ok(reply) | Err(reply)) = try_put(store, ask, key, (container, now));
+    reply
+}
+
+fn try_put(
+    store: &mut Store,
+    ask: &Ask,
+    key: &str,
+    (container, now): (&Container, DateTime<Utc>),
+) -> Result<Reply, Reply> {
+    let plain = [
         "x-ms-copy-source",
         "x-ms-immutability-policy-mode",
         "x-ms-legal-hold",
         "x-ms-tags",
-    ]
-    .iter()
-    .any(|name| ask.header(name).is_some())
-    {
-        return blob_error(
-            501,
-            "NotModelled",
-            "The lab does not model copies, tags and policies of single blobs.",
-        );
+    ];
+    if plain.iter().any(|name| ask.header(name).is_some()) {
+        let message = "The lab does not model copies, tags and policies of single blobs.";
+        return Err(blob_error(501, "NotModelled", message));
     }
+    let append = match ask.header("x-ms-blob-type") {
+        Some("BlockBlob") => false,
+        Some("AppendBlob") => true,
+        Some(other) => {
+            let message = format!("The lab does not model blobs of type {other}.");
+            return Err(blob_error(501, "NotModelled", &message));
+        }
+        None => {
+            return Err(blob_error(
+                400,
+                "MissingRequiredHeader",
+                "An HTTP header that's mandatory for this request is not specified: x-ms-blob-type.",
+            ));
+        }
+    };
     if append && !ask.body.is_empty() {
-        return blob_error(
-            400,
-            "InvalidHeaderValue",
-            "An append blob is created with Content-Length 0.",
-        );
+        let message = "An append blob is created with Content-Length 0.";
+        return Err(blob_error(400, "InvalidHeaderValue", message));
     }
-    if let Err(reply) = intact(ask) {
-        return *reply;
-    }
-    if let Some(existing) = store.blobs.get(key) {
-        if ask.header("if-none-match") == Some("*") {
-            return blob_error(
-                409,
-                "BlobAlreadyExists",
-                "The specified blob already exists.",
-            );
-        }
-        if ask
-            .header("if-match")
-            .is_some_and(|etag| etag != "*" && etag != existing.tag())
-        {
-            return condition_not_met();
-        }
-        if container.locked {
-            return immutable();
-        }
-        if container.versioned {
-            return versions();
-        }
-    } else if ask.header("if-match").is_some() {
-        return condition_not_met();
-    }
-    let metadata = ask.headers.iter().filter_map(|(name, value)| {
-        Some((name.strip_prefix("x-ms-meta-")?.to_owned(), value.clone()))
-    });
+    intact(ask).map_err(|reply| *reply)?;
+    may_put(store, ask, key, container)?;
     let given = ask.header("x-ms-blob-content-md5").map(str::to_owned);
     let sum = STANDARD.encode(md5(&ask.body));
+    let plain = Blob::of(ask, now);
+    let content_type = match ask.header("x-ms-blob-content-type") {
+        Some(_) => plain.content_type.clone(),
+        None => ask
+            .header("content-type")
+            .unwrap_or(&plain.content_type)
+            .to_owned(),
+    };
     let blob = Blob {
         bytes: ask.body.clone(),
         append,
-        content_type: ask
-            .header("x-ms-blob-content-type")
-            .or_else(|| ask.header("content-type"))
-            .unwrap_or("application/octet-stream")
-            .to_owned(),
+        content_type,
         md5: given.or_else(|| (!append).then(|| sum.clone())),
-        metadata: metadata.collect(),
-        modified: now,
-        ..Blob::default()
+        ..plain
     };
+    Ok(made(store, key, blob, now).with("content-md5", sum))
+}
+
+/// Refuses to put a blob where it may not be, or not under these conditions.
+pub(super) fn may_put(
+    store: &Store,
+    ask: &Ask,
+    key: &str,
+    container: &Container,
+) -> Result<(), Reply> {
+    let Some(existing) = store.blobs.get(key) else {
+        return match ask.header("if-match") {
+            Some(_) => Err(condition_not_met()),
+            None => Ok(()),
+        };
+    };
+    if ask.header("if-none-match") == Some("*") {
+        let message = "The specified blob already exists.";
+        return Err(blob_error(409, "BlobAlreadyExists", message));
+    }
+    as_expected(ask, existing)?;
+    if container.locked {
+        return Err(immutable());
+    }
+    if container.versioned {
+        return Err(versions());
+    }
+    Ok(())
+}
+
+/// Refuses what expects another blob than there is.
+fn as_expected(ask: &Ask, existing: &Blob) -> Result<(), Reply> {
+    match ask.header("if-match") {
+        Some(etag) if etag != "*" && etag != existing.tag() => Err(condition_not_met()),
+        _ => Ok(()),
+    }
+}
+
+/// Puts a blob, and answers.
+pub(super) fn made(store: &mut Store, key: &str, mut blob: Blob, now: DateTime<Utc>) -> Reply {
+    let before = store.blobs.get(key);
+    blob.created = Some(before.map_or(now, |old| old.created.unwrap_or(old.modified)));
     let etag = store.put_blob(key, blob);
-    let reply = Reply::empty(201)
+    Reply::empty(201)
         .with("etag", format!("\"0x{etag:X}\""))
-        .with("last-modified", http_date(now));
-    reply
-        .with("content-md5", sum)
+        .with("last-modified", http_date(now))
+        .with("x-ms-request-server-encrypted", "true")
+}
+
+/// `PUT ?comp=metadata` replaces all of it.
+fn set_metadata(
+    store: &mut Store,
+    ask: &Ask,
+    key: &str,
+    container: &Container,
+    now: DateTime<Utc>,
+) -> Reply {
+    let Some(mut blob) = store.blobs.get(key).cloned() else {
+        return not_found();
+    };
+    if let Err(refusal) = as_expected(ask, &blob) {
+        return refusal;
+    }
+    if container.locked {
+        return immutable();
+    }
+    if container.versioned {
+        return versions();
+    }
+    blob.metadata = metadata(ask);
+    blob.modified = now;
+    let etag = store.put_blob(key, blob);
+    Reply::empty(200)
+        .with("etag", format!("\"0x{etag:X}\""))
+        .with("last-modified", http_date(now))
         .with("x-ms-request-server-encrypted", "true")
 }
 
@@ -351,7 +400,7 @@ fn append(
 }
 
 /// Refuses a body that is not what its `Content-MD5` says.
-fn intact(ask: &Ask) -> Result<(), Box<Reply>> {
+pub(super) fn intact(ask: &Ask) -> Result<(), Box<Reply>> {
     let Some(given) = ask.header("content-md5") else {
         return Ok(());
     };

@@ -1,7 +1,9 @@
-//! What a blob is, and how it is shown: its bytes, its head, its entry in a list.
+//! What a blob is, and how it is shown: its bytes and its head.
 
 use std::collections::BTreeMap;
 
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
 use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
 
@@ -22,6 +24,12 @@ pub(super) struct Blob {
     pub(super) md5: Option<String>,
     pub(super) metadata: BTreeMap<String, String>,
     pub(super) modified: DateTime<Utc>,
+    /// When there was first a blob of this name; an overwrite leaves it as it is.
+    #[serde(default)]
+    pub(super) created: Option<DateTime<Utc>>,
+    /// The blocks that it was made of, in order: name and size.
+    #[serde(default)]
+    pub(super) list: Vec<(String, u64)>,
 }
 
 fn to_hex<S: serde::Serializer>(bytes: &[u8], serializer: S) -> Result<S::Ok, S::Error> {
@@ -33,6 +41,19 @@ fn from_hex<'de, D: serde::Deserializer<'de>>(deserializer: D) -> Result<Vec<u8>
 }
 
 impl Blob {
+    /// Returns a blob without content, with what a request says of it.
+    pub(super) fn of(ask: &Ask, now: DateTime<Utc>) -> Self {
+        Self {
+            content_type: ask
+                .header("x-ms-blob-content-type")
+                .unwrap_or("application/octet-stream")
+                .to_owned(),
+            metadata: metadata(ask),
+            modified: now,
+            ..Self::default()
+        }
+    }
+
     /// Adds a block at the end.
     pub(super) fn extend(&mut self, bytes: &[u8], etag: u64) {
         self.bytes.extend_from_slice(bytes);
@@ -45,7 +66,7 @@ impl Blob {
         format!("\"0x{:X}\"", self.etag)
     }
 
-    fn kind(&self) -> &'static str {
+    pub(super) fn kind(&self) -> &'static str {
         if self.append {
             "AppendBlob"
         } else {
@@ -54,49 +75,16 @@ impl Blob {
     }
 }
 
-/// Lists the blobs below `base`, which is `account/container/`.
-pub(super) fn list(store: &Store, ask: &Ask, base: &str) -> Reply {
-    let prefix = format!("{base}{}", ask.query("prefix").unwrap_or_default());
-    let after = format!("{base}{}", ask.query("marker").unwrap_or_default());
-    let most = ask
-        .query("maxresults")
-        .and_then(|most| most.parse().ok())
-        .unwrap_or(5_000_usize)
-        .clamp(1, 5_000);
-    let mut found = store
-        .blobs
-        .iter()
-        .filter(|(key, _)| key.starts_with(&prefix) && **key >= after);
-    let blobs: String = found
-        .by_ref()
-        .take(most)
-        .map(|(key, blob)| entry(&key[base.len()..], blob))
-        .collect();
-    let next = found
-        .next()
-        .map(|(key, _)| escaped(&key[base.len()..]))
-        .unwrap_or_default();
-    let body = format!(
-        "<?xml version=\"1.0\" encoding=\"utf-8\"?><EnumerationResults><Blobs>{blobs}</Blobs><NextMarker>{next}</NextMarker></EnumerationResults>"
-    );
-    Reply {
-        status: 200,
-        headers: vec![("content-type".into(), "application/xml".into())],
-        body: body.into_bytes(),
-    }
+/// Returns the metadata that a request sets.
+pub(super) fn metadata(ask: &Ask) -> BTreeMap<String, String> {
+    let given = ask.headers.iter().filter_map(|(name, value)| {
+        Some((name.strip_prefix("x-ms-meta-")?.to_owned(), value.clone()))
+    });
+    given.collect()
 }
 
-fn entry(name: &str, blob: &Blob) -> String {
-    format!(
-        "<Blob><Name>{}</Name><Properties><Last-Modified>{}</Last-Modified><Etag>0x{:X}</Etag><Content-Length>{}</Content-Length><Content-Type>{}</Content-Type><BlobType>{}</BlobType></Properties></Blob>",
-        escaped(name),
-        http_date(blob.modified),
-        blob.etag,
-        blob.bytes.len(),
-        escaped(&blob.content_type),
-        blob.kind()
-    )
-}
+/// The longest range whose MD5 is told.
+const SUMMED: usize = 4 * 1024 * 1024;
 
 /// Answers GET and HEAD of a blob.
 pub(super) fn get(store: &Store, ask: &Ask, key: &str) -> Reply {
@@ -129,13 +117,33 @@ pub(super) fn get(store: &Store, ask: &Ask, key: &str) -> Reply {
             );
         }
     };
+    let summed = ask
+        .header("x-ms-range-get-content-md5")
+        .is_some_and(|wish| wish.eq_ignore_ascii_case("true"));
+    if summed && (range.is_none() || to - from > SUMMED) {
+        return blob_error(
+            400,
+            "InvalidHeaderValue",
+            "The MD5 of a range is told of at most 4 MiB, and only where a range is asked for.",
+        );
+    }
     let mut reply = Reply::empty(if range.is_some() { 206 } else { 200 })
         .with("content-type", blob.content_type.clone())
         .with("etag", blob.tag())
         .with("last-modified", http_date(blob.modified))
         .with("accept-ranges", "bytes")
         .with("x-ms-blob-type", blob.kind())
+        .with(
+            "x-ms-creation-time",
+            http_date(blob.created.unwrap_or(blob.modified)),
+        )
+        .with("x-ms-lease-state", "available")
+        .with("x-ms-lease-status", "unlocked")
         .with("x-ms-server-encrypted", "true");
+    if summed {
+        let sum = STANDARD.encode(super::md5::of(&blob.bytes[from..to]));
+        reply = reply.with("content-md5", sum);
+    }
     if range.is_some() {
         reply = reply.with(
             "content-range",
@@ -196,7 +204,8 @@ pub(super) fn http_date(time: DateTime<Utc>) -> String {
     time.format("%a, %d %b %Y %H:%M:%S GMT").to_string()
 }
 
-fn escaped(text: &str) -> String {
+/// Writes a text into XML.
+pub(super) fn escaped(text: &str) -> String {
     text.replace('&', "&amp;")
         .replace('<', "&lt;")
         .replace('>', "&gt;")

@@ -4,6 +4,7 @@ use chrono::{DateTime, Utc};
 use serde_json::json;
 
 use super::arm::containers::{NOT_PUBLIC, account, new_container, public};
+use super::arm::immutability::container;
 use super::blob_body::http_date;
 use super::entra::Claims;
 use super::gate::Grants;
@@ -73,11 +74,48 @@ pub(super) fn create(
             container["properties"]["metadata"][name] = json!(value);
         }
     }
+    container["__modified"] = json!(http_date(now));
+    container["__etag"] = json!(format!("\"0x{:X}\"", store.version + 1));
     let etag = store.put(&id, container);
     Reply::empty(201)
         .with("etag", format!("\"0x{etag:X}\""))
         .with("last-modified", http_date(now))
 }
+
+/// Answers `GET /{container}?restype=container` ("Get Container Properties (REST API)").
+pub(super) fn show(store: &Store, id: &str) -> Reply {
+    let found = store.get(id).cloned().unwrap_or_default();
+    let shown = container(&found);
+    let properties = &shown["properties"];
+    let text = |member: &str, usual: &str| found[member].as_str().unwrap_or(usual).to_owned();
+    let says = |member: &str| (properties[member] == true).to_string();
+    let mut reply = Reply::empty(200)
+        .with("etag", text("__etag", "\"0x1\""))
+        .with("last-modified", text("__modified", MADE))
+        .with("x-ms-lease-state", "available")
+        .with("x-ms-lease-status", "unlocked")
+        .with(
+            "x-ms-has-immutability-policy",
+            says("hasImmutabilityPolicy"),
+        )
+        .with("x-ms-has-legal-hold", says("hasLegalHold"));
+    let public = match properties["publicAccess"].as_str() {
+        Some("Blob") => Some("blob"),
+        Some("Container") => Some("container"),
+        _ => None,
+    };
+    if let Some(access) = public {
+        reply = reply.with("x-ms-blob-public-access", access);
+    }
+    for (name, value) in properties["metadata"].as_object().into_iter().flatten() {
+        let value = value.as_str().unwrap_or_default();
+        reply = reply.with(&format!("x-ms-meta-{name}"), value);
+    }
+    reply
+}
+
+/// When containers were made that the data plane did not make.
+const MADE: &str = "Mon, 12 Jan 2026 04:06:05 GMT";
 
 /// 3 to 63 lower-case letters, digits and single dashes between them.
 fn well_named(name: &str) -> bool {

@@ -69,6 +69,8 @@ pub enum Fault {
     Malformed,
     /// A page of something in between.
     Html,
+    /// A query is answered in part: half of the rows, and the service's error that says so.
+    Partial,
     /// A list leads elsewhere.
     ForeignNextLink,
     /// An operation leads elsewhere.

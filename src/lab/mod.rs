@@ -3,13 +3,15 @@
 //! A generic resource store and small rules. Knows no runbook, engine or journal: the examiner does
 //! not see the answers. What it does not model it refuses with 501. Start reading at [`Lab`] in `server`;
 //! every request passes the gates of `gate` in the service's own order, then a rule per resource type. Microsoft's own
-//! Azure CLI judges it: `tests/it/judged_by_az.rs`.
+//! clients judge it: `tests/it/judged_by_az.rs`, `tests/it/judged_by_sdks.rs`.
 
 mod act;
 mod arm;
 mod blob;
+mod blob_blocks;
 mod blob_body;
 mod blob_container;
+mod blob_list;
 mod denials;
 mod entra;
 mod faults;
@@ -34,7 +36,10 @@ mod throttle;
 mod timespan;
 mod tls;
 mod vault;
+mod vault_items;
+mod vault_keys;
 mod vault_log;
+mod vault_secrets;
 mod windows;
 mod wire;
 mod workspace;

@@ -112,6 +112,23 @@ pub(super) fn graph_error(status: u16, code: &str, message: &str) -> Reply {
     )
 }
 
+/// Puts into an error of Microsoft Graph when it was and which request it is about ("Microsoft Graph error responses
+/// and resource types").
+pub(super) fn dated(reply: &mut Reply, at: &str, request: &str, client: Option<&str>) {
+    if reply.status < 400 {
+        return;
+    }
+    let Ok(mut body) = serde_json::from_slice::<Value>(&reply.body) else {
+        return;
+    };
+    if let Some(inner) = body.pointer_mut("/error/innerError") {
+        inner["date"] = json!(at);
+        inner["request-id"] = json!(request);
+        inner["client-request-id"] = json!(client.unwrap_or(request));
+        reply.body = body.to_string().into_bytes();
+    }
+}
+
 /// An error as Blob storage writes it.
 pub(super) fn blob_error(status: u16, code: &str, message: &str) -> Reply {
     let body = format!(

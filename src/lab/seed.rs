@@ -44,7 +44,7 @@ impl Scenario {
         super::graph::seed::seed(self, &mut store.directory, made);
         for vault in &self.vaults {
             for secret in &vault.secrets {
-                super::vault::seed(store, &vault.vault, secret, made.timestamp());
+                super::vault_secrets::seed(store, &vault.vault, secret, made.timestamp());
             }
         }
         for (number, event) in self.vault_events.iter().enumerate() {

@@ -12,6 +12,7 @@ use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value, json};
 
+use super::blob_blocks::Block;
 use super::blob_body::Blob;
 use super::graph::directory::Directory;
 
@@ -26,6 +27,8 @@ pub(super) struct Store {
     kinds: HashMap<String, BTreeSet<String>>,
     /// Blobs by `account/container/name`.
     pub(super) blobs: BTreeMap<String, Blob>,
+    /// Blocks that no list has named yet, by the blob that they are to be of.
+    blocks: HashMap<String, Vec<Block>>,
     /// Users, groups, apps and what is theirs.
     pub(super) directory: Directory,
     /// The activity log, in the order of arrival.
@@ -162,6 +165,7 @@ impl Store {
             Some("operation") => self.restore(key, &change["value"]),
             Some("blob") => {
                 if let Ok(blob) = serde_json::from_value(change["value"].clone()) {
+                    self.blocks.remove(&key);
                     self.blobs.insert(key, blob);
                 }
             }
@@ -171,6 +175,12 @@ impl Store {
                     .and_then(|text| hex::decode(text).ok());
                 if let (Some(blob), Some(more)) = (self.blobs.get_mut(&key), more) {
                     blob.extend(&more, self.version);
+                }
+            }
+            Some("block") => {
+                let text = |name: &str| change[name].as_str().unwrap_or_default();
+                if let Ok(bytes) = hex::decode(text("value")) {
+                    self.wait(&key, text("id"), bytes);
                 }
             }
             Some("unblob") => {
@@ -331,11 +341,29 @@ impl Store {
         self.times.get(&id.to_ascii_lowercase())
     }
 
-    /// Puts a blob in the place of whatever was there; returns its etag.
+    /// Returns the blocks that wait to be a blob.
+    pub(super) fn blocks(&self, key: &str) -> &[Block] {
+        self.blocks.get(key).map(Vec::as_slice).unwrap_or_default()
+    }
+
+    /// Puts a block, in the place of one with the same name.
+    pub(super) fn put_block(&mut self, key: &str, id: &str, bytes: &[u8]) {
+        self.log(&json!({"what": "block", "key": key, "id": id, "value": hex::encode(bytes), "version": self.version}));
+        self.wait(key, id, bytes.to_vec());
+    }
+
+    fn wait(&mut self, key: &str, id: &str, bytes: Vec<u8>) {
+        let blocks = self.blocks.entry(key.to_owned()).or_default();
+        blocks.retain(|(own, _)| own != id);
+        blocks.push((id.to_owned(), bytes));
+    }
+
+    /// Puts a blob in the place of whatever was there, and of blocks that wait; returns its etag.
     pub(super) fn put_blob(&mut self, key: &str, mut blob: Blob) -> u64 {
         self.version += 1;
         blob.etag = self.version;
         self.log(&json!({"what": "blob", "key": key, "value": blob, "version": self.version}));
+        self.blocks.remove(key);
         self.blobs.insert(key.to_owned(), blob);
         self.version
     }

@@ -217,6 +217,10 @@ impl Tenant {
             };
         }
         if let Some(account) = ask.host.split_once(".blob.").map(|(account, _)| account) {
+            if account.starts_with("md-") {
+                let message = "The lab does not model the bytes of disks.";
+                return blob_error(501, "NotModelled", message);
+            }
             if ask.header("authorization").is_none()
                 && let Some(reply) = blob::public(&lock(&self.store), ask, account)
             {

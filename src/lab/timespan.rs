@@ -34,12 +34,22 @@ fn duration(text: &str) -> Option<Duration> {
     for (part, units) in [(days, "WD"), (times, "HMS")] {
         let mut rest = part;
         while !rest.is_empty() {
-            let end = rest.find(|c: char| !c.is_ascii_digit())?;
-            let number: i64 = rest[..end].parse().ok()?;
+            let end = rest.find(|c: char| !c.is_ascii_digit() && c != '.')?;
             let unit = rest[end..]
                 .chars()
                 .next()
                 .filter(|unit| units.contains(*unit))?;
+            // Only seconds have parts; of those the lab sees none.
+            let whole = match rest[..end].split_once('.') {
+                Some((whole, parts))
+                    if unit == 'S' && !parts.is_empty() && !parts.contains('.') =>
+                {
+                    whole
+                }
+                Some(_) => return None,
+                None => &rest[..end],
+            };
+            let number: i64 = whole.parse().ok()?;
             let seconds = match unit {
                 'W' => 604_800,
                 'D' => 86_400,
@@ -67,6 +77,7 @@ mod tests {
         };
         assert_eq!(from("PT24H"), "30 12 01 12");
         assert_eq!(from("P1DT2H"), "30 10 01 12");
+        assert_eq!(from("PT86400.0S"), "30 12 01 12");
         assert_eq!(from("2026-11-01T00:00:00Z/P2D"), "01 00 03 00");
         assert_eq!(from("PT1H/2026-11-01T05:00:00Z"), "01 04 01 05");
         assert_eq!(
@@ -74,7 +85,18 @@ mod tests {
             "01 00 02 00"
         );
         assert_eq!(read(None, now).unwrap(), (None, now));
-        for wrong in ["1d", "P", "PT", "P1H", "PT1D", "yesterday/today", "PT1"] {
+        for wrong in [
+            "1d",
+            "P",
+            "PT",
+            "P1H",
+            "PT1D",
+            "yesterday/today",
+            "PT1",
+            "PT1.5H",
+            "PT1.S",
+            "PT1.2.3S",
+        ] {
             assert!(read(Some(wrong), now).is_err(), "{wrong}");
         }
     }

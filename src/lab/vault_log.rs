@@ -92,6 +92,17 @@ fn operation(ask: &Ask) -> Option<&'static str> {
         ("GET", ["deletedsecrets", _]) => "SecretGetDeleted",
         ("POST", ["deletedsecrets", _, "recover"]) => "SecretRecover",
         ("DELETE", ["deletedsecrets", _]) => "SecretPurge",
+        ("GET", ["keys"]) => "KeyList",
+        ("GET", ["keys", _, "versions"]) => "KeyListVersions",
+        ("GET", ["keys", ..]) => "KeyGet",
+        ("POST", ["keys", _, "create"]) => "KeyCreate",
+        ("POST", ["keys", _, "rotate"]) => "KeyRotate",
+        ("PATCH", ["keys", ..]) => "KeyUpdate",
+        ("DELETE", ["keys", _]) => "KeyDelete",
+        ("GET", ["deletedkeys"]) => "KeyListDeleted",
+        ("GET", ["deletedkeys", _]) => "KeyGetDeleted",
+        ("POST", ["deletedkeys", _, "recover"]) => "KeyRecover",
+        ("DELETE", ["deletedkeys", _]) => "KeyPurge",
         _ => return None,
     })
 }

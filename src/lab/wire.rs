@@ -10,7 +10,7 @@ use std::sync::Arc;
 
 use super::faults::{Fault, Rule};
 use super::latency;
-use super::reply::{Ask, Reply, arm_error};
+use super::reply::{Ask, Reply, arm_error, dated};
 use super::tenant::Tenant;
 
 /// The largest body that is read.
@@ -194,13 +194,39 @@ fn twist(rule: &Rule, reply: &mut Reply) {
                 }
             }
         }
+        Fault::Partial => {
+            if let Ok(mut body) = serde_json::from_slice::<Value>(&reply.body) {
+                in_part(&mut body);
+                reply.body = body.to_string().into_bytes();
+            }
+        }
         Fault::Truncate => reply.body.truncate(reply.body.len() / 2),
         Fault::Malformed => reply.body = b"{\"value\": [}".to_vec(),
         _ => {}
     }
 }
 
-fn response(tenant: &Tenant, ask: &Ask, reply: Reply) -> Response<Body> {
+/// Makes the answer to a query, or each in a batch, one that is not whole (graph-and-data-planes.md section 7).
+fn in_part(body: &mut Value) {
+    let responses = body.get_mut("responses").and_then(Value::as_array_mut);
+    for one in responses.into_iter().flatten() {
+        in_part(&mut one["body"]);
+    }
+    let Some(tables) = body.get_mut("tables").and_then(Value::as_array_mut) else {
+        return;
+    };
+    let rows = tables.iter_mut().map(|table| table["rows"].as_array_mut());
+    for rows in rows.flatten() {
+        rows.truncate(rows.len().div_ceil(2));
+    }
+    let why = "The results of this query exceed the set limit of 500000 records, so not all records were returned (E_QUERY_RESULT_SET_TOO_LARGE, 0x80DA0003).";
+    let inner =
+        json!({"code": "-2133196797", "message": why, "severity": 2, "severityName": "Error"});
+    let detail = json!({"code": "EngineError", "message": "Something went wrong processing your query on the server.", "innererror": inner});
+    body["error"] = json!({"code": "PartialError", "message": "There were some errors when processing your query.", "details": [detail]});
+}
+
+fn response(tenant: &Tenant, ask: &Ask, mut reply: Reply) -> Response<Body> {
     let now = tenant.clock.now();
     let request_id = tenant.random.uuid().to_string();
     let graph = ask.host.starts_with("graph.");
@@ -209,6 +235,10 @@ fn response(tenant: &Tenant, ask: &Ask, reply: Reply) -> Response<Body> {
     } else {
         ("x-ms-request-id", "x-ms-client-request-id")
     };
+    if graph {
+        let at = now.format("%Y-%m-%dT%H:%M:%S").to_string();
+        dated(&mut reply, &at, &request_id, ask.header(echo));
+    }
     let mut builder = Response::builder()
         .status(reply.status)
         .header(own, &request_id)

@@ -19,7 +19,10 @@ const RIGHT: &str = "Microsoft.OperationalInsights/workspaces/query/read";
 
 /// Answers a request to `api.loganalytics.localhost`.
 pub(super) fn answer(store: &Store, ask: &Ask, claims: &Claims, now: DateTime<Utc>) -> Reply {
-    let (Ok(reply) | Err(reply)) = query(store, ask, claims, now);
+    let (Ok(reply) | Err(reply)) = match ask.path.as_str() {
+        "/v1/$batch" if ask.method == "POST" => batch(store, ask, claims, now),
+        _ => query(store, ask, claims, now),
+    };
     reply
 }
 
@@ -29,6 +32,47 @@ pub(super) fn error(status: u16, code: &str, message: &str) -> Reply {
         status,
         &json!({"error": {"message": message, "code": code}}),
     )
+}
+
+/// The most queries in a batch ("Azure Log Analytics REST API, Batch Requests").
+const MOST: usize = 100;
+
+/// `POST /v1/$batch`: each query by itself, and its answer beside its id.
+fn batch(store: &Store, ask: &Ask, claims: &Claims, now: DateTime<Utc>) -> Result<Reply, Reply> {
+    let invalid = || {
+        error(
+            400,
+            "BadArgumentError",
+            "The batch had some invalid properties",
+        )
+    };
+    let body: Value = serde_json::from_slice(&ask.body).map_err(|_| invalid())?;
+    let requests = body["requests"].as_array().filter(|all| all.len() <= MOST);
+    let mut responses = Vec::new();
+    for one in requests.ok_or_else(invalid)? {
+        let text = |name: &str| one[name].as_str().unwrap_or_default();
+        if text("id").is_empty() || text("path") != "/query" || text("method") != "POST" {
+            return Err(invalid());
+        }
+        let headers = one["headers"].as_object().into_iter().flatten();
+        let headers =
+            headers.filter_map(|(name, value)| Some((name.clone(), value.as_str()?.to_owned())));
+        let inner = Ask {
+            path: format!("/v1/workspaces/{}/query", text("workspace")),
+            headers: headers
+                .filter(|(name, _)| !name.eq_ignore_ascii_case("content-type"))
+                .chain([("content-type".to_owned(), "application/json".to_owned())])
+                .collect(),
+            body: one["body"].to_string().into_bytes(),
+            ..ask.clone()
+        };
+        let (Ok(reply) | Err(reply)) = query(store, &inner, claims, now);
+        let answer: Value = serde_json::from_slice(&reply.body).unwrap_or_default();
+        responses.push(json!({"id": text("id"), "status": reply.status, "headers": {"Content-Type": "application/json; charset=utf-8"}, "body": answer}));
+    }
+    // The order of answers means nothing, so it is another one.
+    responses.reverse();
+    Ok(Reply::json(200, &json!({ "responses": responses })))
 }
 
 fn query(store: &Store, ask: &Ask, claims: &Claims, now: DateTime<Utc>) -> Result<Reply, Reply> {

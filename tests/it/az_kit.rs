@@ -12,15 +12,25 @@ use crate::support::{Azir, Done, done};
 const MORE: &str = include_str!("az/scenario.yaml");
 
 /// Names under `localhost`, for a client that does not find them by itself.
-const RESOLVER: &str = include_str!("az/sitecustomize.py");
+pub(crate) const RESOLVER: &str = include_str!("az/sitecustomize.py");
 
 /// Returns the default tenant, and what is needed beside.
 pub(crate) fn scenario() -> Scenario {
-    let mut whole = Scenario::load("default").unwrap();
-    let mut more = Scenario::load(MORE).unwrap();
+    with(Scenario::load("default").unwrap(), MORE)
+}
+
+/// Returns a tenant and what is more in another text; of that one's caller only the rights are read.
+pub(crate) fn with(mut whole: Scenario, more: &str) -> Scenario {
+    let mut more = Scenario::load(more).unwrap();
     let caller = more.callers.remove(0);
     whole.callers[0].graph.extend(caller.graph);
     whole.callers[0].roles.extend(caller.roles);
+    let known: Vec<String> = whole
+        .subscriptions
+        .iter()
+        .map(|one| one.id.clone())
+        .collect();
+    more.subscriptions.retain(|one| !known.contains(&one.id));
     whole.subscriptions.extend(more.subscriptions);
     whole.groups.extend(more.groups);
     whole.machines.extend(more.machines);

@@ -278,3 +278,61 @@ fn versions_are_kept_as_a_setting_and_nothing_is_overwritten_under_them() {
     );
     assert_eq!(code(&gone), (501, "NotModelled"));
 }
+
+#[test]
+fn a_legal_hold_has_tags_and_keeps_its_container_until_all_are_cleared() {
+    let bench = Bench::new();
+    let container = at(
+        "rg-forensic-prod/Microsoft.Storage/storageAccounts/stforensicirprodweu/blobServices/default/containers/ir-unprotected",
+    );
+    let tell = |action: &str, tags: &[&str]| {
+        let path = format!("{container}/{action}?{STORAGE}");
+        bench.call("POST", &path, &json!({ "tags": tags }))
+    };
+    let held = tell("setLegalHold", &["IR2026", "case1"]);
+    assert_eq!(
+        (held.status, &held.body),
+        (
+            200,
+            &json!({"hasLegalHold": true, "tags": ["case1", "ir2026"]})
+        )
+    );
+    let path = format!("{container}?{STORAGE}");
+    assert_eq!(bench.get(&path).body["properties"]["hasLegalHold"], true);
+    assert_eq!(
+        bench.delete(&path).error(),
+        (409, "ContainerProtectedFromDeletion")
+    );
+    assert_eq!(
+        tell("clearLegalHold", &["ir2026"]).body["tags"],
+        json!(["case1"])
+    );
+    let cleared = tell("clearLegalHold", &["case1"]);
+    assert_eq!(cleared.body, json!({"hasLegalHold": false, "tags": []}));
+    for wrong in [&[][..], &["x"], &["a-b-c"]] {
+        assert_eq!(tell("setLegalHold", wrong).status, 400, "{wrong:?}");
+    }
+    let eleven: Vec<String> = (10..21).map(|number| format!("tag{number}")).collect();
+    let eleven: Vec<&str> = eleven.iter().map(String::as_str).collect();
+    assert_eq!(tell("setLegalHold", &eleven).status, 409);
+    assert_eq!(bench.delete(&path).status, 200);
+}
+
+#[test]
+fn an_account_goes_with_its_containers_unless_one_is_kept() {
+    let bench = Bench::new();
+    let kept = at("rg-forensic-prod/Microsoft.Storage/storageAccounts/stforensicirprodweu");
+    assert_eq!(bench.delete(&format!("{kept}?{STORAGE}")).status, 409);
+    make(&bench, &json!({}));
+    bench.pass(60);
+    let container = format!("{}/blobServices/default/containers/work?{STORAGE}", at(NEW));
+    assert_eq!(bench.call("PUT", &container, &json!({})).status, 201);
+    let account = format!("{}?{STORAGE}", at(NEW));
+    assert_eq!(bench.delete(&account).status, 200);
+    assert_eq!(bench.delete(&account).status, 204);
+    assert_eq!(bench.get(&container).status, 404);
+    assert!(
+        make(&bench, &json!({})).status == 202,
+        "the name is free again"
+    );
+}

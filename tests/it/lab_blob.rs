@@ -4,14 +4,15 @@ use crate::lab_support::{Answer, Bench, with_roles};
 
 const MD5_OF_ABC: &str = "kAFQmDzST7DWlj99KOF/cg==";
 
-struct Account<'a> {
+/// An account of the lab, asked with a token for storage.
+pub(crate) struct Account<'a> {
     bench: &'a Bench,
     base: String,
     token: String,
 }
 
 impl<'a> Account<'a> {
-    fn of(bench: &'a Bench) -> Self {
+    pub(crate) fn of(bench: &'a Bench) -> Self {
         let port = bench.lab.ready().arm.rsplit(':').next().unwrap();
         let base = format!("https://stforensicirprodweu.blob.localhost:{port}");
         Self {
@@ -21,7 +22,13 @@ impl<'a> Account<'a> {
         }
     }
 
-    fn send(&self, method: &str, path: &str, headers: &[(&str, &str)], body: &str) -> Answer {
+    pub(crate) fn send(
+        &self,
+        method: &str,
+        path: &str,
+        headers: &[(&str, &str)],
+        body: &str,
+    ) -> Answer {
         let mut request = self
             .bench
             .http
@@ -34,7 +41,7 @@ impl<'a> Account<'a> {
         self.bench.send(request.body(body.to_owned()))
     }
 
-    fn code(
+    pub(crate) fn code(
         &self,
         method: &str,
         path: &str,
@@ -46,7 +53,7 @@ impl<'a> Account<'a> {
     }
 }
 
-const BLOCK: (&str, &str) = ("x-ms-blob-type", "BlockBlob");
+pub(crate) const BLOCK: (&str, &str) = ("x-ms-blob-type", "BlockBlob");
 const APPEND: (&str, &str) = ("x-ms-blob-type", "AppendBlob");
 
 #[test]
@@ -204,7 +211,7 @@ fn what_is_wrong_with_a_request_is_said_as_storage_says_it() {
         "nothing was stored"
     );
     assert_eq!(
-        account.code("PUT", "ir-evidence/x?comp=block&blockid=AA", &[], "abc"),
+        account.code("PUT", "ir-evidence/x?comp=tier", &[], ""),
         (501, "NotModelled".into())
     );
     assert_eq!(

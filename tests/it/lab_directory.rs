@@ -513,3 +513,34 @@ fn risk_and_inbox_rules_are_read_judged_and_taken_away() {
     let guest = graph.get(&format!("users/{GARY}/mailFolders/inbox/messageRules"));
     assert_eq!(guest.error(), (404, "MailboxNotEnabledForRESTAPI"));
 }
+
+#[test]
+fn an_error_says_when_it_was_and_of_which_request_also_in_a_batch() {
+    let bench = Bench::new();
+    let graph = Directory::of(&bench);
+    let missing = graph.get("users/nobody@contoso.com");
+    let inner = &missing.body["error"]["innerError"];
+    assert_eq!(inner["request-id"], missing.header("request-id"));
+    assert_eq!(inner["date"], "2026-11-24T03:00:00");
+    assert!(inner["client-request-id"].is_string());
+    let batch =
+        json!({"requests": [{"id": "1", "method": "GET", "url": "/users/nobody@contoso.com"}]});
+    let answers = graph.call("POST", "$batch", &batch);
+    let inner = &answers.body["responses"][0]["body"]["error"]["innerError"];
+    assert!(inner["request-id"].is_string(), "{answers:?}");
+}
+
+#[test]
+fn a_page_is_no_longer_than_asked_for_whatever_the_lab_is_told() {
+    let scenario = azir::lab::scenario::Scenario::load("default").unwrap();
+    let bench = Bench::with(scenario, |options| options.page = Some(10));
+    let graph = Directory::of(&bench);
+    assert_eq!(graph.get("users?$top=3").each("id").len(), 3);
+    assert_eq!(graph.get("users?$top=50").each("id").len(), 10);
+    let resources = |top: usize| {
+        let place = crate::lab_support::SUB;
+        let path = format!("{place}/resources?api-version=2021-04-01&$top={top}");
+        bench.get(&path).each("id").len()
+    };
+    assert_eq!((resources(3), resources(50)), (3, 10));
+}

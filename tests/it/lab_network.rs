@@ -351,3 +351,23 @@ fn effective_rules_are_those_of_interface_and_subnet_while_the_machine_runs() {
         )
     );
 }
+
+#[test]
+fn a_patch_of_a_group_changes_its_tags_alone_and_its_etag() {
+    let bench = Bench::new();
+    let path = versioned(&at(
+        "rg-hard-prod/Microsoft.Network/networkSecurityGroups/nsg-hard",
+    ));
+    let before = bench.get(&path).body;
+    let after = bench.call("PATCH", &path, &json!({"tags": {"ir": "1"}}));
+    assert_eq!(
+        (after.status, &after.body["tags"]),
+        (200, &json!({"ir": "1"}))
+    );
+    assert_ne!(after.body["etag"], before["etag"]);
+    let rules = |body: &Value| body["properties"]["securityRules"][0]["properties"].clone();
+    assert_eq!(rules(&after.body), rules(&before));
+    assert!(before["properties"]["resourceGuid"].is_string());
+    let wrong = bench.call("PATCH", &path, &json!({"properties": {}}));
+    assert_eq!(wrong.status, 400);
+}

@@ -7,16 +7,26 @@ use crate::lab_support::{Answer, Bench};
 const V: &str = "api-version=7.4";
 
 /// A vault of the lab, asked with a token for vaults.
-struct Vault {
+pub(crate) struct Vault {
     bench: Bench,
     token: String,
     host: String,
 }
 
 impl Vault {
-    fn new(name: &str, throttle: Option<f64>) -> Self {
+    pub(crate) fn new(name: &str, throttle: Option<f64>) -> Self {
         let scenario = azir::lab::scenario::Scenario::load("default").unwrap();
-        let bench = Bench::with(scenario, |options| options.throttle = throttle);
+        Self::at(
+            Bench::with(scenario, |options| options.throttle = throttle),
+            name,
+        )
+    }
+
+    pub(crate) fn of(scenario: azir::lab::scenario::Scenario, name: &str) -> Self {
+        Self::at(Bench::with(scenario, |_| {}), name)
+    }
+
+    fn at(bench: Bench, name: &str) -> Self {
         let arm = bench.lab.ready().arm.clone();
         let port = arm.rsplit(':').next().unwrap();
         let token = bench.token_for(&format!("https://vault.localhost:{port}/.default"));
@@ -40,17 +50,17 @@ impl Vault {
         })
     }
 
-    fn get(&self, path: &str) -> Answer {
+    pub(crate) fn get(&self, path: &str) -> Answer {
         self.send("GET", &format!("{path}?{V}"), None, Some(&self.token))
     }
 
-    fn call(&self, method: &str, path: &str, body: &Value) -> Answer {
+    pub(crate) fn call(&self, method: &str, path: &str, body: &Value) -> Answer {
         let path = format!("{path}?{V}");
         self.send(method, &path, Some(body), Some(&self.token))
     }
 }
 
-fn inner(answer: &Answer) -> (u16, &str) {
+pub(crate) fn inner(answer: &Answer) -> (u16, &str) {
     let inner = &answer.body["error"]["innererror"]["code"];
     (answer.status, inner.as_str().unwrap_or_default())
 }

@@ -178,11 +178,15 @@ fn a_vault_that_sends_its_events_is_found_in_them_after_a_while() {
     let bench = bench();
     let port = bench.lab.ready().arm.rsplit(':').next().unwrap().to_owned();
     let token = bench.token_for(&format!("https://vault.localhost:{port}/.default"));
-    let list = |vault: &str| {
-        let url = format!("https://{vault}.vault.localhost:{port}/secrets?api-version=7.4");
+    let list = |vault: &str, what: &str| {
+        let url = format!("https://{vault}.vault.localhost:{port}/{what}?api-version=7.4");
         bench.send(bench.http.get(url).bearer_auth(&token)).status
     };
-    assert_eq!((list("kv-shop"), list("kv-policy")), (200, 200));
+    assert_eq!(
+        (list("kv-shop", "secrets"), list("kv-policy", "secrets")),
+        (200, 200)
+    );
+    assert_eq!(list("kv-shop", "keys"), 403);
     let text = "AzureDiagnostics | where OperationName == 'SecretList' | project Resource, httpStatusCode_d, identity_claim_oid_g";
     assert!(rows(&query(&bench, text)).is_empty());
     bench.pass(301);
@@ -194,10 +198,56 @@ fn a_vault_that_sends_its_events_is_found_in_them_after_a_while() {
             "55555555-5555-4555-8555-555555555555"
         ])]
     );
+    let keys = "AzureDiagnostics | where OperationName == 'KeyList' | project httpStatusCode_d";
+    assert_eq!(rows(&query(&bench, keys)), [json!([403])]);
     let seeded = "AzureDiagnostics | where OperationName contains 'SecretGet' | project CallerIPAddress, _SubscriptionId";
     let subscription = SUB.trim_start_matches("/subscriptions/");
     assert_eq!(
         rows(&query(&bench, seeded)),
         [json!(["203.0.113.77", subscription])]
     );
+}
+
+#[test]
+fn a_batch_answers_each_query_by_its_id() {
+    let bench = bench();
+    let port = bench.lab.ready().arm.rsplit(':').next().unwrap().to_owned();
+    let origin = format!("https://api.loganalytics.localhost:{port}");
+    let token = bench.token_for(&format!("{origin}/.default"));
+    let post = |body: &Value| {
+        let request = bench.http.post(format!("{origin}/v1/$batch"));
+        bench.send(request.bearer_auth(&token).json(body))
+    };
+    let one = |id: &str, workspace: &str, text: &str| json!({"id": id, "workspace": workspace, "method": "POST", "path": "/query", "headers": {}, "body": {"query": text}});
+    let none = "00000000-0000-4000-8000-000000000000";
+    let asked = [
+        one("a", LAW, "SigninLogs | count"),
+        one("b", LAW, "SigninLogs | where"),
+        one("c", none, "SigninLogs | count"),
+    ];
+    let answer = post(&json!({ "requests": asked }));
+    let found = answer.body["responses"].as_array().unwrap();
+    let status = |id: &str| found.iter().find(|one| one["id"] == id).unwrap()["status"].clone();
+    assert_eq!(
+        (status("a"), status("b"), status("c")),
+        (json!(200), json!(400), json!(404))
+    );
+    let mut wrong = one("a", LAW, "SigninLogs");
+    wrong["method"] = json!("GET");
+    assert_eq!(post(&json!({ "requests": [wrong] })).status, 400);
+}
+
+#[test]
+fn a_fault_makes_an_answer_one_in_part_that_says_so() {
+    let bench = Bench::with(az_kit::scenario(), |options| {
+        options.faults = azir::lab::Faults::parse("faults: [{path: /query, do: partial}]").unwrap();
+    });
+    let text = "AzureActivity | project TimeGenerated";
+    let (part, whole) = (query(&bench, text), query(&bench, text));
+    assert_eq!((part.status, whole.status), (200, 200));
+    assert_eq!(part.body["error"]["code"], "PartialError");
+    let detail = &part.body["error"]["details"][0];
+    assert_eq!(detail["innererror"]["code"], "-2133196797");
+    assert_eq!(rows(&part).len(), rows(&whole).len().div_ceil(2));
+    assert!(whole.body.get("error").is_none());
 }

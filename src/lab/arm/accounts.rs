@@ -2,6 +2,7 @@
 
 use serde_json::{Value, json};
 
+use super::containers::{CONTAINER, kept};
 use super::operations::Start;
 use super::{Arm, Target, only_members, shown};
 use crate::ids::ArmId;
@@ -72,6 +73,7 @@ impl Arm<'_> {
             }
             ("PUT", Target::Resource(id)) => self.put_account(&id),
             ("PATCH", Target::Resource(id)) => self.patch_account(&id),
+            ("DELETE", Target::Resource(id)) => self.delete_account(&id),
             (method, _) => Err(not_modelled(&format!("{method} on {ACCOUNT}"))),
         }
     }
@@ -167,6 +169,32 @@ impl Arm<'_> {
         let before = self.found(id)?;
         let body = self.read_account()?;
         self.changed_account(id, before, &body)
+    }
+
+    /// A container that a locked policy or a legal hold keeps, keeps its account, too (arm.md section 3).
+    fn delete_account(&mut self, id: &ArmId) -> Result<Reply, Reply> {
+        let Some(account) = self.store.get(id.as_str()).cloned() else {
+            return Ok(Reply::empty(204));
+        };
+        let containers: Vec<Value> = self
+            .store
+            .of_type(id.as_str(), CONTAINER)
+            .cloned()
+            .collect();
+        if containers.iter().any(kept) {
+            let message = format!(
+                "The storage account {} cannot be deleted: a container of it is protected by a policy or a hold.",
+                id.name()
+            );
+            // The documents say that it is refused, and not under which code.
+            return Err(arm_error(409, "StorageAccountCannotBeDeleted", &message));
+        }
+        for container in &containers {
+            self.drop_container(&account, container);
+        }
+        self.store.delete(&format!("{id}/blobServices/default"));
+        self.store.delete(id.as_str());
+        Ok(Reply::empty(200))
     }
 
     fn read_account(&self) -> Result<Value, Reply> {

@@ -1,4 +1,4 @@
-//! Microsoft.Compute: virtual machines and disks (arm.md sections 2.1, 2.6 and 2.9).
+//! Microsoft.Compute: virtual machines (arm.md sections 2.1, 2.6 and 2.9).
 
 use serde_json::{Value, json};
 
@@ -26,12 +26,7 @@ impl Arm<'_> {
             ("POST", "microsoft.compute/virtualmachines", Target::Action { id, name }) => {
                 self.power(&id, &name)
             }
-            ("GET", "microsoft.compute/disks", Target::Resource(id)) => {
-                Ok(Reply::json(200, &shown(&self.found(&id)?)))
-            }
-            ("GET", "microsoft.compute/disks", Target::List { scope, kind }) => self
-                .no_filter()
-                .map(|()| self.list(&self.visible(&scope, &kind))),
+            (_, "microsoft.compute/disks", target) => self.disks(target),
             (_, "microsoft.compute/snapshots", target) => self.snapshots(target),
             (_, kind, target) if kind.starts_with("microsoft.compute/restorepointcollections") => {
                 self.restore_points(target, kind)

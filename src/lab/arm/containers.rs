@@ -9,7 +9,8 @@ use crate::ids::ArmId;
 use crate::lab::reply::{Reply, arm_error, not_modelled};
 use crate::lab::store::Store;
 
-const CONTAINER: &str = "Microsoft.Storage/storageAccounts/blobServices/containers";
+/// The type of containers.
+pub(super) const CONTAINER: &str = "Microsoft.Storage/storageAccounts/blobServices/containers";
 const SERVICE: &str = "Microsoft.Storage/storageAccounts/blobServices";
 /// What a blob service may be told. Retention of what is deleted is not among them: the lab deletes for good.
 const SERVICE_MEMBERS: &[&str] = &[
@@ -104,19 +105,19 @@ impl Arm<'_> {
         let Some(value) = self.store.get(id.as_str()).cloned() else {
             return Ok(Reply::empty(204));
         };
-        let shown = container(&value);
-        if value["properties"]["immutable"] == "Locked"
-            || shown["properties"]["hasLegalHold"] == true
-        {
+        if kept(&value) {
             let message =
                 "The storage account container cannot be deleted: a policy or a hold protects it.";
             return Err(arm_error(409, "ContainerProtectedFromDeletion", message));
         }
-        let below = format!(
-            "{}/{}/",
-            account["name"].as_str().unwrap_or_default(),
-            id.name()
-        );
+        self.drop_container(&account, &value);
+        Ok(Reply::empty(200))
+    }
+
+    /// Takes a container away with its blobs.
+    pub(super) fn drop_container(&mut self, account: &Value, value: &Value) {
+        let name = |value: &Value| value["name"].as_str().unwrap_or_default().to_owned();
+        let below = format!("{}/{}/", name(account), name(value));
         let blobs: Vec<String> = self
             .store
             .blobs
@@ -127,14 +128,19 @@ impl Arm<'_> {
         for blob in blobs {
             self.store.delete_blob(&blob);
         }
-        self.store.delete(id.as_str());
-        Ok(Reply::empty(200))
+        self.store.delete(value["id"].as_str().unwrap_or_default());
     }
 
     fn account_of(&self, id: &ArmId) -> Result<Value, Reply> {
         let account = id.parent().and_then(|service| service.parent());
         self.found(&account.ok_or_else(|| self.not_found())?)
     }
+}
+
+/// Returns whether a locked policy or a hold keeps a container.
+pub(super) fn kept(value: &Value) -> bool {
+    value["properties"]["immutable"] == "Locked"
+        || container(value)["properties"]["hasLegalHold"] == true
 }
 
 /// What a container refuses whose account is not to be public.

@@ -218,7 +218,7 @@ fn policy(container: &Value) -> Value {
 }
 
 /// Shows a container with whether it has an immutability policy, and which, and whether a hold lies on it.
-pub(super) fn container(value: &Value) -> Value {
+pub(in crate::lab) fn container(value: &Value) -> Value {
     let mut body = super::shown(value);
     let policy = policy(value);
     let has = policy["properties"]["immutabilityPeriodSinceCreationInDays"] != 0;

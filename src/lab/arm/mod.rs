@@ -2,22 +2,26 @@
 //!
 //! The order is the front door's: api-version, then rights, then locks, then policies, then the resource provider.
 
+mod access;
 mod accounts;
 mod activity;
 mod authorization;
 mod compute;
 pub(super) mod containers;
+mod disks;
 mod effective;
 mod eligibility;
 mod groups;
+mod holds;
 mod identity;
-mod immutability;
+pub(super) mod immutability;
 mod interfaces;
 mod inventory;
 mod network;
 mod operations;
 mod policy;
 mod policy_assignments;
+mod providers;
 mod query;
 mod resources;
 mod restore_points;
@@ -108,6 +112,11 @@ impl Arm<'_> {
             types::known_version(accounts::ACCOUNT, version)?;
             self.known_subscription()?;
             return self.check_account_name();
+        }
+        if let Some((name, action)) = providers::of_path(path) {
+            types::known_version("Microsoft.Resources/subscriptions", version)?;
+            self.known_subscription()?;
+            return self.provider(&name, action.as_deref());
         }
         let target = self.target()?;
         let kind = target.kind();
@@ -279,7 +288,11 @@ impl Arm<'_> {
             .ask
             .query("$top")
             .and_then(|top| top.parse::<usize>().ok());
-        let size = self.tenant.options.page.or(top).unwrap_or(100).max(1);
+        let most = self.tenant.options.page;
+        let size = match top {
+            Some(top) => most.map_or(top, |most| most.min(top)).max(1),
+            None => most.unwrap_or(100).max(1),
+        };
         let from: usize = self
             .ask
             .query("$skiptoken")

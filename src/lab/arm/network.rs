@@ -3,7 +3,7 @@
 use serde_json::{Value, json};
 
 use super::operations::Start;
-use super::{Arm, Target, shown};
+use super::{Arm, Target, only_members, shown};
 use crate::ids::ArmId;
 use crate::lab::gate;
 use crate::lab::reply::{Reply, arm_error, not_modelled};
@@ -53,8 +53,26 @@ impl Arm<'_> {
             ("DELETE", "microsoft.network/networksecuritygroups", Target::Resource(id)) => {
                 self.delete_nsg(&id)
             }
+            ("PATCH", kind, Target::Resource(id)) if !kind.ends_with("/subnets") => {
+                self.update_tags(&id)
+            }
             (method, kind, _) => Err(not_modelled(&format!("{method} on {kind}"))),
         }
+    }
+
+    /// PATCH, which changes tags and nothing else, at once ("Network Security Groups - Update Tags").
+    fn update_tags(&mut self, id: &ArmId) -> Result<Reply, Reply> {
+        let mut value = self.found(id)?;
+        let body = self.ask.json()?;
+        only_members(&body, &["tags"], "TagsObject")?;
+        self.network_is_free(id, value["location"].as_str().unwrap_or_default())?;
+        let tags = body["tags"].as_object().cloned().unwrap_or_default();
+        super::resources::tags_are_good(&tags)?;
+        value["tags"] = json!(tags);
+        let etag = format!("W/\"{}\"", guid(&format!("{id} {}", self.store.version)));
+        value["etag"] = json!(etag);
+        self.store.put(id.as_str(), value.clone());
+        Ok(Reply::json(200, &self.filled(&value)).with("etag", etag))
     }
 
     /// Adds what the service computes: default rules, and who uses what.
@@ -89,6 +107,9 @@ impl Arm<'_> {
     }
 
     fn fill_nsg(&self, id: &str, value: &mut Value) {
+        if value["properties"]["resourceGuid"].is_null() {
+            value["properties"]["resourceGuid"] = json!(guid(&format!("resource {id}")));
+        }
         let subscription = id.split('/').take(3).collect::<Vec<_>>().join("/");
         for (member, kind) in [("networkInterfaces", NIC), ("subnets", SUBNET)] {
             let users = self

@@ -2,6 +2,7 @@
 
 use serde_json::{Value, json};
 
+use super::access::not_shared;
 use super::compute::MACHINE;
 use super::operations::{Start, instant};
 use super::{Arm, Target, only_members, shown};
@@ -67,8 +68,9 @@ impl Arm<'_> {
                 Ok(self.list(&items))
             }
             ("PUT", Target::Resource(id)) => self.put_snapshot(&id),
-            ("PATCH", Target::Resource(id)) => self.patch_snapshot(&id),
-            ("DELETE", Target::Resource(id)) => Ok(self.delete_snapshot(&id)),
+            ("PATCH", Target::Resource(id)) => self.patch_copy(&id, SNAPSHOT),
+            ("DELETE", Target::Resource(id)) => self.delete_copy(&id, SNAPSHOT),
+            ("POST", Target::Action { id, name }) => self.access(&id, &name, SNAPSHOT),
             (method, _) => Err(not_modelled(&format!("{method} on snapshots"))),
         }
     }
@@ -122,7 +124,7 @@ impl Arm<'_> {
     }
 
     /// Finds the disk, in the place where the snapshot is to be: from anywhere else it does not exist.
-    fn source(&self, id: &ArmId, source: &str, location: &str) -> Result<Value, Reply> {
+    pub(super) fn source(&self, id: &ArmId, source: &str, location: &str) -> Result<Value, Reply> {
         if source.parse::<ArmId>().is_err() {
             return Err(arm_error(
                 400,
@@ -135,7 +137,7 @@ impl Arm<'_> {
                 409,
                 "OperationNotAllowed",
                 &format!(
-                    "Snapshot '{}' cannot be created: the ephemeral OS disk '{source}' does not support it.",
+                    "'{}' cannot be created: the ephemeral OS disk '{source}' does not support it.",
                     id.name()
                 ),
             ));
@@ -208,7 +210,7 @@ impl Arm<'_> {
         value["name"] = json!(id.name());
         value["type"] = json!(SNAPSHOT);
         let sku = body["sku"]["name"].as_str().unwrap_or("Standard_LRS");
-        value["sku"] = json!({"name": sku, "tier": sku.split('_').next().unwrap_or_default()});
+        value["sku"] = json!({"name": sku, "tier": tier(sku)});
         let of_disk = &disk["properties"];
         let properties = &mut value["properties"];
         properties["creationData"]["sourceUniqueId"] = of_disk["uniqueId"].clone();
@@ -235,34 +237,31 @@ impl Arm<'_> {
         if in_background(disk) {
             value["__copied_from_us"] = json!(self.now_us);
         }
-        self.begin_snapshot(id, value, 202)
+        self.begin_copy(id, value, SNAPSHOT)
     }
 
-    /// Puts a snapshot that is being made or changed. `value` is as it will be.
-    fn begin_snapshot(&mut self, id: &ArmId, value: Value, status: u16) -> Reply {
+    /// Puts a snapshot or a disk that is being made or changed. `value` is as it will be.
+    pub(super) fn begin_copy(&mut self, id: &ArmId, value: Value, kind: &str) -> Reply {
         let location = value["location"].as_str().unwrap_or_default().to_owned();
         let mut now = value.clone();
         now["properties"]["provisioningState"] = json!("Updating");
         let shown_now = self.with_progress(&now);
         self.store.put(id.as_str(), now);
         let operation = self.begin(Start {
-            kind: SNAPSHOT,
+            kind,
             resource: Some(id.as_str()),
             output: Some(shown(&value)),
             ..Start::default()
         });
-        let reply = Reply::json(status, &shown_now).with(
+        let reply = Reply::json(202, &shown_now).with(
             "azure-asyncoperation",
-            self.address(&operation, SNAPSHOT, &location, false),
+            self.address(&operation, kind, &location, false),
         );
-        reply.with(
-            "location",
-            self.address(&operation, SNAPSHOT, &location, true),
-        )
+        reply.with("location", self.address(&operation, kind, &location, true))
     }
 
     /// The same body again is an update that does not capture anew; another source is refused.
-    fn put_again(
+    pub(super) fn put_again(
         &mut self,
         id: &ArmId,
         mut existing: Value,
@@ -299,36 +298,37 @@ impl Arm<'_> {
         Ok(Reply::json(200, &self.with_progress(&existing)))
     }
 
-    fn patch_snapshot(&mut self, id: &ArmId) -> Result<Reply, Reply> {
+    /// PATCH of a snapshot or a disk.
+    pub(super) fn patch_copy(&mut self, id: &ArmId, kind: &str) -> Result<Reply, Reply> {
         let mut value = self.found(id)?;
         let patch = self.ask.json()?;
-        only_members(&patch, &["tags", "sku", "properties"], "SnapshotUpdate")?;
-        only_members(
-            &patch["properties"],
-            &CHANGEABLE,
-            "SnapshotUpdateProperties",
-        )?;
+        only_members(&patch, &["tags", "sku", "properties"], "Update")?;
+        only_members(&patch["properties"], &CHANGEABLE, "UpdateProperties")?;
         change(&mut value, &patch);
-        Ok(self.begin_snapshot(id, value, 202))
+        Ok(self.begin_copy(id, value, kind))
     }
 
-    fn delete_snapshot(&mut self, id: &ArmId) -> Reply {
-        let Some(old) = self.store.delete(id.as_str()) else {
-            return Reply::empty(204);
+    /// DELETE of a snapshot or a disk: not while somebody holds it or may read it.
+    pub(super) fn delete_copy(&mut self, id: &ArmId, kind: &str) -> Result<Reply, Reply> {
+        let Some(old) = self.store.get(id.as_str()).cloned() else {
+            return Ok(Reply::empty(204));
         };
+        if let Some(holder) = old["managedBy"].as_str() {
+            let message = format!("Disk {} is attached to VM {holder}.", id.name());
+            return Err(arm_error(409, "OperationNotAllowed", &message));
+        }
+        not_shared(&old, id)?;
+        self.store.delete(id.as_str());
         let location = old["location"].as_str().unwrap_or_default();
         let operation = self.begin(Start {
-            kind: SNAPSHOT,
+            kind,
             ..Start::default()
         });
         let reply = Reply::empty(202).with(
             "azure-asyncoperation",
-            self.address(&operation, SNAPSHOT, location, false),
+            self.address(&operation, kind, location, false),
         );
-        reply.with(
-            "location",
-            self.address(&operation, SNAPSHOT, location, true),
-        )
+        Ok(reply.with("location", self.address(&operation, kind, location, true)))
     }
 
     /// Shows a snapshot with how far its background copy is: it takes four times as long as the capture itself.
@@ -364,9 +364,18 @@ fn change(value: &mut Value, body: &Value) {
     if let Some(tags) = body.get("tags") {
         value["tags"] = tags.clone();
     }
+    if let Some(sku) = body["sku"]["name"].as_str() {
+        value["sku"] = json!({"name": sku, "tier": tier(sku)});
+    }
     for name in CHANGEABLE {
         if let Some(to) = body["properties"].get(name) {
             value["properties"][name] = to.clone();
         }
     }
+}
+
+/// Returns the tier of a kind of disk: `PremiumV2_LRS` is of `Premium`, `StandardSSD_LRS` of `Standard`.
+pub(super) fn tier(sku: &str) -> &str {
+    let tier = sku.split('_').next().unwrap_or_default();
+    tier.trim_end_matches("SSD").trim_end_matches("V2")
 }

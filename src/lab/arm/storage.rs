@@ -22,6 +22,7 @@ impl Arm<'_> {
             }
             ("PUT", _, Target::Resource(id)) => self.put_container(&id),
             ("DELETE", _, Target::Resource(id)) => self.delete_container(&id),
+            ("POST", _, Target::Action { id, name }) => self.legal_hold(&id, &name),
             (method, kind, _) => Err(not_modelled(&format!("{method} on {kind}"))),
         }
     }

@@ -18,6 +18,7 @@ const AUTHORIZATION: &[&str] = &[
 /// The list of all resources is asked for with an older version, too, by clients that look for a vault by its name.
 const INVENTORY: &[&str] = &[
     "2025-04-01",
+    "2025-03-01",
     "2024-11-01",
     "2022-12-01",
     "2022-09-01",
@@ -27,7 +28,13 @@ const INVENTORY: &[&str] = &[
 ];
 const LOCKS: &[&str] = &["2020-05-01", "2016-09-01", "2017-04-01"];
 const AUTOMATION: &[&str] = &["2024-10-23", "2023-11-01", "2022-08-08"];
-const DISKS: &[&str] = &["2025-01-02", "2024-03-02", "2023-10-02", "2023-04-02"];
+const DISKS: &[&str] = &[
+    "2026-03-02",
+    "2025-01-02",
+    "2024-03-02",
+    "2023-10-02",
+    "2023-04-02",
+];
 const MACHINES: &[&str] = &[
     "2026-04-01",
     "2025-04-01",
@@ -37,6 +44,7 @@ const MACHINES: &[&str] = &[
     "2023-09-01",
 ];
 const NETWORK: &[&str] = &[
+    "2026-03-01",
     "2025-09-01",
     "2025-07-01",
     "2025-01-01",
@@ -45,9 +53,11 @@ const NETWORK: &[&str] = &[
     "2024-01-01",
     "2023-11-01",
     "2023-09-01",
+    "2023-02-01",
     "2022-01-01",
 ];
 const POLICIES: &[&str] = &[
+    "2026-06-01",
     "2025-11-01",
     "2025-03-01",
     "2024-05-01",
@@ -56,6 +66,7 @@ const POLICIES: &[&str] = &[
 ];
 const RESOURCES: &[&str] = &[
     "2025-04-01",
+    "2025-03-01",
     "2024-11-01",
     "2022-12-01",
     "2022-09-01",
@@ -64,6 +75,7 @@ const RESOURCES: &[&str] = &[
 ];
 const SENTINEL: &[&str] = &["2025-09-01", "2024-09-01", "2024-03-01"];
 const STORAGE: &[&str] = &[
+    "2026-09-01",
     "2025-08-01",
     "2025-06-01",
     "2024-01-01",
@@ -116,7 +128,13 @@ const TYPES: &[(&str, &[&str])] = &[
     ("microsoft.insights/eventtypes/values", &["2015-04-01"]),
     (
         "microsoft.keyvault/vaults",
-        &["2026-02-01", "2024-11-01", "2023-07-01", "2023-02-01"],
+        &[
+            "2026-05-15",
+            "2026-02-01",
+            "2024-11-01",
+            "2023-07-01",
+            "2023-02-01",
+        ],
     ),
     ("microsoft.logic/workflows", &["2019-05-01"]),
     (
@@ -166,6 +184,16 @@ const TYPES: &[(&str, &[&str])] = &[
         STORAGE,
     ),
 ];
+
+/// Returns the types of a provider, without its name, and their versions.
+pub(super) fn of(provider: &str) -> Vec<(&'static str, &'static [&'static str])> {
+    let lower = provider.to_ascii_lowercase();
+    let own = |(kind, versions): &(&'static str, &'static [&'static str])| {
+        let rest = kind.strip_prefix(&lower)?.strip_prefix('/')?;
+        Some((rest, *versions))
+    };
+    TYPES.iter().filter_map(own).collect()
+}
 
 /// Refuses a type that the lab does not model, and a version that the type does not have.
 pub(super) fn known_version(kind: &str, version: &str) -> Result<(), Reply> {

@@ -5,7 +5,7 @@ use std::collections::HashMap;
 use serde_json::{Value, json};
 
 use super::{Route, Visit, dispatch, route};
-use crate::lab::reply::{Ask, Reply, graph_error};
+use crate::lab::reply::{Ask, Reply, dated, graph_error};
 
 pub(super) const ROUTES: &[Route] = &[route("POST", "$batch", &[], answer)];
 
@@ -37,11 +37,13 @@ fn answer(visit: &mut Visit<'_>, _: &[&str]) -> Reply {
     let mut responses = Vec::new();
     for request in requests {
         let id = request["id"].as_str().unwrap_or_default();
-        let reply = match failed_before(request, &statuses) {
+        let mut reply = match failed_before(request, &statuses) {
             Some(reply) => reply,
             None => inner(visit, request),
         };
         statuses.insert(id.to_owned(), reply.status);
+        let at = visit.now.format("%Y-%m-%dT%H:%M:%S").to_string();
+        dated(&mut reply, &at, &visit.new_id(), None);
         responses.push(shown(id, &reply));
     }
     // The order of answers means nothing, so it is another one.

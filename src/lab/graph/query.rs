@@ -205,13 +205,12 @@ impl Query {
         if let Some(order) = &self.order {
             sort(&mut items, order);
         }
-        let size = visit
-            .tenant
-            .options
-            .page
-            .or(self.top)
-            .unwrap_or(shape.pages.1)
-            .max(1);
+        let asked = self.top.unwrap_or(shape.pages.1);
+        let most = visit.tenant.options.page.unwrap_or(asked);
+        let size = match self.top {
+            Some(top) => most.min(top).max(1),
+            None => most.max(1),
+        };
         let value: Vec<Value> = items
             .iter()
             .skip(self.skip)

@@ -6,7 +6,8 @@ _asked = socket.getaddrinfo
 
 
 def _here(host, *rest, **more):
-    if isinstance(host, str) and host.endswith(".localhost"):
+    name = host.decode("ascii", "replace") if isinstance(host, bytes) else host
+    if isinstance(name, str) and name.endswith(".localhost"):
         host = "127.0.0.1"
     return _asked(host, *rest, **more)
 
