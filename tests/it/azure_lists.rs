@@ -124,6 +124,22 @@ async fn resource_graph_is_paged_by_token_in_the_body() {
 }
 
 #[tokio::test]
+async fn rows_beside_an_error_are_kept_and_are_not_all() {
+    let part =
+        r#"{"tables":[{"rows":[[1]]}],"error":{"code":"PartialError","message":"too many"}}"#;
+    let server = Server::start(vec![answer(200, &[], part)]).await;
+    let bench = Bench::of(&server);
+    let at = format!("{}/v1/workspaces/w/query", server.base);
+    let query = parts(Plane::Logs, "POST", &at, Some(r#"{"query":"SigninLogs"}"#));
+    let request = ReadRequest::new(query).unwrap();
+    let mut pages = bench.client.pages(request, "tables");
+    let first = pages.next_page(&bench.told).await.unwrap().unwrap();
+    assert_eq!(first.len(), 1);
+    let error = pages.next_page(&bench.told).await.unwrap_err();
+    assert!(error.to_string().contains("cut short"), "{error}");
+}
+
+#[tokio::test]
 async fn a_posted_query_is_not_posted_to_an_address_that_writes() {
     let query = "/subscriptions/s/providers/Microsoft.CostManagement/query";
     let link = |path: &str| {

@@ -212,25 +212,6 @@ fn a_foreign_next_link_gets_no_token_and_stops_the_list() {
 }
 
 #[test]
-fn a_page_token_that_died_leaves_what_was_read_and_a_gap() {
-    let azir = Azir::with(
-        "faults: [{path: /auditLogs/signIns, nth: 2, do: status, status: 400, code: Directory_ExpiredPageToken, times: 99}]",
-        |options| options.page = Some(10),
-    );
-    let (code, report) = azir.json(&[
-        "collect-sign-ins",
-        "heidi@contoso.com",
-        "--incident",
-        "IR-1",
-        "--yes",
-    ]);
-    assert_eq!(code, 4, "{report}");
-    let gaps = report["gaps"].to_string();
-    assert!(gaps.contains("10 rows and is not complete"), "{gaps}");
-    assert!(gaps.contains("Directory_ExpiredPageToken"), "{gaps}");
-}
-
-#[test]
 fn a_log_that_breaks_off_is_kept_as_far_as_it_was_read_and_never_called_complete() {
     let azir = Azir::with(
         "faults: [{path: eventtypes, nth: 3, do: status, status: 403, code: AuthorizationFailed, times: 99}]",

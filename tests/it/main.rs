@@ -23,6 +23,7 @@ mod checklists;
 mod command_line;
 mod consent;
 mod console;
+mod cut_short;
 mod damaged;
 mod directory_targets;
 mod every_runbook;
