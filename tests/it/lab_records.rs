@@ -214,7 +214,9 @@ fn the_directory_knows_machines_identities_and_nothing_for_an_application_to_be(
     );
     assert_eq!(get("me").error(), (400, "BadRequest"));
     assert_eq!(get("organization").each("displayName"), ["Contoso"]);
-    assert_eq!(get("sites").error(), (501, "NotModelled"));
+    for path in ["sites", "security/auditLog/queries", "security/incidents"] {
+        assert_eq!(get(path).error(), (501, "NotModelled"), "{path}");
+    }
     let arm = bench.token_for(&format!("{}/.default", bench.lab.ready().arm));
     let wrong = bench.send(
         bench
