@@ -154,6 +154,28 @@ const TABLES: &[(&str, &[(&str, &str)])] = &[
             ),
         ],
     ),
+    (
+        "StorageBlobLogs",
+        &[
+            ("datetime", "TimeGenerated LastModifiedTime"),
+            (
+                "string",
+                "AccountName Location Protocol OperationName AuthenticationType StatusCode StatusText Uri \
+                 CallerIpAddress CorrelationId SchemaVersion OperationVersion AuthenticationHash RequesterObjectId \
+                 RequesterTenantId RequesterAppId RequesterAudience RequesterTokenIssuer RequesterUpn \
+                 UserAgentHeader ReferrerHeader ClientRequestId Etag ServiceType ObjectKey RequestMd5 ResponseMd5 \
+                 ConditionsUsed Category TlsVersion SasExpiryStatus MetricResponseType SourceUri DestinationUri \
+                 AccessTier SourceAccessTier RehydratePriority",
+            ),
+            ("dynamic", "AuthorizationDetails"),
+            ("int", "OperationCount"),
+            (
+                "long",
+                "RequestHeaderSize RequestBodySize ResponseHeaderSize ResponseBodySize ContentLengthHeader",
+            ),
+            ("real", "DurationMs ServerLatencyMs"),
+        ],
+    ),
 ];
 
 /// Returns a table's name as the service writes it, with its columns.

@@ -5,7 +5,7 @@ use chrono::{DateTime, Duration, Utc};
 use serde_json::{Value, json};
 
 use super::store::Store;
-use super::vault_log;
+use super::{blob_log, vault_log};
 
 /// How long a record takes to be found by a query: minutes, as in practice (section 7).
 const INGESTION: Duration = Duration::minutes(5);
@@ -27,6 +27,7 @@ pub(super) fn rows(store: &Store, table: &str, now: DateTime<Utc>) -> Vec<Value>
         }
         "AuditLogs" => directory.all_now("directoryAudits").map(audit).collect(),
         "AzureActivity" => store.events.iter().map(activity).collect(),
+        "StorageBlobLogs" => directory.all_now(blob_log::KIND).cloned().collect(),
         _ => directory.all_now(vault_log::KIND).cloned().collect(),
     };
     let mut found: Vec<Value> = all

@@ -12,6 +12,7 @@ mod blob_blocks;
 mod blob_body;
 mod blob_container;
 mod blob_list;
+mod blob_log;
 mod denials;
 mod entra;
 mod faults;

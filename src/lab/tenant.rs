@@ -17,7 +17,7 @@ use super::server::{LabError, Logged, Options, Ready};
 use super::store::{Kept, Store};
 use super::throttle::{Throttle, Verdict};
 use super::windows::{Party, Setting, Windows};
-use super::{blob, graph, vault, workspace};
+use super::{blob, blob_log, graph, vault, workspace};
 use crate::clock::{Clock, micros};
 use crate::random::Random;
 
@@ -228,7 +228,13 @@ impl Tenant {
             }
             let audience = ["https://storage.azure.com".to_owned(), ask.origin.clone()];
             return match self.entra.check(ask, &audience, now) {
-                Ok(claims) => blob::answer(&mut lock(&self.store), ask, account, &claims, now),
+                Ok(claims) => {
+                    let mut store = lock(&self.store);
+                    let reply = blob::answer(&mut store, ask, account, &claims, now);
+                    let when = (&*self.random, now, self.clock.mono_us());
+                    blob_log::note(&mut store, account, (ask, &claims, &reply), when);
+                    reply
+                }
                 Err((_, message)) => blob_error(401, "InvalidAuthenticationInfo", &message).with(
                     "www-authenticate",
                     self.challenge(ask) + " resource_id=https://storage.azure.com",

@@ -199,13 +199,61 @@ fn a_vault_that_sends_its_events_is_found_in_them_after_a_while() {
         ])]
     );
     let keys = "AzureDiagnostics | where OperationName == 'KeyList' | project httpStatusCode_d";
-    assert_eq!(rows(&query(&bench, keys)), [json!([403])]);
+    assert_eq!(rows(&query(&bench, keys)), [json!([403.0])]);
     let seeded = "AzureDiagnostics | where OperationName contains 'SecretGet' | project CallerIPAddress, _SubscriptionId";
     let subscription = SUB.trim_start_matches("/subscriptions/");
     assert_eq!(
         rows(&query(&bench, seeded)),
         [json!(["203.0.113.77", subscription])]
     );
+}
+
+#[test]
+fn an_account_that_sends_its_events_is_found_in_them_after_a_while() {
+    let setting = |account: &str| {
+        let id = format!(
+            "{SUB}/resourceGroups/rg-forensic-prod/providers/Microsoft.Storage/storageAccounts/{account}/blobServices/default/providers/Microsoft.Insights/diagnosticSettings/to-law"
+        );
+        let workspace = format!(
+            "{SUB}/resourceGroups/rg-security-prod/providers/Microsoft.OperationalInsights/workspaces/law-security-prod"
+        );
+        let logs = json!([{"category": "StorageRead", "enabled": true}, {"category": "StorageWrite", "enabled": false}]);
+        json!({"id": id, "properties": {"workspaceId": workspace, "logs": logs}})
+    };
+    let mut tenant = az_kit::scenario();
+    let Value::Object(own) = setting("stforensicirprodweu") else {
+        unreachable!()
+    };
+    tenant.resources.push(own);
+    let bench = Bench::with(tenant, |_| {});
+    let port = bench.lab.ready().arm.rsplit(':').next().unwrap().to_owned();
+    let token = bench.token_for("https://storage.azure.com/.default");
+    let blob = format!("https://stforensicirprodweu.blob.localhost:{port}/ir-evidence/not-there");
+    let sent = |request: reqwest::RequestBuilder| {
+        let request = request
+            .bearer_auth(&token)
+            .header("x-ms-version", "2021-12-02");
+        bench.send(request).status
+    };
+    assert_eq!(sent(bench.http.get(&blob)), 404);
+    let put = bench.http.put(&blob).header("x-ms-blob-type", "BlockBlob");
+    assert_eq!(sent(put.body("x")), 201);
+    let text = "StorageBlobLogs | where StatusCode == '404' | project AccountName, OperationName, Category, StatusText, ObjectKey, RequesterObjectId, AuthenticationType";
+    assert!(rows(&query(&bench, text)).is_empty());
+    bench.pass(301);
+    let expected = json!([
+        "stforensicirprodweu",
+        "GetBlob",
+        "StorageRead",
+        "BlobNotFound",
+        "/stforensicirprodweu/ir-evidence/not-there",
+        "55555555-5555-4555-8555-555555555555",
+        "OAuth"
+    ]);
+    assert_eq!(rows(&query(&bench, text)), [expected]);
+    // What is not sent is not there: the setting sends no writes.
+    let writes = "StorageBlobLogs | where OperationName == 'PutBlob' | count";
+    assert_eq!(rows(&query(&bench, writes)), [json!([0])]);
 }
 
 #[test]
