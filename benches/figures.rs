@@ -4,11 +4,13 @@
 //! minutes is asked for: `--users COUNT FACTOR` cuts so many users off, and `--vms COUNT FACTOR` isolates so many machines,
 //! on a clock that runs so many times faster; with `--poll-after SECONDS`, operations ask for that between polls.
 //! `--az COUNT` isolates machines with the Azure CLI instead, and `--install-az FOLDER` installs it there first. `--keep`
-//! puts what was measured of machines into `figures.csv` and draws `figures.svg` from all that is there.
+//! puts what was measured of machines into `figures.csv` and draws `figures.svg` from all that is there. `--lab` measures
+//! the lab.
 #![expect(clippy::print_stdout, reason = "figures are printed")]
 
 mod alone;
 mod az;
+mod lab;
 mod record;
 mod users;
 mod vms;
@@ -46,6 +48,9 @@ fn main() {
             .expect("--users COUNT FACTOR");
         return users::users(count as usize, factor);
     }
+    if after("--lab").is_some() {
+        return lab::lab(5.0);
+    }
     let (many, by_hand) = (after("--vms"), after("--az"));
     if many.is_some() || by_hand.is_some() {
         let poll_after =
@@ -73,6 +78,7 @@ fn main() {
     journal(if small { 200 } else { 1_000_000 });
     overhead(if small { 0.02 } else { 1.0 }, if small { 1 } else { 3 });
     if small {
+        lab::lab(0.2);
         users::users(2, 10.0);
         vms::vms(2, 10.0, None);
     }

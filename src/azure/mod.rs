@@ -43,7 +43,7 @@ pub use error::Error;
 pub use http::Http;
 pub use observe::{Call, ClientNote, Observer, Operation, Outcome, OutcomeKind, Refused};
 pub(crate) use origins::is_loopback;
-pub use pages::Pages;
+pub use pages::{Pages, in_part};
 pub use patience::Patience;
 pub(crate) use plain::Post;
 pub use request::{Effect, Plane, ReadRequest, RequestParts, Response, WriteRequest};

@@ -101,7 +101,7 @@ impl Pages {
         // The service writes this as a string (arm.md section 12).
         let cut = |value: &Value| value == "true" || value == &Value::Bool(true);
         let short = body.get("resultTruncated").is_some_and(cut);
-        if short && matches!(self.next, Next::End) {
+        if (short && matches!(self.next, Next::End)) || in_part(&body) {
             self.cut_by = Some(response.host.clone());
         }
         match crate::json::member(&body, &self.member) {
@@ -149,6 +149,12 @@ impl Pages {
             None => Ok(Next::Token(successor.to_owned())),
         }
     }
+}
+
+/// Returns whether an answer says that it is not all that was asked for: Log Analytics has an error beside the rows
+/// (graph-and-data-planes.md section 7).
+pub fn in_part(body: &Value) -> bool {
+    crate::json::member(body, "error.code").is_some_and(|code| code == "PartialError")
 }
 
 fn with_token(first: &RequestParts, token: &str) -> Result<RequestParts, Error> {

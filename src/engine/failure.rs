@@ -124,6 +124,10 @@ fn hint(error: &azure::Error) -> String {
         return "az role assignment create for the action named, or run as somebody who has it"
             .into();
     }
+    // A tenant of another national cloud (graph-and-data-planes.md section 5.6).
+    if error.code() == "AADSTS90038" {
+        return "export AZIR_CLOUD=AzureUSGovernment, or AzureChinaCloud, whichever the tenant is of; then run the command again".into();
+    }
     if error.is_auth() {
         return "azir doctor, then sign in again (az login)".into();
     }

@@ -21,6 +21,8 @@ const LIFETIME: i64 = 3_600;
 /// Who signs in here.
 pub(super) struct Entra {
     pub(super) tenant: String,
+    /// Tenants of another national cloud.
+    pub(super) elsewhere: Vec<String>,
     /// Signs the tokens of this start.
     pub(super) key: [u8; 32],
 }
@@ -78,6 +80,13 @@ impl Entra {
                 .map_or("", |(_, value)| value.as_str())
         };
         let tenant = ask.segments().first().copied().unwrap_or_default();
+        let is_it = |known: &String| known.eq_ignore_ascii_case(tenant);
+        if self.elsewhere.iter().any(is_it) {
+            let message = format!(
+                "Tenant '{tenant}' request is being redirected to the National Cloud 'MicrosoftOnline.US'."
+            );
+            return error(400, "invalid_request", 90_038, &message, now);
+        }
         if !tenant.eq_ignore_ascii_case(&self.tenant) {
             let message = format!(
                 "Tenant '{tenant}' not found. Check to make sure you have the correct tenant ID and are signing into the correct cloud."

@@ -1,6 +1,6 @@
 //! The tables that a workspace of the lab has, with their columns (graph-and-data-planes.md section 9).
 
-use super::kql_columns::Typed;
+use super::kql::{Column, Kind};
 
 /// Columns that every table has.
 const EVERYWHERE: &[(&str, &str)] = &[(
@@ -79,6 +79,25 @@ const TABLES: &[(&str, &[(&str, &str)])] = &[
         ],
     ),
     (
+        "AADServicePrincipalSignInLogs",
+        &[
+            ("datetime", "TimeGenerated CreatedDateTime"),
+            (
+                "string",
+                "OperationName OperationVersion Category ResultType ResultSignature ResultDescription \
+                 CorrelationId ResourceGroup Identity Level Location AppId AppOwnerTenantId \
+                 AuthenticationContextClassReferences AutonomousSystemNumber \
+                 AuthenticationProcessingDetails ClientCredentialType ConditionalAccessAudiences \
+                 ConditionalAccessPolicies ConditionalAccessStatus FederatedCredentialId Id IPAddress \
+                 LocationDetails NetworkLocationDetails ResourceDisplayName ResourceIdentity \
+                 ResourceOwnerTenantId ResourceServicePrincipalId ServicePrincipalCredentialKeyId \
+                 ServicePrincipalCredentialThumbprint ServicePrincipalId ServicePrincipalName SessionId \
+                 UniqueTokenIdentifier Agent UserAgent AADTenantId",
+            ),
+            ("long", "DurationMs"),
+        ],
+    ),
+    (
         "AuditLogs",
         &[
             ("datetime", "TimeGenerated ActivityDateTime"),
@@ -138,13 +157,14 @@ const TABLES: &[(&str, &[(&str, &str)])] = &[
 ];
 
 /// Returns a table's name as the service writes it, with its columns.
-pub(super) fn table(name: &str) -> Option<(&'static str, Vec<Typed>)> {
+pub(super) fn table(name: &str) -> Option<(&'static str, Vec<Column>)> {
     // Names of tables are case-sensitive.
     let (name, columns) = TABLES.iter().find(|(known, _)| *known == name)?;
     let typed = columns.iter().chain(EVERYWHERE).flat_map(|(kind, names)| {
-        names
-            .split_whitespace()
-            .map(move |column| (column.to_owned(), *kind))
+        // The tables above name no other types.
+        let kind = Kind::read(kind).unwrap_or(Kind::Dynamic);
+        let names = names.split_whitespace();
+        names.map(move |column| Column::new(column, kind))
     });
     Some((name, typed.collect()))
 }

@@ -22,6 +22,9 @@ pub(super) fn rows(store: &Store, table: &str, now: DateTime<Utc>) -> Vec<Value>
         "AADNonInteractiveUserSignInLogs" => of_kind("nonInteractiveUser")
             .map(|record| as_text(sign_in(record)))
             .collect(),
+        "AADServicePrincipalSignInLogs" => {
+            of_kind("servicePrincipal").map(of_application).collect()
+        }
         "AuditLogs" => directory.all_now("directoryAudits").map(audit).collect(),
         "AzureActivity" => store.events.iter().map(activity).collect(),
         _ => directory.all_now(vault_log::KIND).cloned().collect(),
@@ -102,6 +105,24 @@ fn as_text(mut row: Value) -> Value {
         "Status",
     ] {
         row[column] = json!(row[column].to_string());
+    }
+    row
+}
+
+/// A sign-in of an application, which has no user.
+fn of_application(record: &Value) -> Value {
+    let mut row = as_text(sign_in(record));
+    row["Category"] = json!("ServicePrincipalSignInLogs");
+    for (column, member) in [
+        ("Identity", "servicePrincipalName"),
+        (
+            "ServicePrincipalCredentialKeyId",
+            "servicePrincipalCredentialKeyId",
+        ),
+        ("ServicePrincipalId", "servicePrincipalId"),
+        ("ServicePrincipalName", "servicePrincipalName"),
+    ] {
+        row[column] = record[member].clone();
     }
     row
 }

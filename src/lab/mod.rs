@@ -18,8 +18,6 @@ mod faults;
 mod gate;
 mod graph;
 mod kql;
-mod kql_columns;
-mod kql_parse;
 mod latency;
 mod log_schema;
 mod log_tables;

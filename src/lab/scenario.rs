@@ -50,6 +50,9 @@ const DEFAULT: &str = include_str!("scenarios/default.yaml");
 pub struct Scenario {
     /// The tenant's id.
     pub tenant: String,
+    /// Tenants that are not of this cloud but of another national one.
+    #[serde(default)]
+    pub elsewhere: Vec<String>,
     /// The name that its cloud gives itself; `lab` if it is not said.
     #[serde(default = "lab")]
     pub cloud: String,

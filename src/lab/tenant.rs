@@ -70,6 +70,7 @@ impl Tenant {
             port,
             entra: Entra {
                 tenant: options.scenario.tenant.clone(),
+                elsewhere: options.scenario.elsewhere.clone(),
                 key,
             },
             store: Mutex::new(store),

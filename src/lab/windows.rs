@@ -327,4 +327,36 @@ mod tests {
         assert!(windows.vault(&put, "kv", setting(10_000_000)).is_ok());
         assert!(windows.vault(&put, "other", setting(1)).is_ok());
     }
+    #[test]
+    fn conditional_access_shares_the_window_of_protection_with_everybody_in_the_tenant() {
+        let mut windows = Windows::default();
+        let risky = ask("GET", "/v1.0/identityProtection/riskyUsers");
+        let policies = ask("GET", "/v1.0/identity/conditionalAccess/policies");
+        assert!(windows.graph(&risky, &PARTY, setting(0)).is_ok());
+        let other = Party { app: "b", ..PARTY };
+        for party in [PARTY, other] {
+            let reply = windows.graph(&policies, &party, setting(1)).unwrap_err();
+            assert_eq!((reply.status, header(&reply, "retry-after")), (429, None));
+        }
+        let elsewhere = Party {
+            tenant: "u",
+            ..PARTY
+        };
+        assert!(windows.graph(&policies, &elsewhere, setting(1)).is_ok());
+        assert!(windows.graph(&policies, &PARTY, setting(5_000_000)).is_ok());
+    }
+
+    #[test]
+    fn five_logs_are_read_in_ten_seconds_and_no_sixth() {
+        let mut windows = Windows::default();
+        let log = ask("GET", "/v1.0/auditLogs/signIns");
+        for _ in 0..5 {
+            assert!(windows.graph(&log, &PARTY, setting(0)).is_ok());
+        }
+        let reply = windows.graph(&log, &PARTY, setting(1)).unwrap_err();
+        assert_eq!(reply.status, 429);
+        assert_eq!(header(&reply, "retry-after"), Some("10"));
+        assert!(String::from_utf8_lossy(&reply.body).contains("UnknownError"));
+        assert!(windows.graph(&log, &PARTY, setting(10_000_000)).is_ok());
+    }
 }

@@ -1,13 +1,12 @@
 //! The query API of Log Analytics (graph-and-data-planes.md section 7): `POST /v1/workspaces/{guid}/query`, or by the
-//! workspace's resource id. Of Kusto the lab reads what `kql` says; anything else is 501, and never an empty success.
+//! workspace's resource id. Of Kusto the lab reads what `kql` says; anything else is an error, and never an empty success.
 
 use chrono::{DateTime, Utc};
 use serde_json::{Value, json};
 
 use super::entra::Claims;
 use super::gate::Grants;
-use super::kql::Query;
-use super::kql_columns::Typed;
+use super::kql::{Cell, Error, Query, Table};
 use super::reply::{Ask, Reply};
 use super::store::Store;
 use super::{log_schema, log_tables, timespan};
@@ -103,21 +102,25 @@ fn query(store: &Store, ask: &Ask, claims: &Claims, now: DateTime<Utc>) -> Resul
     }
     let body = read(ask)?;
     let text = body["query"].as_str().unwrap_or_default();
-    let parsed = Query::parse(text, now).map_err(|why| wrong("SyntaxError", "SYN0002", &why))?;
-    let (table, columns) = log_schema::table(&parsed.table).ok_or_else(|| {
-        let why = format!(
-            "'where' operator: Failed to resolve table or column expression named '{}'",
-            parsed.table
-        );
-        wrong("SemanticError", "SEM0100", &why)
-    })?;
-    let known = columns.clone();
-    let left = parsed
-        .columns(columns)
-        .map_err(|why| wrong("SemanticError", "SEM0100", &why))?;
-    let (from, to) = timespan::read(body["timespan"].as_str(), now)
+    let query = Query::parse(text).map_err(|why| refused(&why))?;
+    let span = timespan::read(body["timespan"].as_str(), now)
         .map_err(|why| error(400, "BadArgumentError", &why))?;
-    let mut rows = log_tables::rows(store, table, now);
+    let customer = &workspace["properties"]["customerId"];
+    let tables = |name: &str| table(store, name, customer, span, now);
+    let found = query.run(&tables, now).map_err(|why| refused(&why))?;
+    Ok(Reply::json(200, &shown(&found)))
+}
+
+/// Returns a table of the workspace, of the time that is asked for: what a query says of time narrows it further.
+fn table(
+    store: &Store,
+    name: &str,
+    customer: &Value,
+    (from, to): (Option<DateTime<Utc>>, DateTime<Utc>),
+    now: DateTime<Utc>,
+) -> Option<Table> {
+    let (name, columns) = log_schema::table(name)?;
+    let mut rows = log_tables::rows(store, name, now);
     rows.retain(|row| {
         let time = row["TimeGenerated"]
             .as_str()
@@ -125,13 +128,9 @@ fn query(store: &Store, ask: &Ask, claims: &Claims, now: DateTime<Utc>) -> Resul
         time.is_some_and(|time| from.is_none_or(|from| from <= time) && time <= to)
     });
     for row in &mut rows {
-        row["TenantId"] = workspace["properties"]["customerId"].clone();
-        *row = filled(row, &known);
+        row["TenantId"] = customer.clone();
     }
-    let rows = parsed
-        .evaluate(rows)
-        .map_err(|why| wrong("SemanticError", "SEM0001", &why))?;
-    Ok(Reply::json(200, &shown(&left, &rows)))
+    Some(Table::of(columns, rows.iter()))
 }
 
 fn find<'a>(store: &'a Store, place: &str) -> Option<&'a Value> {
@@ -169,50 +168,43 @@ fn read(ask: &Ask) -> Result<Value, Reply> {
     }
 }
 
-/// Every row has every column of its table: a text that is not there is empty.
-fn filled(row: &Value, columns: &[Typed]) -> Value {
-    let mut whole = json!({});
-    for (name, kind) in columns {
-        let value = row.get(name).cloned().unwrap_or_default();
-        whole[name] = match *kind {
-            "string" if value.is_null() => json!(""),
-            _ => value,
-        };
-    }
-    whole
-}
-
-/// Rows by position; what is dynamic is JSON written as text.
-fn shown(columns: &[Typed], rows: &[Value]) -> Value {
-    let heads: Vec<Value> = columns
+/// Columns with their types, and rows by position.
+fn shown(table: &Table) -> Value {
+    let heads: Vec<Value> = table
+        .columns
         .iter()
-        .map(|(name, kind)| json!({"name": name, "type": kind}))
+        .map(|column| json!({"name": column.name, "type": column.kind.name()}))
         .collect();
-    let cell = |row: &Value, (name, kind): &Typed| match (&row[name], *kind) {
-        (Value::Null, "string") => json!(""),
-        (Value::Null, _) => Value::Null,
-        (Value::String(text), _) => json!(text),
-        (value, "dynamic" | "string") => json!(value.to_string()),
-        (value, _) => value.clone(),
-    };
-    let rows: Vec<Vec<Value>> = rows
+    let rows: Vec<Vec<Value>> = table
+        .rows
         .iter()
-        .map(|row| columns.iter().map(|column| cell(row, column)).collect())
+        .map(|row| row.iter().map(Cell::shown).collect())
         .collect();
     json!({"tables": [{"name": "PrimaryResult", "columns": heads, "rows": rows}]})
 }
 
-/// The refusal of a query: what the service would not understand, or what the lab does not model.
-fn wrong(kind: &str, code: &str, why: &str) -> Reply {
-    if why.starts_with("the lab does not model") {
-        return error(501, "NotModelled", why);
-    }
-    let message = match kind {
-        "SyntaxError" => "A recognition error occurred in the query.",
-        _ => "A semantic error occurred.",
+/// The refusal of a query: what the service would not understand either, or what is too large for the lab.
+fn refused(why: &Error) -> Reply {
+    let mut innermost = json!({"message": why.to_string()});
+    let (kind, message) = match why {
+        Error::TooLarge(_) => return error(501, "NotModelled", &why.to_string()),
+        Error::Semantic { code, .. } => {
+            innermost["code"] = json!(code);
+            ("SemanticError", "A semantic error occurred.")
+        }
+        Error::Syntax {
+            token,
+            line,
+            column,
+        } => {
+            innermost["code"] = json!("SYN0002");
+            innermost["line"] = json!(line);
+            innermost["pos"] = json!(column);
+            innermost["token"] = json!(token);
+            ("SyntaxError", "A recognition error occurred in the query.")
+        }
     };
-    let inner =
-        json!({"code": kind, "message": message, "innererror": {"code": code, "message": why}});
+    let inner = json!({"code": kind, "message": message, "innererror": innermost});
     Reply::json(
         400,
         &json!({"error": {"message": "The request had some invalid properties", "code": "BadArgumentError", "innererror": inner}}),

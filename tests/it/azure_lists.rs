@@ -55,6 +55,26 @@ async fn next_links_are_followed_as_they_came_through_empty_pages() {
 }
 
 #[tokio::test]
+async fn no_content_is_a_list_of_nothing() {
+    let (cost, logs) = (
+        "/subscriptions/s/providers/Microsoft.CostManagement/query",
+        "/v1/workspaces/w/query",
+    );
+    let server = Server::start(vec![]).await;
+    let logs = format!("{}{logs}", server.base);
+    for (plane, path) in [(Plane::Arm, cost), (Plane::Logs, &logs)] {
+        server.answer_with(vec![answer(204, &[], "")]);
+        let bench = Bench::of(&server);
+        let query = parts(plane, "POST", path, Some(r#"{"query":"SigninLogs"}"#));
+        let request = ReadRequest::new(query).unwrap();
+        let mut pages = bench.client.pages(request, "tables");
+        assert_eq!(pages.next_page(&bench.told).await.unwrap(), Some(vec![]));
+        assert_eq!(pages.next_page(&bench.told).await.unwrap(), None, "{path}");
+    }
+    assert_eq!(server.seen().len(), 2);
+}
+
+#[tokio::test]
 async fn a_list_that_leads_back_ends_with_an_error() {
     let page = || answer(200, &[], r#"{"value":[1],"nextLink":"{base}/list?page=2"}"#);
     let server = Server::start(vec![page(), page(), page()]).await;
@@ -101,6 +121,22 @@ async fn resource_graph_is_paged_by_token_in_the_body() {
         error.to_string().contains("cut short by the service"),
         "no way to the rest is said, and what was read does not pass for all: {error}"
     );
+}
+
+#[tokio::test]
+async fn rows_beside_an_error_are_kept_and_are_not_all() {
+    let part =
+        r#"{"tables":[{"rows":[[1]]}],"error":{"code":"PartialError","message":"too many"}}"#;
+    let server = Server::start(vec![answer(200, &[], part)]).await;
+    let bench = Bench::of(&server);
+    let at = format!("{}/v1/workspaces/w/query", server.base);
+    let query = parts(Plane::Logs, "POST", &at, Some(r#"{"query":"SigninLogs"}"#));
+    let request = ReadRequest::new(query).unwrap();
+    let mut pages = bench.client.pages(request, "tables");
+    let first = pages.next_page(&bench.told).await.unwrap().unwrap();
+    assert_eq!(first.len(), 1);
+    let error = pages.next_page(&bench.told).await.unwrap_err();
+    assert!(error.to_string().contains("cut short"), "{error}");
 }
 
 #[tokio::test]

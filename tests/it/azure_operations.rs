@@ -77,6 +77,31 @@ async fn a_location_is_polled_until_it_is_no_202_and_a_newer_one_is_followed() {
 }
 
 #[tokio::test]
+async fn a_change_that_is_accepted_with_a_location_is_waited_for_and_read_afterwards() {
+    let begun = answer(202, &[RESULT], "");
+    let server = Server::start(vec![
+        begun,
+        answer(202, &[], ""),
+        answer(200, &[], ""),
+        resource("Succeeded"),
+    ])
+    .await;
+    let bench = Bench::of(&server);
+    let response = bench.write("PATCH", VM, true).await.unwrap();
+    assert_eq!(response.json().unwrap()["name"], "v");
+    assert!(response.read_back);
+    let poll = "GET /results/1".to_owned();
+    let lines = [
+        format!("PATCH {VM}"),
+        poll.clone(),
+        poll,
+        format!("GET {VM}"),
+    ];
+    assert_eq!(server.lines(), lines);
+    assert_eq!(bench.told.kinds(), [OutcomeKind::Ok]);
+}
+
+#[tokio::test]
 async fn without_any_address_the_resource_is_watched() {
     let replies = vec![
         resource("Updating"),

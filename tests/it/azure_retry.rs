@@ -270,3 +270,28 @@ async fn a_refusal_is_waited_out_also_where_no_limit_of_ours_is_meant() {
         assert_eq!(bench.waited(), Duration::from_secs(17), "{path}");
     }
 }
+
+#[tokio::test]
+async fn a_query_of_the_logs_that_waits_in_a_queue_or_runs_out_of_time_is_asked_again() {
+    for (status, code, wait) in [
+        (429, "ThrottledError", Some("17")),
+        (504, "GatewayTimeout", None),
+    ] {
+        let headers: Vec<_> = wait.iter().map(|wait| ("retry-after", *wait)).collect();
+        let server =
+            Server::start(vec![error(status, code, &headers), answer(200, &[], "{}")]).await;
+        let bench = Bench::of(&server);
+        let mut parts = arm("POST", &format!("{}/v1/workspaces/w/query", server.base));
+        parts.plane = Plane::Logs;
+        parts.api_version = None;
+        parts.body = Some(bytes::Bytes::from_static(br#"{"query":"SigninLogs"}"#));
+        let request = ReadRequest::new(parts).unwrap();
+        let answered = bench.client.read(&request, &bench.told).await.unwrap();
+        assert_eq!(answered.status, 200, "{code}");
+        let bodies: Vec<_> = server.seen().into_iter().map(|seen| seen.body).collect();
+        assert_eq!(bodies, [r#"{"query":"SigninLogs"}"#; 2]);
+        if wait.is_some() {
+            assert_eq!(bench.waited(), Duration::from_secs(17));
+        }
+    }
+}

@@ -117,6 +117,42 @@ fn a_subscription_outside_the_profile_is_never_written_to() {
 }
 
 #[test]
+fn a_tenant_of_another_national_cloud_is_said_with_the_way_there() {
+    let tenant = "77777777-7777-4777-8777-777777777799";
+    let azir = Azir::with("faults: []", |options| {
+        options.scenario.elsewhere.push(tenant.to_owned());
+    });
+    let mut command = azir.command(&["isolate-vm", "vm-app-01", "--yes"]);
+    let done = crate::support::done(command.env("AZURE_TENANT_ID", tenant).output().unwrap());
+    assert_eq!(done.code, 1, "{}", done.stderr);
+    assert!(done.stderr.contains("AADSTS90038"), "{}", done.stderr);
+    assert!(
+        done.stderr.contains("next: export AZIR_CLOUD="),
+        "{}",
+        done.stderr
+    );
+}
+
+#[test]
+fn a_secret_that_has_expired_is_said_by_its_number() {
+    let azir = Azir::new();
+    let responder = "55555555-5555-4555-8555-555555555555";
+    let ended = |object: &mut serde_json::Value| {
+        object["passwordCredentials"][0]["endDateTime"] = json!("2020-01-01T00:00:00Z");
+    };
+    let state = azir.lab.state();
+    let client = &state["directory"]["servicePrincipals"][responder]["appId"];
+    let applications = state["directory"]["applications"].as_object().unwrap();
+    let own = applications.iter().find(|(_, one)| one["appId"] == *client);
+    azir.lab
+        .tamper_directory("applications", own.unwrap().0, ended);
+    let done = azir.run(&["isolate-vm", "vm-app-01", "--yes"]);
+    assert_eq!(done.code, 1, "{}", done.stderr);
+    assert!(done.stderr.contains("7000222"), "{}", done.stderr);
+    assert!(azir.writes().is_empty());
+}
+
+#[test]
 fn an_unreachable_cloud_and_a_wrong_secret_are_said_plainly() {
     let azir = Azir::new();
     let mut command = azir.command(&["isolate-vm", "vm-app-01", "--yes"]);

@@ -203,6 +203,37 @@ fn until_the_cut_nothing_in_the_tenant_names_the_incident() {
 }
 
 #[test]
+fn a_machine_whose_parts_are_named_in_another_casing_is_the_same_machine() {
+    let azir = Azir::new();
+    let upper = |id: &mut Value| {
+        let text = id.as_str().unwrap();
+        *id = json!(text.replace("rg-workload-prod", "RG-WORKLOAD-PROD"));
+    };
+    let machine = format!(
+        "{SUB}/resourceGroups/rg-workload-prod/providers/Microsoft.Compute/virtualMachines/vm-app-01"
+    );
+    azir.lab.tamper(&machine, |machine| {
+        let storage = &mut machine["properties"]["storageProfile"];
+        upper(&mut storage["osDisk"]["managedDisk"]["id"]);
+        upper(&mut storage["dataDisks"][0]["managedDisk"]["id"]);
+        upper(&mut machine["properties"]["networkProfile"]["networkInterfaces"][0]["id"]);
+    });
+    let guarded = |state: &Value| {
+        let nic = nic(state, "rg-workload-prod", "vm-app-01-nic");
+        nic["properties"]["networkSecurityGroup"]["id"].to_string()
+    };
+    let before = guarded(&azir.lab.state());
+    let (code, report) = azir.json(&["isolate-vm", "vm-app-01", "--incident", "IR-1", "--yes"]);
+    assert_eq!(code, 0, "{report}");
+    let state = azir.lab.state();
+    assert!(guarded(&state).contains(GOOD));
+    assert_eq!(snapshots(&state).len(), 2);
+    let (code, undone) = azir.json(&["undo", "last", "--yes"]);
+    assert_eq!(code, 0, "{undone}");
+    assert_eq!(guarded(&azir.lab.state()), before);
+}
+
+#[test]
 fn a_hard_machine_is_cut_at_every_interface_disk_and_identity_and_put_back() {
     let azir = Azir::new();
     let before = azir.lab.state();

@@ -5,6 +5,7 @@
 
 use std::collections::BTreeSet;
 use std::io::Write as _;
+use std::path::Path;
 use std::process::{Command, Stdio};
 
 use serde_json::json;
@@ -22,6 +23,29 @@ const BESIDE: &[(&str, &str)] = &[
 /// Why a member is sent that no model has.
 const ECHOED: &str =
     "the service shows it in what it answers, and an edit sends back what it has read";
+
+/// Returns the folders of the packages of the three environments: that of the Azure CLI has clients that are newer than
+/// those that are out, and the other two what it does without.
+fn packages() -> Vec<String> {
+    let az = std::env::var("AZIR_TEST_AZ").expect("AZIR_TEST_AZ names an az");
+    let beside = Path::new(&az)
+        .with_file_name("python")
+        .display()
+        .to_string();
+    let others = ["AZIR_TEST_SDK_PYTHON", "AZIR_TEST_FORENSICS_PYTHON"];
+    let others = others.map(|name| std::env::var(name).expect(name));
+    let ask = "import sysconfig; print(sysconfig.get_path('purelib'), end='')";
+    let pythons = others.into_iter().chain([beside]);
+    let folder = |python: String| {
+        Command::new(&python)
+            .args(["-c", ask])
+            .output()
+            .expect(&python)
+    };
+    pythons
+        .map(|python| String::from_utf8(folder(python).stdout).unwrap())
+        .collect()
+}
 
 #[test]
 #[ignore = "needs azure-cli and the Azure SDKs for Python"]
@@ -53,12 +77,10 @@ fn every_request_that_azir_makes_is_in_the_routes_and_models_of_the_clients() {
         "{} {on_graph}",
         lines.len()
     );
-    let packages = std::env::var("AZIR_TEST_SDK_PACKAGES")
-        .expect("AZIR_TEST_SDK_PACKAGES names the packages folders of the environments of .ci/python/*sdk-requirements.txt");
     let script = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/it/sdk/routes.py");
     let mut child = Command::new("python3")
         .arg(script)
-        .args(packages.split(':'))
+        .args(packages())
         .stdin(Stdio::piped())
         .stdout(Stdio::piped())
         .spawn()

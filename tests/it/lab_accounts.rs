@@ -47,6 +47,7 @@ fn an_account_is_made_by_an_operation_that_has_a_location_alone() {
     let bench = Bench::new();
     let begun = make(&bench, &json!({"publicNetworkAccess": "Disabled"}));
     assert_eq!((begun.status, begun.text.as_str()), (202, ""));
+    assert!(begun.header("content-type").starts_with("text/plain"));
     assert!(begun.header("azure-asyncoperation").is_empty());
     let place = begun.header("location").to_owned();
     assert!(place.contains("/Microsoft.Storage/locations/westeurope/asyncoperations/"));

@@ -3,7 +3,9 @@
 use azir::lab::scenario::Scenario;
 use serde_json::{Value, json};
 
-use crate::lab_support::{Bench, COMPUTE, DEV, DISKS, RESOURCES, RIGHTS, SUB, at, with_roles};
+use crate::lab_support::{
+    Bench, COMPUTE, DEV, DISKS, NETWORK, RESOURCES, RIGHTS, SUB, at, with_roles,
+};
 
 const HARD: &str = "rg-hard-prod/Microsoft.Compute/virtualMachines/vm-hard-01";
 
@@ -495,11 +497,13 @@ fn a_group_is_deleted_with_everything_in_it_unless_something_is_locked() {
             .error(),
         (404, "ResourceGroupNotFound")
     );
+    let made = bench.call("PUT", &group("rg-new"), &json!({"location": "westeurope"}));
+    assert_eq!(made.status, 201);
+    let again = bench.call("PUT", &group("RG-NEW"), &json!({"location": "westeurope"}));
     assert_eq!(
-        bench
-            .call("PUT", &group("rg-new"), &json!({"location": "westeurope"}))
-            .status,
-        201
+        (again.status, &again.body["name"], &again.body["id"]),
+        (200, &made.body["name"], &made.body["id"]),
+        "a name stays as it was first written"
     );
     assert_eq!(
         bench
@@ -507,4 +511,47 @@ fn a_group_is_deleted_with_everything_in_it_unless_something_is_locked() {
             .error(),
         (409, "InvalidResourceGroupLocation")
     );
+}
+
+#[test]
+fn tags_of_an_account_are_an_operation_with_the_map_at_its_end() {
+    let bench = Bench::new();
+    let account = at("rg-workload-prod/Microsoft.Storage/storageAccounts/stshopprod");
+    let path = format!("{account}/providers/Microsoft.Resources/tags/default?{RESOURCES}");
+    let body = json!({"operation": "Merge", "properties": {"tags": {"ir": "yes"}}});
+    let begun = bench.call("PATCH", &path, &body);
+    assert_eq!((begun.status, begun.text.as_str()), (202, ""));
+    assert_eq!(begun.header("azure-asyncoperation"), "");
+    let place = begun.header("location").to_owned();
+    assert_eq!(bench.get(&place).status, 202);
+    bench.pass(5);
+    let ended = bench.get(&place);
+    assert_eq!(ended.status, 200);
+    assert_eq!(ended.body["properties"]["tags"]["ir"], "yes");
+    assert_eq!(bench.get(&path).body, ended.body);
+}
+
+#[test]
+fn compute_and_network_write_over_lines_that_end_in_cr_and_lf_and_others_in_one() {
+    let bench = Bench::new();
+    let nic = at("rg-hard-prod/Microsoft.Network/networkInterfaces/hard-nic-1");
+    let put = bench.get(&format!("{nic}?{NETWORK}"));
+    let put = bench.call("PUT", &format!("{nic}?{NETWORK}"), &put.body);
+    let polled = bench.get(put.header("azure-asyncoperation"));
+    for answer in [bench.get(&vm(HARD)), put, polled] {
+        let lines: Vec<&str> = answer.text.split("\r\n").collect();
+        assert!(lines.len() > 2, "{}", answer.text);
+        assert!(lines.iter().all(|line| !line.contains('\n')));
+        assert!(lines[1].starts_with("  \""), "{}", answer.text);
+        assert!(answer.body.is_object(), "and is JSON all the same");
+    }
+    let lock = "providers/Microsoft.Authorization/locks?api-version=2016-09-01";
+    for path in [
+        format!("{SUB}/resourceGroups/rg-hard-prod?{RESOURCES}"),
+        format!("{}/{lock}", at(HARD)),
+    ] {
+        let answer = bench.get(&path);
+        assert_eq!(answer.status, 200);
+        assert!(!answer.text.contains('\n'), "{}", answer.text);
+    }
 }

@@ -2,7 +2,7 @@
 
 use serde_json::{Value, json};
 
-use crate::lab_support::{Bench, COMPUTE, NETWORK, at};
+use crate::lab_support::{Bench, COMPUTE, DEV, NETWORK, at, with_roles};
 
 const NSG: &str = "rg-security-prod/Microsoft.Network/networkSecurityGroups";
 
@@ -54,6 +54,7 @@ fn a_put_of_an_interface_replaces_its_body_and_nobody_else_puts_meanwhile() {
         put.header("azure-asyncoperation")
             .contains("/providers/Microsoft.Network/locations/westeurope/operations/")
     );
+    assert_eq!(put.header("location"), "", "its status alone");
     assert_ne!(put.header("etag"), before["etag"].as_str().unwrap());
     assert_eq!(
         put.body["properties"]["macAddress"], before["properties"]["macAddress"],
@@ -150,6 +151,47 @@ fn an_nsg_must_be_of_the_interfaces_own_place() {
 }
 
 #[test]
+fn an_nsg_of_another_subscription_is_not_found() {
+    let bench = Bench::with(with_roles(&[("Owner", "/")], ""), |_| {});
+    let nsg = format!(
+        "{DEV}/resourceGroups/rg-dev/providers/Microsoft.Network/networkSecurityGroups/nsg-dev"
+    );
+    let made = bench.call(
+        "PUT",
+        &versioned(&nsg),
+        &json!({"location": "northeurope", "properties": {}}),
+    );
+    assert_eq!(made.status, 201, "{made:?}");
+    bench.pass(5);
+    let path = versioned(&at(
+        "rg-north/Microsoft.Network/networkInterfaces/vm-north-01-nic",
+    ));
+    let mut body = bench.get(&path).body;
+    body["properties"]["networkSecurityGroup"] = json!({"id": nsg});
+    assert_eq!(
+        bench.call("PUT", &path, &body).error(),
+        (400, "InvalidResourceReference")
+    );
+}
+
+#[test]
+fn a_group_of_rules_keeps_the_name_of_its_first_write() {
+    let bench = Bench::new();
+    let put = |name: &str| {
+        let path = versioned(&at(&format!("{NSG}/{name}")));
+        bench.call("PUT", &path, &json!({"location": "westeurope"}))
+    };
+    let first = put("nsg-new");
+    assert_eq!(first.status, 201);
+    bench.pass(5);
+    let second = put("NSG-NEW");
+    assert_eq!(
+        (second.status, &second.body["name"], &second.body["id"]),
+        (200, &first.body["name"], &first.body["id"])
+    );
+}
+
+#[test]
 fn rules_live_in_their_group_and_conflict_there() {
     let bench = Bench::new();
     let group = at(&format!("{NSG}/nsg-new"));
@@ -181,6 +223,8 @@ fn rules_live_in_their_group_and_conflict_there() {
         ),
         (201, 6)
     );
+    assert_eq!(made.header("location"), "");
+    assert!(!made.header("azure-asyncoperation").is_empty());
     assert_eq!(put(&[]).error(), (409, "AnotherOperationInProgress"));
     bench.pass(5);
 

@@ -2,8 +2,10 @@
 
 use serde_json::{Value, json};
 
+use crate::az_kit;
+use crate::lab_directory::Directory;
 use crate::lab_support::{
-    Bench, COMPUTE, DEV, DISKS, NETWORK, RESOURCES, RIGHTS, SUB, at, with_roles,
+    Answer, Bench, COMPUTE, DEV, DISKS, NETWORK, RESOURCES, RIGHTS, SUB, at, with_roles,
 };
 
 const SNAPSHOTS_ONLY: &str = "{name: Snapshots only, actions: [Microsoft.Compute/snapshots/*]}";
@@ -231,6 +233,65 @@ fn a_read_only_lock_stops_writes_and_actions_and_no_reads() {
 }
 
 #[test]
+fn keys_are_not_told_under_a_read_only_lock() {
+    let bench = Bench::new();
+    let account = at("rg-workload-prod/Microsoft.Storage/storageAccounts/stshopprod");
+    let lock =
+        format!("{account}/providers/Microsoft.Authorization/locks/freeze?api-version=2020-05-01");
+    let made = bench.call("PUT", &lock, &json!({"properties": {"level": "ReadOnly"}}));
+    assert_eq!(made.status, 201);
+    let path = |more: &str| format!("{account}{more}?api-version=2023-05-01");
+    let refused = bench.call("POST", &path("/listKeys"), &json!({}));
+    assert_eq!(refused.error(), (409, "ScopeLocked"));
+    assert!(
+        refused.text.contains("cannot perform write operation"),
+        "{}",
+        refused.text
+    );
+    assert_eq!(bench.get(&path("")).status, 200, "reading is no writing");
+    assert_eq!(bench.delete(&lock).status, 200);
+    assert_ne!(
+        bench.call("POST", &path("/listKeys"), &json!({})).error().1,
+        "ScopeLocked"
+    );
+}
+
+#[test]
+fn a_principal_that_is_not_everywhere_yet_is_assigned_by_who_says_what_it_is() {
+    let bench = Bench::with(az_kit::scenario(), |options| {
+        options.replication = std::time::Duration::from_secs(5);
+    });
+    let fresh = Directory::of(&bench).call("POST", "users", &json!({
+        "accountEnabled": true, "displayName": "Nina New", "mailNickname": "nina", "userPrincipalName": "nina@contoso.com",
+        "passwordProfile": {"forceChangePasswordNextSignIn": true, "password": "Str0ng-canary-7Q"},
+    }));
+    assert_eq!(fresh.status, 201, "{fresh:?}");
+    let reader = format!(
+        "{SUB}/providers/Microsoft.Authorization/roleDefinitions/acdd72a7-3385-48ef-bd42-f606fba81ae7"
+    );
+    let assign = |group: &str, more: &Value| {
+        let mut properties = json!({"roleDefinitionId": reader, "principalId": fresh.body["id"]});
+        for (name, value) in more.as_object().unwrap() {
+            properties[name] = value.clone();
+        }
+        let path = format!(
+            "{SUB}/resourceGroups/{group}/providers/Microsoft.Authorization/roleAssignments/99999999-9999-4999-8999-999999999905?{RIGHTS}"
+        );
+        bench.call("PUT", &path, &json!({"properties": properties}))
+    };
+    assert_eq!(
+        assign("rg-north", &json!({})).error(),
+        (400, "PrincipalNotFound")
+    );
+    assert_eq!(
+        assign("rg-north", &json!({"principalType": "User"})).status,
+        201
+    );
+    bench.pass(10);
+    assert_eq!(assign("rg-hard-prod", &json!({})).status, 201);
+}
+
+#[test]
 fn role_assignments_are_filtered_made_once_and_deleted_for_good() {
     let bench = Bench::new();
     let group = format!("{SUB}/resourceGroups/rg-hard-prod");
@@ -375,4 +436,31 @@ fn throttling_is_per_subscription_and_kind_and_refills() {
     );
     bench.pass(seconds);
     assert_eq!(bench.get(&path(SUB)).status, 200);
+}
+
+#[test]
+fn writes_actions_and_deletions_are_counted_apart_from_reads() {
+    let bench = Bench::with(
+        azir::lab::scenario::Scenario::load("default").unwrap(),
+        |options| options.throttle = Some(0.02),
+    );
+    let left = |answer: &Answer, kind: &str| {
+        answer
+            .header(&format!("x-ms-ratelimit-remaining-subscription-{kind}"))
+            .to_owned()
+    };
+    let action = || {
+        let machine = at("rg-workload-prod/Microsoft.Compute/virtualMachines/vm-app-01");
+        bench.call("POST", &format!("{machine}/none?{COMPUTE}"), &json!({}))
+    };
+    let lock = format!("{SUB}/providers/Microsoft.Authorization/locks/none?api-version=2016-09-01");
+    assert_eq!(left(&action(), "writes"), "3");
+    assert_eq!(left(&bench.delete(&lock), "deletes"), "3");
+    let read = || bench.get(&format!("{SUB}?api-version=2022-12-01"));
+    assert_eq!(left(&read(), "reads"), "4");
+    let answers: Vec<u16> = (0..4).map(|_| action().status).collect();
+    assert_eq!(answers[3], 429, "{answers:?}");
+    assert!(!answers[..3].contains(&429), "{answers:?}");
+    assert_eq!(action().error(), (429, "SubscriptionRequestsThrottled"));
+    assert_eq!((read().status, bench.delete(&lock).status), (200, 204));
 }

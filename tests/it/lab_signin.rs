@@ -1,12 +1,15 @@
 //! Signing in to the lab: tokens, their errors, discovery, and what each plane makes of a token.
 
+use azir::lab::scenario::Scenario;
 use serde_json::json;
 
 use crate::lab_support::{Bench, COMPUTE, SUB, TENANT, at};
 
 #[test]
 fn entra_refuses_in_its_own_words() {
-    let bench = Bench::new();
+    let mut scenario = Scenario::load("default").unwrap();
+    scenario.elsewhere.push("tenant-of-a-government".to_owned());
+    let bench = Bench::with(scenario, |_| {});
     let ready = bench.lab.ready();
     let ask = |tenant: &str, client: &str, secret: &str, grant: &str| {
         let scope = format!("{}/.default", ready.arm);
@@ -44,6 +47,10 @@ fn entra_refuses_in_its_own_words() {
     assert_eq!(
         ask("another-tenant", client, secret, grant),
         (400, "invalid_request".into(), Some(90_002))
+    );
+    assert_eq!(
+        ask("tenant-of-a-government", client, secret, grant),
+        (400, "invalid_request".into(), Some(90_038))
     );
     assert_eq!(
         ask(TENANT, client, secret, "password"),
@@ -176,6 +183,7 @@ fn the_front_door_knows_versions_types_and_subscriptions() {
     for path in [
         "rg-dev/Microsoft.Web/sites/x",
         "rg-dev/Microsoft.Network/azureFirewalls/x",
+        "rg-dev/Microsoft.DBforPostgreSQL/flexibleServers/x",
     ] {
         assert_eq!(
             bench.get(&format!("{}?{COMPUTE}", at(path))).error(),
@@ -198,6 +206,37 @@ fn the_front_door_knows_versions_types_and_subscriptions() {
         "vm-app-01",
         "ids are the same whatever their case"
     );
+    assert_eq!(
+        bench.get(&format!("/nothing/here?{COMPUTE}")).error(),
+        (404, "InvalidResourceType"),
+        "what is no route at all is not found"
+    );
+}
+
+#[test]
+fn an_id_has_the_word_for_groups_as_it_was_asked_for_and_a_list_as_it_is_stored() {
+    let bench = Bench::new();
+    let (compute, vault) = (
+        at("rg-workload-prod/Microsoft.Compute/virtualMachines"),
+        at("rg-workload-prod/Microsoft.KeyVault/vaults"),
+    );
+    for (list, name, version) in [
+        (&compute, "vm-app-01", COMPUTE),
+        (&vault, "kv-shop", "api-version=2023-07-01"),
+    ] {
+        let id = format!("{list}/{name}");
+        for word in ["resourceGroups", "resourcegroups", "RESOURCEGROUPS"] {
+            let asked = id.replace("resourceGroups", word);
+            let found = bench.get(&format!("{asked}?{version}"));
+            assert_eq!(found.body["id"], json!(asked));
+            let lower = list.replace("resourceGroups", word);
+            let listed = bench.get(&format!("{lower}?{version}"));
+            assert!(listed.each("id").contains(&id.as_str()), "{listed:?}");
+        }
+        // Its other segments are the stored ones, whatever was asked for.
+        let upper = id.replace(name, &name.to_uppercase());
+        assert_eq!(bench.get(&format!("{upper}?{version}")).body["name"], name);
+    }
 }
 
 #[test]

@@ -185,3 +185,37 @@ fn a_vault_takes_so_many_new_versions_in_ten_seconds_and_no_refusal_counts() {
     vault.bench.pass(10);
     assert_eq!(set().status, 200);
 }
+
+#[test]
+fn a_vault_tells_twenty_five_names_and_where_the_others_are() {
+    let vault = Vault::new("kv-shop", None);
+    let before = vault.get("/secrets").body["value"]
+        .as_array()
+        .unwrap()
+        .len();
+    for number in 0..26 {
+        let path = format!("/secrets/more-{number:02}");
+        let set = vault.call("PUT", &path, &json!({"value": "x"}));
+        assert_eq!(set.status, 200, "{set:?}");
+    }
+    let mut page = vault.get("/secrets");
+    assert_eq!(page.body["value"].as_array().unwrap().len(), 25);
+    let mut names: Vec<String> = Vec::new();
+    loop {
+        names.extend(page.each("id").into_iter().map(str::to_owned));
+        let Some(next) = page.body["nextLink"].as_str() else {
+            break;
+        };
+        let path = next.strip_prefix(&vault.host).unwrap().to_owned();
+        page = vault.send("GET", &path, None, Some(&vault.token));
+    }
+    assert!(page.body.get("nextLink").is_some_and(Value::is_null));
+    names.sort();
+    names.dedup();
+    assert_eq!(names.len(), before + 26);
+    let many = format!("/secrets?{V}&maxresults=26");
+    assert_eq!(
+        vault.send("GET", &many, None, Some(&vault.token)).status,
+        400
+    );
+}

@@ -112,16 +112,16 @@ fn what_is_wrong_is_an_error_and_what_is_not_modelled_too() {
         ("Nope | take 1", 400, "BadArgumentError", "SEM0100"),
         ("SigninLogs | where (", 400, "BadArgumentError", "SYN0002"),
         (
-            "SigninLogs | summarize count() by AppId",
-            501,
-            "NotModelled",
-            "",
+            "SigninLogs | evaluate bag_unpack(Status)",
+            400,
+            "BadArgumentError",
+            "SEM0001",
         ),
         (
             "SigninLogs | extend x = geo_distance(1)",
-            501,
-            "NotModelled",
-            "",
+            400,
+            "BadArgumentError",
+            "SEM0260",
         ),
         ("", 400, "BadArgumentError", ""),
     ] {
@@ -194,7 +194,7 @@ fn a_vault_that_sends_its_events_is_found_in_them_after_a_while() {
         rows(&query(&bench, text)),
         [json!([
             "KV-SHOP",
-            200,
+            200.0,
             "55555555-5555-4555-8555-555555555555"
         ])]
     );

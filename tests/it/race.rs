@@ -1,9 +1,13 @@
 //! The attacker is still there while azir works: what was changed in between is seen, told, and done again or said.
 
+use std::time::Duration;
+
+use azir::engine::{RunRequest, Selection};
+use azir::lab::Faults;
 use serde_json::{Value, json};
 
-use crate::staged::{Staged, id, run};
-use crate::support::Azir;
+use crate::staged::{Staged, id, run, run_with};
+use crate::support::{Azir, bare};
 
 const NIC: &str = "rg-workload-prod/providers/Microsoft.Network/networkInterfaces/vm-app-01-nic";
 const MACHINE: &str = "rg-workload-prod/providers/Microsoft.Compute/virtualMachines/vm-app-01";
@@ -23,6 +27,12 @@ fn undone(race: &Staged, step: &str, seen: &str, command: &str) {
         next.starts_with(command) && next.contains("--incident IR-1"),
         "{left}"
     );
+}
+
+/// Names what a runbook is about that takes one and no list of targets.
+fn argument(request: &mut RunRequest, name: &str, value: &str) {
+    request.targets.clear();
+    request.arguments.insert(name.to_owned(), json!(value));
 }
 
 fn renamed_resolver() -> Value {
@@ -196,5 +206,101 @@ fn an_undo_that_somebody_overtakes_is_made_on_what_he_left_and_drift_is_not_over
                 "what somebody set is not lost"
             );
         }
+    }
+}
+
+#[tokio::test]
+async fn a_certificate_that_somebody_adds_meanwhile_is_seen_and_stays() {
+    let shop = "aaaaaaaa-aaaa-4aaa-8aaa-aaaaaaaaaa01";
+    let theirs = json!({"keyId": "cccccccc-cccc-4ccc-8ccc-cccccccccc66", "displayName": "CN=mallory", "type": "AsymmetricX509Cert", "usage": "Verify", "key": "MIIBszCCAVmgAwIBAgIUbWFsbG9yeQ=="});
+    let act = json!({"directory": "applications", "id": shop, "push": {"keyCredentials": theirs}});
+    // The first change of the application disables it.
+    let script = json!({"faults": [{"method": "PATCH", "path": format!("/applications/{shop}"), "nth": 2, "do": "act-after", "act": [act]}]});
+    let race = run_with("revoke-app", "", |options, request| {
+        options.faults = Faults::parse(&script.to_string()).unwrap();
+        let chosen = Selection::Ids(vec!["cccccccc-cccc-4ccc-8ccc-cccccccccc01".to_owned()]);
+        request.choices.insert("secrets_which".to_owned(), chosen);
+        argument(request, "application", "shop-backend");
+    })
+    .await;
+    assert_eq!(race.code, 4, "{}", race.report["gaps"]);
+    let check = &race.step("certificates")["check"];
+    assert_eq!(check["holds"], false, "{check}");
+    let state = race.lab.state();
+    let kept = &state["directory"]["applications"][shop]["keyCredentials"];
+    assert_eq!(
+        (&kept[0]["displayName"], kept.as_array().unwrap().len()),
+        (&json!("CN=mallory"), 1),
+        "it is nobody's to remove who did not choose it"
+    );
+}
+
+#[tokio::test]
+async fn azir_that_is_disabled_in_the_middle_says_so_and_what_was_done_is_on_record() {
+    let act = json!({"directory": "servicePrincipals", "id": "55555555-5555-4555-8555-555555555555", "set": {"accountEnabled": false}});
+    let script =
+        json!({"method": "PUT", "path": NIC, "times": 99, "do": "expired-token", "act": [act]});
+    let race = run("isolate-vm", "vm-app-01", script).await;
+    assert!(![0, 75].contains(&race.code), "{}", race.code);
+    let told = race.report.to_string();
+    assert!(told.contains("7000112"), "{told}");
+    assert!(told.contains("NOT CUT"), "{told}");
+    let writes: Vec<_> = race
+        .lab
+        .requests()
+        .into_iter()
+        .filter(|sent| sent.write && sent.status < 300)
+        .collect();
+    assert!(!writes.is_empty(), "it had begun");
+    assert!(
+        writes
+            .iter()
+            .all(|sent| race.journal.contains(sent.path.rsplit('/').next().unwrap())),
+        "{writes:?}"
+    );
+}
+
+#[tokio::test]
+async fn what_is_not_there_yet_after_it_was_made_is_looked_for_again() {
+    let policies = "/v1.0/identity/conditionalAccess/policies";
+    for (lag, more) in [(0, false), (5, true)] {
+        let race = run_with("restrict-user", "alice@contoso.com", |options, _| {
+            options.replication = Duration::from_secs(lag);
+        })
+        .await;
+        assert_eq!(race.code, 0, "{}", race.report["gaps"]);
+        assert_eq!(race.step("block")["check"]["holds"], true);
+        let requests = race.lab.requests().into_iter();
+        let since = requests.skip_while(|sent| sent.method != "POST" || sent.path != policies);
+        let looks = since.filter(|sent| sent.method == "GET" && sent.path == policies);
+        assert_eq!(looks.count() > 1, more, "{lag} s behind");
+    }
+}
+
+#[tokio::test]
+async fn access_that_waits_for_an_approval_is_not_called_given() {
+    for status in ["PendingApproval", "Failed"] {
+        let run = run_with("reissue-access", "", |options, request| {
+            let given = [("Security Reader".to_owned(), status.to_owned())];
+            options.scenario.directory.request_status = given.into();
+            argument(request, "user", "bob@contoso.com");
+            request
+                .arguments
+                .insert("role".to_owned(), json!(["Security Reader"]));
+            let note = [
+                "note",
+                "--clears",
+                "bob@contoso.com",
+                "seen in person",
+                "--incident",
+                "IR-1",
+            ];
+            assert_eq!(bare(&options.folder, &note).code, 0);
+        })
+        .await;
+        assert_eq!(run.code, 4, "{}", run.report);
+        let check = &run.step("directory")["check"];
+        assert_eq!(check["holds"], false, "{check}");
+        assert!(check["observed"].to_string().contains(status), "{check}");
     }
 }

@@ -59,15 +59,28 @@ fn request(runbook: &str, target: &str) -> RunRequest {
 
 /// Runs a runbook while one rule of a script of faults holds.
 pub(crate) async fn run(runbook: &str, target: &str, script: Value) -> Staged {
+    run_with(runbook, target, |options, _| {
+        options.faults = Faults::parse(&json!({"faults": [script]}).to_string()).unwrap();
+    })
+    .await
+}
+
+/// Runs a runbook, with what is changed of the usual lab and of what is asked.
+pub(crate) async fn run_with(
+    runbook: &str,
+    target: &str,
+    change: impl FnOnce(&mut Options, &mut RunRequest),
+) -> Staged {
     let home = tempfile::tempdir().unwrap();
     let clock: Arc<dyn Clock> = Arc::new(ScaledClock::new(Arc::new(SystemClock), 30.0));
-    let lab = Lab::start(Options {
-        faults: Faults::parse(&json!({"faults": [script]}).to_string()).unwrap(),
+    let mut options = Options {
         clock: Arc::clone(&clock),
         lro: 0.0,
         ..options(home.path())
-    })
-    .unwrap();
+    };
+    let mut request = request(runbook, target);
+    change(&mut options, &mut request);
+    let lab = Lab::start(options).unwrap();
     let profile = json!({
         "bastion": ["10.99.0.0/24"],
         "snapshots": {"resource_group": "rg-forensic-prod"},
@@ -78,7 +91,7 @@ pub(crate) async fn run(runbook: &str, target: &str, script: Value) -> Staged {
     let client = client(&lab, &clock).await;
     let cases = home.path().join("cases");
     let (engine, _stop) = Engine::alone(client, profile, cases, clock, Arc::new(SystemRandom));
-    let ended = engine.run(request(runbook, target)).await.unwrap();
+    let ended = engine.run(request).await.unwrap();
     let verdict = verify(&ended.run_dir, &Outside::default());
     assert_eq!(verdict.exit_code, 2, "{:?}", verdict.findings);
     let shown = bare(home.path(), &["show", "last", "--output", "json"]);

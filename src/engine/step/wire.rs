@@ -36,7 +36,7 @@ pub(crate) async fn read(
 ) -> Result<Answer, Failure> {
     let request = read_request(call)?;
     match reader.read(&request, calls).await {
-        Ok(response) => answer(&response),
+        Ok(response) => whole(&response, answer(&response)?),
         Err(error) if call.missing_ok && error.is_not_found() => Ok(Answer {
             status: 404,
             body: Value::Null,
@@ -44,6 +44,18 @@ pub(crate) async fn read(
         }),
         Err(error) => Err(Failure::from_azure(&error)),
     }
+}
+
+/// Refuses what the service itself does not call all that was asked for.
+fn whole(response: &Response, answer: Answer) -> Result<Answer, Failure> {
+    if azure::in_part(&answer.body) {
+        let error = azure::Error::Malformed {
+            host: response.host.clone(),
+            message: "the service calls it a part of what was asked for".to_owned(),
+        };
+        return Err(Failure::from_azure(&error));
+    }
+    Ok(answer)
 }
 
 /// Reads a list to its end into memory; for inventories, not for evidence.

@@ -105,6 +105,13 @@ impl Arm<'_> {
             .collect())
     }
 
+    /// Returns whether the directory's nearest replica has heard of a principal; who says its type is not asked.
+    fn knows_principal(&self, id: &str) -> bool {
+        let seen = |kind: &&str| self.store.directory.seen(kind, id, self.now_us).is_some();
+        ["users", "groups", "servicePrincipals"].iter().any(seen)
+            || crate::lab::graph::seed::managed(self.store, id).is_some()
+    }
+
     fn assign(&mut self, id: &ArmId) -> Result<Reply, Reply> {
         let body = self.ask.json()?;
         only_members(
@@ -131,6 +138,13 @@ impl Arm<'_> {
                 "RoleDefinitionDoesNotExist",
                 &format!("The specified role definition with ID '{name}' does not exist."),
             ));
+        }
+        if given["principalType"].is_null() && !self.knows_principal(principal) {
+            let (id, tenant) = (principal.replace('-', ""), &self.tenant.scenario.tenant);
+            let message = format!(
+                "Principal {id} does not exist in the directory {tenant}. Check that you have the correct principal ID. If you are creating this principal and then immediately assigning a role, this error might be related to a replication delay. In this case, set the role assignment principalType property to a value, such as ServicePrincipal, User, or Group."
+            );
+            return Err(arm_error(400, "PrincipalNotFound", &message));
         }
         let scope = scope_of(id.as_str(), ASSIGNMENT);
         let same = |value: &Value, name: &str, wanted: &str| {

@@ -32,6 +32,7 @@ mod storage;
 mod subnets;
 mod types;
 mod workflows;
+mod written;
 
 pub(super) use activity::events;
 
@@ -43,6 +44,7 @@ use super::reply::{Ask, Reply, arm_error, not_modelled};
 use super::store::Store;
 use super::tenant::Tenant;
 use crate::ids::ArmId;
+use written::written;
 
 /// One request to ARM, on its way through.
 pub(super) struct Arm<'a> {
@@ -83,7 +85,7 @@ enum Target {
 /// Answers a request.
 pub(super) fn answer(mut arm: Arm<'_>) -> Reply {
     let (Ok(reply) | Err(reply)) = arm.route();
-    arm.paced(reply)
+    written(arm.ask, arm.paced(reply))
 }
 
 impl Arm<'_> {

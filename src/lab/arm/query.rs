@@ -5,7 +5,7 @@ use serde_json::{Value, json};
 use super::groups::GROUP;
 use super::{Arm, only_members, shown};
 use crate::ids::ArmId;
-use crate::lab::kql::Query;
+use crate::lab::kql::{Column, Kind, Query, Table};
 use crate::lab::reply::{Reply, not_modelled};
 
 /// The most rows on a page.
@@ -44,24 +44,40 @@ impl Arm<'_> {
         }
         let invalid = |message: String| self.invalid(&message);
         let text = body["query"].as_str().unwrap_or_default();
-        let query = Query::parse(text, self.tenant.clock.now()).map_err(invalid)?;
-        let mut rows = self.rows(&query.table).map_err(invalid)?;
-        if let Some(subscriptions) = body["subscriptions"].as_array() {
-            let listed = |row: &Value| {
-                subscriptions.iter().filter_map(Value::as_str).any(|id| {
-                    row["subscriptionId"]
-                        .as_str()
-                        .is_some_and(|own| own.eq_ignore_ascii_case(id))
-                })
-            };
-            rows.retain(listed);
-        }
-        let rows = query.evaluate(rows).map_err(invalid)?;
+        let query = Query::parse(text).map_err(|why| invalid(why.to_string()))?;
+        query
+            .check_for_resource_graph()
+            .map_err(|why| invalid(why.to_string()))?;
+        let subscriptions: Option<Vec<&str>> = body["subscriptions"]
+            .as_array()
+            .map(|all| all.iter().filter_map(Value::as_str).collect());
+        let listed = |row: &Value| {
+            let own = row["subscriptionId"].as_str().unwrap_or_default();
+            subscriptions
+                .as_ref()
+                .is_none_or(|all| all.iter().any(|id| own.eq_ignore_ascii_case(id)))
+        };
+        let tables = |name: &str| {
+            let rows = self.rows(name)?;
+            Some(Table::of(columns(), rows.iter().filter(|row| listed(row))))
+        };
+        let found = query
+            .run(&tables, self.tenant.clock.now())
+            .map_err(|why| invalid(why.to_string()))?;
+        let rows: Vec<Value> = found
+            .rows
+            .iter()
+            .map(|row| {
+                let pairs = found.columns.iter().zip(row);
+                let pairs = pairs.map(|(column, cell)| (column.name.clone(), cell.as_json()));
+                Value::Object(pairs.collect())
+            })
+            .collect();
         Ok(self.page(&body["options"], &rows, query.is_ordered()))
     }
 
     /// Returns the rows of a table that the caller may read: what is missing is missing silently.
-    fn rows(&self, table: &str) -> Result<Vec<Value>, String> {
+    fn rows(&self, table: &str) -> Option<Vec<Value>> {
         let all = self.store.all().map(|(_, value)| value);
         let readable = |value: &&Value| {
             let kind = value["type"].as_str().unwrap_or_default();
@@ -77,19 +93,20 @@ impl Arm<'_> {
                     && !kind(value).starts_with("Microsoft.Authorization/")
                     && !kind(value).starts_with("Microsoft.Resources/")
             };
-            return Ok(all.filter(top_level).filter(readable).map(row).collect());
+            return Some(all.filter(top_level).filter(readable).map(row).collect());
         }
         if table.eq_ignore_ascii_case("ResourceContainers") {
             let container = |value: &&Value| {
                 kind(value) == GROUP || kind(value) == "Microsoft.Resources/subscriptions"
             };
-            return Ok(all
-                .filter(container)
-                .filter(|value| self.grants.touch(value["id"].as_str().unwrap_or_default()))
-                .map(row)
-                .collect());
+            return Some(
+                all.filter(container)
+                    .filter(|value| self.grants.touch(value["id"].as_str().unwrap_or_default()))
+                    .map(row)
+                    .collect(),
+            );
         }
-        Err(format!("the lab does not model the table {table}"))
+        None
     }
 
     /// Answers a page. Without an order and the column `id` there is no next one, and only `resultTruncated` tells.
@@ -134,6 +151,33 @@ impl Arm<'_> {
             &json!({"error": {"code": "BadRequest", "message": info, "details": details}}),
         )
     }
+}
+
+/// The columns of both tables ("Understand the Azure Resource Graph query language").
+fn columns() -> Vec<Column> {
+    let text = [
+        "id",
+        "name",
+        "type",
+        "tenantId",
+        "kind",
+        "location",
+        "resourceGroup",
+        "subscriptionId",
+        "managedBy",
+    ];
+    let dynamic = [
+        "sku",
+        "plan",
+        "properties",
+        "tags",
+        "identity",
+        "zones",
+        "extendedLocation",
+    ];
+    let text = text.map(|name| Column::new(name, Kind::String));
+    let dynamic = dynamic.map(|name| Column::new(name, Kind::Dynamic));
+    text.into_iter().chain(dynamic).collect()
 }
 
 /// Returns a resource as a row: with the columns that every table has.

@@ -2,12 +2,16 @@
 
 use serde_json::{Map, Value, json};
 
+use super::accounts::ACCOUNT;
+use super::operations::Start;
 use super::{Arm, Target, only_members, shown};
 use crate::ids::ArmId;
 use crate::lab::reply::{Reply, arm_error, not_modelled};
 
 /// The type of subscriptions.
 const SUBSCRIPTION: &str = "Microsoft.Resources/subscriptions";
+/// The type of tags.
+const TAGS: &str = "Microsoft.Resources/tags";
 
 impl Arm<'_> {
     pub(super) fn resources(&mut self, target: Target, kind: &str) -> Result<Reply, Reply> {
@@ -39,7 +43,7 @@ impl Arm<'_> {
 
     /// The tags of any resource, at `{id}/providers/Microsoft.Resources/tags/default`.
     fn tags(&mut self, id: &ArmId) -> Result<Reply, Reply> {
-        let scope = crate::lab::gate::scope_of(id.as_str(), "Microsoft.Resources/tags");
+        let scope = crate::lab::gate::scope_of(id.as_str(), TAGS);
         let owner = self.resource(scope)?;
         let mut value = self.found(&owner)?;
         let before = value["tags"].as_object().cloned().unwrap_or_default();
@@ -66,12 +70,26 @@ impl Arm<'_> {
         }
         tags_are_good(&after)?;
         value["tags"] = Value::Object(after.clone());
+        let place = value["location"].as_str().unwrap_or_default().to_owned();
         self.store.put(owner.as_str(), value);
-        Ok(if self.ask.method == "DELETE" {
-            Reply::empty(200)
-        } else {
-            tags_reply(id, after)
+        Ok(match self.ask.method.as_str() {
+            "DELETE" => Reply::empty(200),
+            _ if owner.resource_type().eq_ignore_ascii_case(ACCOUNT) => {
+                self.tags_later(&place, &tags_reply(id, after))
+            }
+            _ => tags_reply(id, after),
         })
+    }
+
+    /// Answers tags whose provider takes its time: 202, and the whole map at the Location (arm.md section 2.7).
+    fn tags_later(&mut self, place: &str, whole: &Reply) -> Reply {
+        let operation = self.begin(Start {
+            kind: TAGS,
+            result: serde_json::from_slice(&whole.body).ok(),
+            ..Start::default()
+        });
+        let address = self.address(&operation, TAGS, place, true);
+        Reply::empty(202).with("location", address)
     }
 }
 

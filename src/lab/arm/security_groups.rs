@@ -97,7 +97,9 @@ impl Arm<'_> {
         body["id"] = before
             .as_ref()
             .map_or_else(|| json!(id.as_str()), |before| before["id"].clone());
-        body["name"] = json!(id.name());
+        body["name"] = before
+            .as_ref()
+            .map_or_else(|| json!(id.name()), |before| before["name"].clone());
         body["type"] = json!(NSG);
         if let Some(properties) = body["properties"].as_object_mut() {
             for computed in ["defaultSecurityRules", "networkInterfaces", "subnets"] {

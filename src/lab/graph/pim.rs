@@ -215,10 +215,11 @@ fn ask(visit: &mut Visit<'_>, kind: &str, what: &str) -> Reply {
             if let Err(refusal) = sound(&schedule) {
                 return refusal;
             }
-            if !only_asks {
+            let status = fate(visit, &wanted.role);
+            if !only_asks && status == PROVISIONED {
                 assign(visit, kind, &wanted, &schedule);
             }
-            "Provisioned"
+            status
         }
         Some("adminRemove") => {
             let Some(found) = found else {
@@ -231,7 +232,7 @@ fn ask(visit: &mut Visit<'_>, kind: &str, what: &str) -> Reply {
             if !only_asks {
                 visit.remove(kind, found["id"].as_str().unwrap_or_default());
             }
-            "Revoked"
+            "Revoked".to_owned()
         }
         Some(action) if action.starts_with("self") => {
             return graph_error(
@@ -248,8 +249,9 @@ fn ask(visit: &mut Visit<'_>, kind: &str, what: &str) -> Reply {
             );
         }
     };
-    if !only_asks {
-        note(visit, what, status, &wanted);
+    let open = status != PROVISIONED && status != "Revoked";
+    if !only_asks && !open {
+        note(visit, what, &status, &wanted);
     }
     let id = visit.new_id();
     let time = visit.time();
@@ -257,12 +259,24 @@ fn ask(visit: &mut Visit<'_>, kind: &str, what: &str) -> Reply {
         201,
         &json!({
             "@odata.context": visit.context(&format!("{INSTANCE_REQUESTS}/$entity")), "id": id, "status": status,
-            "createdDateTime": time, "completedDateTime": if status == "Revoked" { Value::Null } else { json!(time) },
+            "createdDateTime": time, "completedDateTime": if status == PROVISIONED { json!(time) } else { Value::Null },
             "action": members.get("action"), "principalId": wanted.principal, "roleDefinitionId": wanted.role,
             "directoryScopeId": wanted.scope, "appScopeId": null, "justification": members.get("justification"),
             "isValidationOnly": only_asks, "targetScheduleId": id, "scheduleInfo": schedule,
         }),
     )
+}
+
+/// What a request is that was carried out at once.
+const PROVISIONED: &str = "Provisioned";
+
+/// Returns what becomes of a request for a role, as the scenario has it.
+fn fate(visit: &Visit<'_>, role: &str) -> String {
+    let definition = visit.current("roleDefinitions", role);
+    let name = definition.map(|definition| definition["displayName"].clone());
+    let given = &visit.tenant.scenario.directory.request_status;
+    name.and_then(|name| given.get(name.as_str()?).cloned())
+        .unwrap_or_else(|| PROVISIONED.to_owned())
 }
 
 const INSTANCE_REQUESTS: &str = "roleManagement/directory/roleEligibilityScheduleRequests";

@@ -3,6 +3,8 @@
 //! Ids that are not written follow from names. Who is meant by a name in a relation is found by it: a user by principal
 //! name, a group, application or service principal by display name, anything by id.
 
+use std::collections::BTreeMap;
+
 use chrono::{DateTime, Duration, Utc};
 use serde::Deserialize;
 use serde_json::{Map, Value, json};
@@ -77,6 +79,10 @@ pub struct DirectorySeed {
     /// Directory roles that somebody may become.
     #[serde(default)]
     pub eligibilities: Vec<Held>,
+    /// What becomes of a request for a role in Privileged Identity Management, by the role's name: `PendingApproval`
+    /// or `Failed`; absent: it is provisioned.
+    #[serde(default)]
+    pub request_status: BTreeMap<String, String>,
 }
 
 /// Who holds a directory role.
@@ -465,7 +471,7 @@ fn of_machine(id: &str, name: &str) -> Value {
 }
 
 /// Returns the service principal of a managed identity that ARM made after the seed.
-pub(super) fn managed(store: &Store, id: &str) -> Option<Value> {
+pub(in crate::lab) fn managed(store: &Store, id: &str) -> Option<Value> {
     let places = [
         ("Microsoft.Compute/virtualMachines", "/identity/principalId"),
         ("Microsoft.Logic/workflows", "/identity/principalId"),
