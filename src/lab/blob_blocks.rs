@@ -1,6 +1,8 @@
 //! Block blobs in pieces: a block is put, and a list of them makes the blob (graph-and-data-planes.md section 8;
 //! "Put Block", "Put Block List", "Get Block List (REST API)").
 
+use std::collections::HashMap;
+
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use chrono::{DateTime, Utc};
@@ -14,6 +16,8 @@ use super::store::Store;
 const LONGEST: usize = 64;
 /// The most blocks that wait to be committed, and that a blob has.
 const MOST: usize = 50_000;
+/// The largest blob that the lab makes of blocks: it keeps them in memory.
+const LARGEST: usize = 256 << 20;
 
 /// A block: its name as it was given, and its bytes.
 pub(super) type Block = (String, Vec<u8>);
@@ -89,27 +93,34 @@ fn try_commit(
         .ok_or_else(|| wrong("InvalidXmlDocument", "The list of blocks cannot be read."))?;
     let committed = store.blobs.get(key).map(committed).unwrap_or_default();
     let waiting = store.blocks(key);
-    let find = |from: &[Block], id: &str| from.iter().find(|(own, _)| own == id).cloned();
-    let mut blocks: Vec<Block> = Vec::new();
+    let by_id = |from: &'_ [Block]| -> HashMap<String, Vec<u8>> { from.iter().cloned().collect() };
+    let (committed, waiting) = (by_id(&committed), by_id(waiting));
+    let mut blocks: Vec<(&str, &[u8])> = Vec::new();
+    let mut size = 0_usize;
     for (of, id) in named {
         let found = match of {
-            "Committed" => find(&committed, id),
-            "Uncommitted" => find(waiting, id),
-            _ => find(waiting, id).or_else(|| find(&committed, id)),
+            "Committed" => committed.get(id),
+            "Uncommitted" => waiting.get(id),
+            _ => waiting.get(id).or_else(|| committed.get(id)),
         };
-        blocks
-            .push(found.ok_or_else(|| {
-                wrong("InvalidBlockList", "The specified block list is invalid.")
-            })?);
+        let bytes = found
+            .ok_or_else(|| wrong("InvalidBlockList", "The specified block list is invalid."))?;
+        // One block may be named again and again, so what comes of it is counted before it is made.
+        size = size.saturating_add(bytes.len());
+        if size > LARGEST {
+            let message = "The lab does not model blobs of more than 256 MiB.";
+            return Err(blob_error(501, "NotModelled", message));
+        }
+        blocks.push((id, bytes));
     }
     let bytes = blocks
         .iter()
-        .flat_map(|(_, bytes)| bytes)
+        .flat_map(|(_, bytes)| *bytes)
         .copied()
         .collect();
     let list = blocks
         .iter()
-        .map(|(id, bytes)| (id.clone(), bytes.len() as u64))
+        .map(|(id, bytes)| ((*id).to_owned(), bytes.len() as u64))
         .collect();
     let blob = Blob {
         bytes,

@@ -94,13 +94,14 @@ fn entry(name: &str, blob: &Blob, with_metadata: bool) -> String {
         String::new()
     };
     format!(
-        "<Blob><Name>{}</Name><Properties><Creation-Time>{}</Creation-Time><Last-Modified>{}</Last-Modified><Etag>0x{:X}</Etag><Content-Length>{}</Content-Length><Content-Type>{}</Content-Type><Content-MD5>{sum}</Content-MD5><BlobType>{}</BlobType><LeaseStatus>unlocked</LeaseStatus><LeaseState>available</LeaseState><ServerEncrypted>true</ServerEncrypted></Properties>{metadata}</Blob>",
+        "<Blob><Name>{}</Name><Properties><Creation-Time>{}</Creation-Time><Last-Modified>{}</Last-Modified><Etag>0x{:X}</Etag><Content-Length>{}</Content-Length><Content-Type>{}</Content-Type><Content-MD5>{}</Content-MD5><BlobType>{}</BlobType><LeaseStatus>unlocked</LeaseStatus><LeaseState>available</LeaseState><ServerEncrypted>true</ServerEncrypted></Properties>{metadata}</Blob>",
         escaped(name),
         http_date(blob.created.unwrap_or(blob.modified)),
         http_date(blob.modified),
         blob.etag,
         blob.bytes.len(),
         escaped(&blob.content_type),
+        escaped(&sum),
         blob.kind()
     )
 }

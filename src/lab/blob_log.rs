@@ -1,5 +1,5 @@
-//! What a storage account's diagnostic setting sends to a workspace: a row of `StorageBlobLogs` for each request
-//! (graph-and-data-planes.md section 9). An account without such a setting leaves none.
+//! What a storage account's diagnostic setting sends to a workspace: a row of `StorageBlobLogs` for each request that was
+//! let in or refused by rights (graph-and-data-planes.md section 9). An account without such a setting leaves none.
 
 use chrono::{DateTime, Utc};
 use serde_json::{Value, json};
@@ -18,7 +18,7 @@ const SETTINGS: &str = "Microsoft.Insights/diagnosticSettings";
 pub(super) fn note(
     store: &mut Store,
     account: &str,
-    (ask, claims, reply): (&Ask, &Claims, &Reply),
+    (ask, claims, reply): (&Ask, Option<&Claims>, &Reply),
     (random, now, now_us): (&dyn Random, DateTime<Utc>, u64),
 ) {
     let Some((category, operation)) = operation(ask) else {
@@ -37,12 +37,13 @@ pub(super) fn note(
         "TimeGenerated": crate::clock::micros(now), "AccountName": name, "Location": account["location"],
         "Protocol": "HTTPS", "ServiceType": "blob", "Category": category, "OperationName": operation,
         // Keys and signatures are not modelled.
-        "AuthenticationType": "OAuth",
+        "AuthenticationType": if claims.is_some() { "OAuth" } else { "Anonymous" },
         // A text, though it looks like a number (section 9.2).
         "StatusCode": reply.status.to_string(), "StatusText": word(reply),
         "Uri": format!("{}{}", ask.origin, ask.path), "ObjectKey": format!("/{name}{}", ask.path),
         "CallerIpAddress": "127.0.0.1", "CorrelationId": id, "OperationCount": 0,
-        "RequesterObjectId": claims.oid, "RequesterAppId": claims.appid, "RequesterTenantId": claims.all["tid"],
+        "RequesterObjectId": claims.map(|own| &own.oid), "RequesterAppId": claims.map(|own| &own.appid),
+        "RequesterTenantId": claims.map(|own| &own.all["tid"]),
         "UserAgentHeader": ask.header("user-agent"), "ClientRequestId": ask.header("x-ms-client-request-id"),
         "_ResourceId": of.to_ascii_lowercase(),
     });
@@ -85,6 +86,7 @@ fn operation(ask: &Ask) -> Option<(&'static str, &'static str)> {
         ("GET", false, "list") => ("StorageRead", "ListBlobs"),
         ("GET" | "HEAD", false, "") => ("StorageRead", "GetContainerProperties"),
         ("PUT", true, "") => ("StorageWrite", "PutBlob"),
+        ("PUT", true, "metadata") => ("StorageWrite", "SetBlobMetadata"),
         ("PUT", true, "block") => ("StorageWrite", "PutBlock"),
         ("PUT", true, "blocklist") => ("StorageWrite", "PutBlockList"),
         ("PUT", true, "appendblock") => ("StorageWrite", "AppendBlock"),

@@ -221,18 +221,20 @@ impl Tenant {
                 let message = "The lab does not model the bytes of disks.";
                 return blob_error(501, "NotModelled", message);
             }
-            if ask.header("authorization").is_none()
-                && let Some(reply) = blob::public(&lock(&self.store), ask, account)
-            {
-                return reply;
+            let when = (&*self.random, now, self.clock.mono_us());
+            if ask.header("authorization").is_none() {
+                let mut store = lock(&self.store);
+                if let Some(reply) = blob::public(&store, ask, account) {
+                    blob_log::note(&mut store, account, (ask, None, &reply), when);
+                    return reply;
+                }
             }
             let audience = ["https://storage.azure.com".to_owned(), ask.origin.clone()];
             return match self.entra.check(ask, &audience, now) {
                 Ok(claims) => {
                     let mut store = lock(&self.store);
                     let reply = blob::answer(&mut store, ask, account, &claims, now);
-                    let when = (&*self.random, now, self.clock.mono_us());
-                    blob_log::note(&mut store, account, (ask, &claims, &reply), when);
+                    blob_log::note(&mut store, account, (ask, Some(&claims), &reply), when);
                     reply
                 }
                 Err((_, message)) => blob_error(401, "InvalidAuthenticationInfo", &message).with(

@@ -14,11 +14,15 @@ pub(super) fn read(
     let wrong = || format!("The timespan {text:?} is not valid");
     let at = |text: &str| text.parse::<DateTime<Utc>>().ok();
     let found = match text.split_once('/') {
-        None => duration(text).map(|length| (now - length, now)),
+        None => duration(text).and_then(|length| Some((now.checked_sub_signed(length)?, now))),
         Some((from, to)) => match (at(from), at(to)) {
             (Some(from), Some(to)) => Some((from, to)),
-            (Some(from), None) => duration(to).map(|length| (from, from + length)),
-            (None, Some(to)) => duration(from).map(|length| (to - length, to)),
+            (Some(from), None) => {
+                duration(to).and_then(|length| Some((from, from.checked_add_signed(length)?)))
+            }
+            (None, Some(to)) => {
+                duration(from).and_then(|length| Some((to.checked_sub_signed(length)?, to)))
+            }
             (None, None) => None,
         },
     };
@@ -57,7 +61,7 @@ fn duration(text: &str) -> Option<Duration> {
                 'M' => 60,
                 _ => 1,
             };
-            total += Duration::try_seconds(number.checked_mul(seconds)?)?;
+            total = total.checked_add(&Duration::try_seconds(number.checked_mul(seconds)?)?)?;
             rest = &rest[end + 1..];
         }
     }
@@ -96,6 +100,10 @@ mod tests {
             "PT1.5H",
             "PT1.S",
             "PT1.2.3S",
+            "P999999999W",
+            "P15250284452WT9223372036854775S",
+            "2026-11-01T00:00:00Z/P999999999W",
+            "P999999999W/2026-11-01T00:00:00Z",
         ] {
             assert!(read(Some(wrong), now).is_err(), "{wrong}");
         }

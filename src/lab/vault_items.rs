@@ -182,13 +182,12 @@ impl<'v, 'a> Items<'v, 'a> {
             .and_then(|token| token.parse::<usize>().ok())
             .unwrap_or(0);
         let value: Vec<&Value> = items.iter().skip(skip).take(size).collect();
-        let next = (items.len() > skip + size).then(|| {
+        let end = skip.saturating_add(size);
+        let next = (items.len() > end).then(|| {
             let version = self.visit.ask.query("api-version").unwrap_or_default();
             format!(
                 "{}{}?api-version={version}&$skiptoken={}",
-                self.origin,
-                self.visit.ask.path,
-                skip + size
+                self.origin, self.visit.ask.path, end
             )
         });
         Reply::json(200, &json!({"value": value, "nextLink": next}))

@@ -52,7 +52,9 @@ pub(super) fn seed(
         text("vault").unwrap_or_default(),
         text("operation").unwrap_or_default(),
         200,
-        made - Duration::hours(hours),
+        Duration::try_hours(hours)
+            .and_then(|ago| made.checked_sub_signed(ago))
+            .unwrap_or(made),
     );
     let own = ["vault", "operation", "hours_ago"];
     for (name, value) in written {

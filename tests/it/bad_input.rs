@@ -336,6 +336,22 @@ fn an_upload_whose_answer_is_lost_is_settled_by_reading_the_blob_back() {
     assert!(report["evidence"][0]["stored"].is_string(), "{report}");
     let (_, verified) = azir.json(&["journal", "verify", "last"]);
     assert_eq!(verified["open_intents"], json!(0), "{verified}");
+    // Sent again, it is there already, and nothing is put over it; what came of it is read.
+    let requests = azir.lab.requests();
+    let broken = requests
+        .iter()
+        .position(|sent| sent.method == "PUT" && sent.path.starts_with("/ir-evidence/"))
+        .unwrap();
+    let path = &requests[broken].path;
+    let puts = requests
+        .iter()
+        .filter(|sent| sent.method == "PUT" && sent.path == *path);
+    let answers: Vec<u16> = puts.map(|sent| sent.status).collect();
+    assert_eq!(answers, [201, 409], "{path}");
+    let read = requests[broken..]
+        .iter()
+        .any(|sent| ["GET", "HEAD"].contains(&sent.method.as_str()) && sent.path == *path);
+    assert!(read, "{path}");
 }
 
 #[test]

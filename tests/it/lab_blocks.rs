@@ -53,6 +53,11 @@ fn blocks_are_a_blob_once_a_list_names_them() {
     assert_eq!(once, (409, "BlobAlreadyExists".into()));
     assert_eq!(commit(&account, &longer, &[]).0, 201);
     assert_eq!(get().text, "one three");
+    // One block named again and again would be more than the lab keeps.
+    assert_eq!(put(&account, 3, &"x".repeat(1 << 20)).0, 201);
+    let again = format!("<Latest>{}</Latest>", id(3)).repeat(300);
+    assert_eq!(commit(&account, &again, &[]).0, 501);
+    assert_eq!(get().text, "one three");
     let odd = account.code("PUT", "ir-unprotected/x?comp=block&blockid=!", &[], "a");
     assert_eq!(odd, (400, "InvalidQueryParameterValue".into()));
 }

@@ -5,7 +5,7 @@ use serde_json::{Value, json};
 use super::groups::GROUP;
 use super::{Arm, only_members, shown};
 use crate::ids::ArmId;
-use crate::lab::kql::{Column, Kind, Query, Table};
+use crate::lab::kql::{Column, Error, Kind, Query, Table};
 use crate::lab::reply::{Reply, not_modelled};
 
 /// The most rows on a page.
@@ -42,12 +42,13 @@ impl Arm<'_> {
         ) {
             return Err(not_modelled("results of Resource Graph as a table"));
         }
-        let invalid = |message: String| self.invalid(&message);
+        let invalid = |why: Error| match why {
+            Error::TooLarge(_) => not_modelled(&why.to_string()),
+            why => self.invalid(&why.to_string()),
+        };
         let text = body["query"].as_str().unwrap_or_default();
-        let query = Query::parse(text).map_err(|why| invalid(why.to_string()))?;
-        query
-            .check_for_resource_graph()
-            .map_err(|why| invalid(why.to_string()))?;
+        let query = Query::parse(text).map_err(&invalid)?;
+        query.check_for_resource_graph().map_err(&invalid)?;
         let subscriptions: Option<Vec<&str>> = body["subscriptions"]
             .as_array()
             .map(|all| all.iter().filter_map(Value::as_str).collect());
@@ -63,7 +64,7 @@ impl Arm<'_> {
         };
         let found = query
             .run(&tables, self.tenant.clock.now())
-            .map_err(|why| invalid(why.to_string()))?;
+            .map_err(&invalid)?;
         let rows: Vec<Value> = found
             .rows
             .iter()

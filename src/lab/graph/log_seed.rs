@@ -1,6 +1,6 @@
 //! What happened before the lab began: sign-ins, records of the directory's log, risk, inbox rules, eligibilities.
 
-use chrono::Duration;
+use chrono::{DateTime, Duration, Utc};
 use serde_json::{Map, Value, json};
 
 use super::builtin::ROLES;
@@ -61,7 +61,7 @@ impl Seeder<'_> {
                 text(deleted, "displayName")
             ));
             let days = deleted.get("days_ago").and_then(Value::as_i64).unwrap_or(1);
-            let usual = json!({"id": id, "appId": guid(&format!("deleted app {}", text(deleted, "displayName"))), "deletedDateTime": seconds(self.made - Duration::days(days)), "__kind": text(deleted, "kind")});
+            let usual = json!({"id": id, "appId": guid(&format!("deleted app {}", text(deleted, "displayName"))), "deletedDateTime": seconds(before(self.made, Duration::try_days(days))), "__kind": text(deleted, "kind")});
             let object = over(usual, deleted, &["kind", "days_ago"]);
             directory.seed("deletedItems", &id, object);
         }
@@ -72,9 +72,13 @@ impl Seeder<'_> {
 
     fn ago(&self, written: &Map<String, Value>, more_hours: i64) -> String {
         let number = |name: &str| written.get(name).and_then(Value::as_i64).unwrap_or(0);
-        let ago = Duration::hours(number("hours_ago") + more_hours)
-            + Duration::minutes(number("minutes_ago"));
-        seconds(self.made - ago)
+        let hours = Duration::try_hours(number("hours_ago").saturating_add(more_hours));
+        let minutes = Duration::try_minutes(number("minutes_ago"));
+        let ago = hours.zip(minutes);
+        seconds(before(
+            self.made,
+            ago.and_then(|(hours, minutes)| hours.checked_add(&minutes)),
+        ))
     }
 
     /// `count` sign-ins, an hour between them.
@@ -186,4 +190,9 @@ impl Seeder<'_> {
         });
         directory.seed("eligibilities", &id, one);
     }
+}
+
+/// Returns the moment so long before another; that moment itself, where a scenario asks for one that no calendar has.
+fn before(at: DateTime<Utc>, ago: Option<Duration>) -> DateTime<Utc> {
+    ago.and_then(|ago| at.checked_sub_signed(ago)).unwrap_or(at)
 }

@@ -18,6 +18,9 @@ const MOST_CELLS: usize = 8_000_000;
 /// How many steps, and eights of bytes made, a query may take.
 const MOST_WORK: usize = 20_000_000;
 
+/// What it takes to make a stored table.
+const STORED: usize = 10_000;
+
 /// What a query may still take: it ends, however it is written.
 pub(super) struct Budget(Counter<usize>);
 
@@ -157,7 +160,11 @@ impl Engine<'_> {
                 Some((**table).clone())
             }
             Some(Variable::Scalar(..)) => None,
-            None => (self.tables)(name),
+            None => {
+                // It is made anew each time, however little is left of it afterwards.
+                self.budget.spend(STORED)?;
+                (self.tables)(name)
+            }
         };
         let table = table.ok_or_else(|| Error::table(operator, name))?;
         self.budget.fits(table.rows.len(), table.columns.len())?;

@@ -8,7 +8,8 @@
 //! No library does this. The crates `kqlparser` and `datafusion-kql` (0.0.4 of 2024, Apache-2.0) read and plan a part of
 //! the language, say themselves that only very simple queries run, and take the whole of `DataFusion` for the rest;
 //! neither knows the columns' types, the service's errors or its nulls. `kql-language-tools` binds the vendor's parser,
-//! which is .NET and evaluates nothing. The vendor's parser judges queries outside of this program.
+//! which is .NET and evaluates nothing. The queries of the tests were compared with the vendor's parser
+//! by hand.
 //!
 //! Every query ends: reading is linear and limited in depth, joins and groups are looked up, and a budget of work, rows
 //! and bytes refuses what is larger. That refusal says so and is not one of the service's.

@@ -30,13 +30,19 @@ class Wire(RequestsTransport):
         self.heads = []
 
     def send(self, request, **more):
-        response = super().send(request, **more)
-        self.tries.append((urlparse(request.url).path, "Authorization" in request.headers, response.status_code))
+        place = (urlparse(request.url).path, "Authorization" in request.headers)
+        try:
+            response = super().send(request, **more)
+        except Exception:
+            self.tries.append((*place, None))
+            self.heads.append({})
+            raise
+        self.tries.append((*place, response.status_code))
         self.heads.append(response.headers)
         return response
 
     def told(self, path):
-        """Whether each try of a path had a token, and its status."""
+        """Whether each try of a path had a token, and its status; None where the connection broke."""
         return [(signed_in, status) for asked, signed_in, status in self.tries if asked == path]
 
 
