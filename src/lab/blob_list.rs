@@ -101,7 +101,7 @@ fn entry(name: &str, blob: &Blob, with_metadata: bool) -> String {
         blob.etag,
         blob.bytes.len(),
         escaped(&blob.content_type),
-        escaped(&sum),
+        escaped(sum),
         blob.kind()
     )
 }
