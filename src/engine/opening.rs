@@ -1,6 +1,6 @@
 //! How a run begins: its journal opened, what it was asked put on record, its witnesses and its vault found.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -30,6 +30,26 @@ use crate::report::incident::Incident;
 /// How long containment waits to learn where the vault is.
 const VAULT_PATIENCE: Duration = Duration::from_secs(5);
 
+/// The folder of a run of one's own until its journal is there. Without one it is taken away again: it would look as if
+/// somebody had taken the journal.
+pub(super) struct Unopened(PathBuf);
+
+impl Unopened {
+    /// Minds a folder that nobody else knows of: its name is a new id.
+    pub(super) fn new(run_dir: &Path) -> Self {
+        Self(run_dir.to_path_buf())
+    }
+}
+
+impl Drop for Unopened {
+    fn drop(&mut self) {
+        if !self.0.join("seg-000001.jsonl").exists() {
+            // What cannot be removed is read later as what it is: no record.
+            let _ = std::fs::remove_dir_all(&self.0);
+        }
+    }
+}
+
 impl Engine {
     /// Opens the journal of a run: who, what and by whose authority stand in its first line.
     pub(super) fn open(
@@ -45,6 +65,8 @@ impl Engine {
             .cases
             .join(request.incident.as_str())
             .join(format!("run-{run}"));
+        // The id of an approved plan is known to whoever else carries it out.
+        let _unopened = request.approved.is_none().then(|| Unopened::new(&run_dir));
         let store = Store::open(&run_dir).map_err(|error| record(&error, &run_dir))?;
         let seen = super::siblings::seen(&run_dir, &store)?;
         let cite = |text: &str| -> Result<Value, EngineError> {

@@ -12,7 +12,7 @@ use serde_json::{Value, json};
 use super::clearance;
 use super::ending::{End, finish};
 use super::error::EngineError;
-use super::opening::incident_says;
+use super::opening::{Unopened, incident_says};
 use super::past::{Past, read};
 use super::plan::{Plan, PlanStep, PlanTarget, Preflight, Verdict};
 use super::power::{Power, Teller};
@@ -263,6 +263,7 @@ impl Engine {
                 data.insert(name.to_owned(), old.carried_over(name, value));
             }
         }
+        let _unopened = Unopened::new(&run_dir);
         let store = Store::open(&run_dir).map_err(|error| EngineError::Record {
             message: super::error::chain(&error),
             hint: "free the disk, or name another folder with AZIR_HOME".into(),

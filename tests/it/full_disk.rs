@@ -19,7 +19,12 @@ const RUN: [&str; 7] = [
 
 /// The command of a run, started by a shell that does `first` to itself, and with `AZIR_HOME` from `home`.
 fn shell(azir: &Azir, wrap: &[&str], first: &str, home: &Path) -> Done {
-    let plain = azir.command(&RUN);
+    shelled(azir, &RUN, wrap, first, home)
+}
+
+/// As [`shell`], of any command.
+fn shelled(azir: &Azir, args: &[&str], wrap: &[&str], first: &str, home: &Path) -> Done {
+    let plain = azir.command(args);
     let mut words = wrap.to_vec();
     words.extend(["sh", "-c", first, "sh"]);
     let mut command = Command::new(words[0]);
@@ -117,6 +122,27 @@ fn at_the_limit_of_a_files_size_the_run_ends_with_75_and_its_record_verifies() {
     println!(
         "file-size limits: {full} runs ended with 75, every record verifies, no request without its line"
     );
+}
+
+#[test]
+fn an_undo_that_cannot_begin_its_record_leaves_nothing_that_looks_like_a_record_taken_away() {
+    let azir = Azir::new();
+    let home = azir.home.path();
+    let cut = azir.run(&["isolate-vm", "vm-app-01", "--incident", "IR-1", "--yes"]);
+    assert_eq!(cut.code, 0, "{}", cut.stderr);
+    let before = azir.writes();
+    let first = "trap '' XFSZ; ulimit -f 1; exec \"$@\"";
+    let undo = shelled(&azir, &["undo", "last", "--yes"], &[], first, home);
+    assert_eq!(undo.code, 75, "{}", undo.stderr);
+    assert_eq!(azir.writes(), before);
+    let status = azir.run(&["status", "--incident", "IR-1"]);
+    assert!(!status.stdout.contains("CANNOT READ"), "{}", status.stdout);
+    let runs = std::fs::read_dir(home.join("cases/IR-1"))
+        .unwrap()
+        .flatten();
+    let runs = runs.filter(|entry| entry.file_name().to_string_lossy().starts_with("run-"));
+    assert_eq!(runs.count(), 1);
+    assert_eq!(azir.run(&["undo", "last", "--yes"]).code, 0);
 }
 
 #[test]
