@@ -303,8 +303,8 @@ fn critical_path(scale: f64, poll_after: Option<u64>) -> f64 {
             }
         }
     };
-    // Machine, disks; snapshots and their gate; interfaces; the rule that flushes; the machine once more, and its
-    // identities under its etag.
+    // Machine, disks; snapshots and their gate; interfaces; the rule that flushes; the machine once more;
+    // its identities.
     let preserve = get + get + write + operation(2_500.0) + get;
     let isolate = get + write + operation(1_000.0) + get + write + operation(1_000.0);
     let identity = get + write + operation(3_000.0);

@@ -46,7 +46,9 @@ pub(crate) async fn finish(
     let exit_code = outcome::exit_code(status, effects, record_lost);
     let said = json!({"status": outcome::word(status), "exit_code": exit_code});
     record_lost |= recorder.note("result", said).await.is_err();
-    if common.told != Some(status) {
+    if record_lost {
+        tell_lost(common, &ends, "it cannot be kept any more").await;
+    } else if common.told != Some(status) {
         record_lost |= tell_people(common, recorder, &ends, status).await.is_err();
     }
     let tell = |ask: &str| {
@@ -98,11 +100,13 @@ pub(super) async fn tell_people(
         return Ok(());
     }
     let message = message(common, ends, status);
-    for text in common.channels.tell(&message, common.teller.clock()).await {
+    let gaps = common.channels.tell(&message, common.teller.clock()).await;
+    let somebody = gaps.len() < common.channels.look().count();
+    for text in gaps {
         recorder.note("gap", json!({"text": text})).await?;
         common.teller.tell(What::Gap { text });
     }
-    if common.channels.look().next().is_some() {
+    if somebody {
         let said = json!({"status": outcome::word(status)});
         recorder.note("told", said).await?;
     }
@@ -111,14 +115,17 @@ pub(super) async fn tell_people(
 
 /// Tells people that the record of a run cannot be kept any more, and how the run stood; whom it does not reach stays
 /// untold, because nothing can be written.
-pub(super) async fn tell_lost(common: &Common, ends: &[End], error: &EngineError) {
+pub(super) async fn tell_lost(common: &Common, ends: &[End], why: &str) {
+    if common.request.runbook.purpose == Purpose::Read {
+        return;
+    }
     let statuses: Vec<RunStatus> = ends.iter().map(|end| end.status).collect();
     let status = match outcome::run_status(&statuses) {
         RunStatus::Contained | RunStatus::ContainedResidual => RunStatus::Unchecked,
         other => other,
     };
     let mut message = message(common, ends, status);
-    let lost = ("the record".to_owned(), error.to_string());
+    let lost = ("the record".to_owned(), why.to_owned());
     message.failed.insert(0, lost);
     for text in common.channels.tell(&message, common.teller.clock()).await {
         common.teller.tell(What::Gap { text });

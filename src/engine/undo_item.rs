@@ -42,7 +42,7 @@ async fn who(
     let mut text = last_change::before(target, write, &began, &calls).await;
     if drifted {
         let own = last_change::Own {
-            oid: old.signed_in("oid"),
+            oid: old.own_oid(),
             until: old.ended_at.clone(),
         };
         let since = last_change::since(target, write, &began, &own, &calls).await;

@@ -56,7 +56,7 @@ pub(super) async fn to_the_end(
 ) -> Result<Ended, EngineError> {
     if let Err(error) = watch(&mut common, base, recorder, &mut ends).await {
         // Nothing can be written any more, and who is not here is to know it.
-        tell_lost(&common, &ends, &error).await;
+        tell_lost(&common, &ends, &error.to_string()).await;
         return Err(error);
     }
     finish(&common, recorder, ends).await

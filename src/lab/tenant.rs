@@ -406,9 +406,18 @@ impl Tenant {
                 .or_else(|| ask.header("client-request-id"))
                 .map(str::to_owned),
             write: !reads(ask),
-            body: self.options.bodies.then(|| ask.json().ok()).flatten(),
+            body: self.options.bodies.then(|| kept(ask)).flatten(),
         });
     }
+}
+
+/// Returns what the request log keeps of a body: no value of a vault, and no password.
+fn kept(ask: &Ask) -> Option<serde_json::Value> {
+    let mut body = ask.json().ok().filter(|_| !ask.host.contains(".vault."))?;
+    if let Some(password) = body.pointer_mut("/passwordProfile/password") {
+        *password = "***".into();
+    }
+    Some(body)
 }
 
 /// Returns whether a request cannot change anything: it gets, or it asks by POST.

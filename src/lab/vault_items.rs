@@ -218,7 +218,8 @@ impl<'v, 'a> Items<'v, 'a> {
         let versions = self.each(name);
         // Not in the order of their making.
         let mut items: Vec<Value> = versions.iter().map(|one| self.entry(one, true)).collect();
-        items.sort_by(|one, other| one["id"].as_str().cmp(&other["id"].as_str()));
+        let id = |one: &Value| one[self.of.id].as_str().map(str::to_owned);
+        items.sort_by_key(id);
         self.page(&items)
     }
 
@@ -236,6 +237,8 @@ impl<'v, 'a> Items<'v, 'a> {
                 for (attribute, value) in value.as_object().into_iter().flatten() {
                     one["attributes"][attribute] = value.clone();
                 }
+            } else if member == "key_ops" {
+                one["key"][member] = value;
             } else {
                 one[member] = value;
             }

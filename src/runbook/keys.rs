@@ -351,11 +351,7 @@ pub(crate) const READ: &[KeyInfo] = &[
     key("blob", Shape::Call, "METHOD URL, on Blob storage"),
     key("api_version", Shape::Text, "The api-version"),
     key("query", Shape::TextMap, "Query parameters"),
-    key(
-        "headers",
-        Shape::TextMap,
-        "Request headers; one that comes out empty is not sent",
-    ),
+    key("headers", Shape::TextMap, "Request headers"),
     key("body", Shape::Any, "The JSON body"),
     key(
         "pages",
@@ -379,11 +375,7 @@ pub(crate) const REQUEST: &[KeyInfo] = &[
     key("blob", Shape::Call, "METHOD URL, on Blob storage"),
     key("api_version", Shape::Text, "The api-version"),
     key("query", Shape::TextMap, "Query parameters"),
-    key(
-        "headers",
-        Shape::TextMap,
-        "Request headers; one that comes out empty is not sent",
-    ),
+    key("headers", Shape::TextMap, "Request headers"),
     key("body", Shape::Any, "The JSON body"),
     key(
         "beta",
@@ -418,11 +410,7 @@ pub(crate) const COLLECT: &[KeyInfo] = &[
     key("logs", Shape::Call, "METHOD URL, on Log Analytics"),
     key("api_version", Shape::Text, "The api-version"),
     key("query", Shape::TextMap, "Query parameters"),
-    key(
-        "headers",
-        Shape::TextMap,
-        "Request headers; one that comes out empty is not sent",
-    ),
+    key("headers", Shape::TextMap, "Request headers"),
     key("body", Shape::Any, "The JSON body"),
     must(
         "pages",
@@ -517,11 +505,7 @@ pub(crate) const UPSTREAM: &[KeyInfo] = &[
     key("graph", Shape::Call, "METHOD path, on Microsoft Graph"),
     key("api_version", Shape::Text, "The api-version"),
     key("query", Shape::TextMap, "Query parameters"),
-    key(
-        "headers",
-        Shape::TextMap,
-        "Request headers; one that comes out empty is not sent",
-    ),
+    key("headers", Shape::TextMap, "Request headers"),
     key("body", Shape::Any, "The JSON body"),
     key(
         "beta",

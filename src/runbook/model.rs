@@ -403,7 +403,7 @@ pub struct Call {
     /// Query parameters; in `$filter` and its like interpolated text becomes an `OData` literal, so it is not
     /// quoted by hand (a moment as `2026-05-23T10:00:00Z` becomes a moment); in `$search` it stands inside double quotes, as `"displayName:{{ name }}"`.
     pub query: IndexMap<String, Template>,
-    /// Request headers; never credentials. One that comes out empty is not sent.
+    /// Request headers; never credentials.
     pub headers: IndexMap<String, Template>,
     /// The JSON body; in a member `query` of Resource Graph, Log Analytics and hunting a value becomes a KQL literal.
     pub body: Option<Spanned<Value>>,

@@ -95,10 +95,10 @@ impl Past {
         time.map_or_else(|_| self.started_at.clone(), crate::clock::seconds)
     }
 
-    /// Returns an id of whom azir was signed in as: `oid` or `appid`.
-    pub(crate) fn signed_in(&self, name: &str) -> String {
+    /// Returns the object id of whom azir was signed in as.
+    pub(crate) fn own_oid(&self) -> String {
         let principal = self.start.get("principal");
-        let id = principal.and_then(|principal| principal[name].as_str());
+        let id = principal.and_then(|principal| principal["oid"].as_str());
         id.unwrap_or_default().to_owned()
     }
 
@@ -327,6 +327,7 @@ pub(crate) fn own(run_dir: &Path) -> Result<Past, EngineError> {
     let head = journal::reader::walk(run_dir, |line| {
         if let Some((past, fold)) = &mut begun {
             past.sealed = line.kind == "seal";
+            past.ended_at.clone_from(&line.time);
             past.standing.take(&line.kind, &line.data);
             fold.take(past, &line);
         } else if let Some(store) = store.take() {

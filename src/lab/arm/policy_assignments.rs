@@ -111,6 +111,13 @@ impl Arm<'_> {
                 format!("The name '{}' is longer than {LONGEST}.", id.name()),
             );
         }
+        let metadata = &properties["metadata"];
+        if !(metadata.is_null() || metadata.is_object()) {
+            return refuse(
+                "InvalidCreatePolicyAssignmentRequest",
+                "The metadata must be an object.".to_owned(),
+            );
+        }
         let mode = properties["enforcementMode"].as_str().unwrap_or("Default");
         if !matches!(mode, "Default" | "DoNotEnforce") {
             return refuse(

@@ -217,10 +217,10 @@ impl Expressions {
         }
         let mut headers = Vec::new();
         for (name, template) in &call.headers {
-            let value = self.render(&template.value, scope, Landing::Header)?;
-            if !value.is_empty() {
-                headers.push((name.clone(), value));
-            }
+            headers.push((
+                name.clone(),
+                self.render(&template.value, scope, Landing::Header)?,
+            ));
         }
         let body = match &call.body {
             Some(template) => {
