@@ -1,4 +1,4 @@
-//! Embeds every runbook, so that adding a file adds a command; refuses two of one name.
+//! Embeds every runbook, so that adding a file adds a command, and every scenario of a drill; refuses two of one name.
 
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
@@ -10,10 +10,20 @@ fn main() {
     println!("cargo::rerun-if-changed=runbooks");
     let mut found: BTreeMap<String, PathBuf> = BTreeMap::new();
     collect(&folder, &mut found);
-    let mut out = String::from(
-        "/// Name, path below `runbooks`, text.\npub(crate) const SHIPPED: &[(&str, &str, &str)] = &[\n",
+    let drills = folder.join("drills");
+    let (scenarios, runbooks): (BTreeMap<_, _>, BTreeMap<_, _>) = found
+        .into_iter()
+        .partition(|(_, path)| path.starts_with(&drills));
+    embed(&folder, &runbooks, "SHIPPED", "shipped.rs");
+    embed(&folder, &scenarios, "SCENARIOS", "scenarios.rs");
+}
+
+/// Writes a table of the files that were found.
+fn embed(folder: &Path, found: &BTreeMap<String, PathBuf>, table: &str, file: &str) {
+    let mut out = format!(
+        "/// Name, path below `runbooks`, text.\npub(crate) const {table}: &[(&str, &str, &str)] = &[\n"
     );
-    for (name, path) in &found {
+    for (name, path) in found {
         let text = std::fs::read_to_string(path).expect("a runbook is readable UTF-8");
         let named = format!("\nname: {name}\n");
         assert!(
@@ -27,7 +37,7 @@ fn main() {
             path.display()
         );
         let below = path
-            .strip_prefix(&folder)
+            .strip_prefix(folder)
             .expect("found below it")
             .display()
             .to_string();
@@ -39,7 +49,7 @@ fn main() {
         .expect("a String takes all");
     }
     out.push_str("];\n");
-    let target = Path::new(&std::env::var("OUT_DIR").expect("cargo sets it")).join("shipped.rs");
+    let target = Path::new(&std::env::var("OUT_DIR").expect("cargo sets it")).join(file);
     std::fs::write(target, out).expect("the build folder is writable");
 }
 

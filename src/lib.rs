@@ -9,12 +9,14 @@
 //! - [`engine`]: where those four meet: plan, run, check, undo;
 //! - [`report`]: what a case folder says, without the cloud;
 //! - [`lab`]: a simulated tenant on loopback TLS;
+//! - [`drill`]: attacks that are planted to be answered, and a judge who reads the tenant;
 //! - [`cli`]: what the responder types; the only part that prints.
 
 pub mod azure;
 pub mod cli;
 pub mod clock;
 pub mod digest;
+pub mod drill;
 pub mod engine;
 pub mod evidence;
 pub mod ids;

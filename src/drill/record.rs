@@ -1,0 +1,422 @@
+//! The record of a drill: a file of JSON lines beside its case, each written before what it announces is done; how the
+//! drill stands is a fold over them, and stored nowhere else.
+//!
+//! `$AZIR_HOME/drills/<id>/{drill.jsonl, scenario.yaml, before.json, cases/<id>/...}`. The runs of a drill have journals as every run
+//! has; this file says what was planted, when the clock started, what was judged and what was cleared away.
+
+use std::fs::OpenOptions;
+use std::io::Write;
+use std::path::{Path, PathBuf};
+
+use chrono::{DateTime, Utc};
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+
+use super::verdict::{By, Place, ScenarioRef, Verdict};
+
+/// One line.
+#[derive(Clone, Debug, Deserialize, PartialEq, Serialize)]
+pub struct Entry {
+    /// When.
+    pub time: DateTime<Utc>,
+    /// What.
+    #[serde(flatten)]
+    pub what: What,
+}
+
+/// What happened. In JSON the name is the member `event`.
+#[derive(Clone, Debug, Deserialize, PartialEq, Serialize)]
+#[serde(tag = "event", rename_all = "snake_case")]
+pub enum What {
+    /// The drill is begun: nothing was sent yet.
+    Begun(Box<Begun>),
+    /// Something is about to be made.
+    Making {
+        /// The build's id.
+        build: String,
+        /// The path or address it is sent to.
+        path: String,
+    },
+    /// It was made.
+    Made {
+        /// The build's id.
+        build: String,
+        /// What answers to it: a resource id, or an object id of the directory.
+        id: String,
+        /// The call that takes it away, where deleting the resource group does not.
+        remove: Option<Value>,
+    },
+    /// The finding was told: the clock starts.
+    Emitted,
+    /// A condition was seen to be true while the drill ran.
+    Seen {
+        /// Its id.
+        condition: String,
+    },
+    /// The judge has looked.
+    Judged(Box<Verdict>),
+    /// Something is about to be taken away.
+    Clearing {
+        /// What.
+        id: String,
+    },
+    /// It is gone.
+    Cleared {
+        /// What.
+        id: String,
+    },
+    /// Something stays.
+    Left {
+        /// What.
+        id: String,
+        /// Why.
+        why: String,
+    },
+    /// Nothing is left to do.
+    Closed,
+    /// The drill was given up: it does not count.
+    Aborted {
+        /// Why.
+        why: String,
+    },
+}
+
+/// What a drill is begun with.
+#[derive(Clone, Debug, Deserialize, PartialEq, Serialize)]
+pub struct Begun {
+    /// Its id, which is that of its case.
+    pub drill: String,
+    /// Which scenario.
+    pub scenario: ScenarioRef,
+    /// Where.
+    pub place: Place,
+    /// The profile.
+    pub profile: String,
+    /// The cloud's name.
+    pub cloud: String,
+    /// The tenant's id.
+    pub tenant: String,
+    /// The subscriptions that may be written to, as they were in the profile; in the lab those of its tenant.
+    pub subscriptions: Vec<String>,
+    /// Who answers the attack.
+    pub by: By,
+    /// Who takes part.
+    pub participants: Vec<String>,
+    /// Who watches.
+    pub observer: Option<String>,
+    /// Whether what was planted is hidden while it runs.
+    pub blind: bool,
+    /// What templates see.
+    pub names: Value,
+    /// azir's version.
+    pub azir: String,
+}
+
+/// Where a drill is.
+#[derive(Clone, Copy, Debug, Deserialize, Eq, PartialEq, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum State {
+    /// What it needs is being made.
+    Planting,
+    /// The clock runs.
+    Running,
+    /// It was judged; what was made is not cleared away yet.
+    Judged,
+    /// Judged and cleared away.
+    Closed,
+    /// Given up; what was made is not cleared away yet.
+    Aborting,
+    /// Given up and cleared away.
+    Aborted,
+}
+
+/// How a drill stands.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Standing {
+    /// What it was begun with.
+    pub begun: Begun,
+    /// When it was begun.
+    pub begun_at: DateTime<Utc>,
+    /// Where it is.
+    pub state: State,
+    /// When the finding was told.
+    pub emitted_at: Option<DateTime<Utc>>,
+    /// What was announced to be made and is not known to be there, by path.
+    pub making: Vec<String>,
+    /// What was made, in order: build, id, and the call that takes it away.
+    pub made: Vec<(String, String, Option<Value>)>,
+    /// Conditions with the time when they were first seen true.
+    pub seen: Vec<(String, DateTime<Utc>)>,
+    /// The last verdict.
+    pub verdict: Option<Verdict>,
+    /// What was cleared away.
+    pub cleared: Vec<String>,
+    /// What stays, and why.
+    pub left: Vec<(String, String)>,
+}
+
+/// Why a drill's record cannot be used.
+#[derive(Debug, thiserror::Error)]
+pub enum RecordError {
+    /// The file cannot be read or written.
+    #[error("{path}: {source}")]
+    File {
+        /// The file.
+        path: PathBuf,
+        /// Why.
+        source: std::io::Error,
+    },
+    /// A line is none, or says what cannot be.
+    #[error("{path}, line {line}: {message}")]
+    Line {
+        /// The file.
+        path: PathBuf,
+        /// The line, from 1.
+        line: usize,
+        /// What is wrong.
+        message: String,
+    },
+    /// Somebody else is at it.
+    #[error("{path} is in use by another azir")]
+    Busy {
+        /// The file.
+        path: PathBuf,
+    },
+}
+
+/// A drill's record, open for writing by this process alone.
+pub struct Record {
+    path: PathBuf,
+    file: std::fs::File,
+}
+
+impl Record {
+    /// Begins the record of a new drill.
+    ///
+    /// # Errors
+    /// A folder that cannot be made or is there already.
+    pub fn begin(
+        folder: &Path,
+        scenario: &str,
+        time: DateTime<Utc>,
+        begun: Begun,
+    ) -> Result<Self, RecordError> {
+        let file_error = |path: &Path| {
+            let path = path.to_path_buf();
+            move |source| RecordError::File { path, source }
+        };
+        let parent = folder.parent().unwrap_or(folder);
+        std::fs::create_dir_all(parent).map_err(file_error(parent))?;
+        std::fs::create_dir(folder).map_err(file_error(folder))?;
+        let text = folder.join("scenario.yaml");
+        std::fs::write(&text, scenario).map_err(file_error(&text))?;
+        let path = folder.join("drill.jsonl");
+        let made = OpenOptions::new()
+            .append(true)
+            .create_new(true)
+            .open(&path)
+            .map_err(file_error(&path))?;
+        let mut record = Self { path, file: made };
+        record.lock()?;
+        record.add(time, What::Begun(Box::new(begun)))?;
+        Ok(record)
+    }
+
+    /// Opens the record of a drill to go on with it.
+    ///
+    /// # Errors
+    /// No such file; another process that has it open; a file that is no record.
+    pub fn open(folder: &Path) -> Result<(Self, Standing), RecordError> {
+        let path = folder.join("drill.jsonl");
+        let file = OpenOptions::new()
+            .append(true)
+            .open(&path)
+            .map_err(|source| RecordError::File {
+                path: path.clone(),
+                source,
+            })?;
+        let record = Self { path, file };
+        record.lock()?;
+        let standing = read(folder)?;
+        Ok((record, standing))
+    }
+
+    fn lock(&self) -> Result<(), RecordError> {
+        match self.file.try_lock() {
+            Ok(()) => Ok(()),
+            Err(std::fs::TryLockError::WouldBlock) => Err(RecordError::Busy {
+                path: self.path.clone(),
+            }),
+            Err(std::fs::TryLockError::Error(source)) => Err(RecordError::File {
+                path: self.path.clone(),
+                source,
+            }),
+        }
+    }
+
+    /// Adds a line; it is on disk when this returns.
+    ///
+    /// # Errors
+    /// A file that does not take it.
+    pub fn add(&mut self, time: DateTime<Utc>, what: What) -> Result<(), RecordError> {
+        let file = |source| RecordError::File {
+            path: self.path.clone(),
+            source,
+        };
+        let mut line =
+            serde_json::to_vec(&Entry { time, what }).map_err(|error| file(error.into()))?;
+        line.push(b'\n');
+        self.file.write_all(&line).map_err(file)?;
+        self.file.sync_data().map_err(file)
+    }
+}
+
+/// Reads how a drill stands. A last line that a crash cut short counts as not written.
+///
+/// # Errors
+/// A file that cannot be read, or is no record.
+pub fn read(folder: &Path) -> Result<Standing, RecordError> {
+    let path = folder.join("drill.jsonl");
+    let text = std::fs::read_to_string(&path).map_err(|source| RecordError::File {
+        path: path.clone(),
+        source,
+    })?;
+    let mut standing: Option<Standing> = None;
+    for (number, line) in text.split_inclusive('\n').enumerate() {
+        let wrong = |message: String| RecordError::Line {
+            path: path.clone(),
+            line: number + 1,
+            message,
+        };
+        if !line.ends_with('\n') {
+            break;
+        }
+        let entry: Entry = serde_json::from_str(line).map_err(|error| wrong(error.to_string()))?;
+        match (&mut standing, entry.what) {
+            (None, What::Begun(begun)) => standing = Some(Standing::new(*begun, entry.time)),
+            (None, _) => return Err(wrong("the first line does not begin a drill".to_owned())),
+            (Some(standing), what) => standing.take(entry.time, what).map_err(wrong)?,
+        }
+    }
+    standing.ok_or(RecordError::Line {
+        path,
+        line: 1,
+        message: "the drill was never begun".to_owned(),
+    })
+}
+
+impl Standing {
+    fn new(begun: Begun, begun_at: DateTime<Utc>) -> Self {
+        Self {
+            begun,
+            begun_at,
+            state: State::Planting,
+            emitted_at: None,
+            making: Vec::new(),
+            made: Vec::new(),
+            seen: Vec::new(),
+            verdict: None,
+            cleared: Vec::new(),
+            left: Vec::new(),
+        }
+    }
+
+    /// Takes one more line; refuses what cannot follow.
+    fn take(&mut self, time: DateTime<Utc>, what: What) -> Result<(), String> {
+        let at = self.state;
+        let illegal = |what: &str| Err(format!("{what} cannot follow here: the drill is {at:?}"));
+        match what {
+            What::Begun(_) => return illegal("a second beginning"),
+            What::Making { path, .. } => match at {
+                State::Planting => self.making.push(path),
+                _ => return illegal("making something"),
+            },
+            What::Made { build, id, remove } => match at {
+                State::Planting => {
+                    self.making.pop();
+                    self.made.push((build, id, remove));
+                }
+                _ => return illegal("something made"),
+            },
+            What::Emitted => match at {
+                State::Planting => {
+                    self.state = State::Running;
+                    self.emitted_at = Some(time);
+                }
+                _ => return illegal("the finding"),
+            },
+            What::Seen { condition } => match at {
+                State::Running => {
+                    if !self.seen.iter().any(|(known, _)| *known == condition) {
+                        self.seen.push((condition, time));
+                    }
+                }
+                _ => return illegal("a condition that was seen"),
+            },
+            What::Judged(verdict) => match at {
+                State::Running | State::Judged => {
+                    self.state = State::Judged;
+                    self.verdict = Some(*verdict);
+                }
+                _ => return illegal("a verdict"),
+            },
+            What::Clearing { .. } => match at {
+                State::Judged | State::Aborting => {}
+                _ => return illegal("clearing away"),
+            },
+            What::Cleared { id } => match at {
+                State::Judged | State::Aborting => self.cleared.push(id),
+                _ => return illegal("something cleared away"),
+            },
+            What::Left { id, why } => match at {
+                State::Judged | State::Aborting => self.left.push((id, why)),
+                _ => return illegal("something left"),
+            },
+            What::Closed => {
+                self.state = match at {
+                    State::Judged => State::Closed,
+                    State::Aborting => State::Aborted,
+                    _ => return illegal("the end"),
+                }
+            }
+            What::Aborted { .. } => match at {
+                State::Planting | State::Running => self.state = State::Aborting,
+                _ => return illegal("giving up"),
+            },
+        }
+        Ok(())
+    }
+
+    /// Returns whether people may work in it.
+    pub fn runs(&self) -> bool {
+        self.state == State::Running
+    }
+}
+
+/// Returns the folder of a drill.
+pub fn folder(home: &Path, drill: &str) -> PathBuf {
+    home.join("drills").join(drill)
+}
+
+/// Returns how every drill below a home folder stands, oldest first, and the folders whose record cannot be read with
+/// the reason.
+pub fn all(home: &Path) -> (Vec<(PathBuf, Standing)>, Vec<(PathBuf, String)>) {
+    let (mut good, mut bad) = (Vec::new(), Vec::new());
+    let folders = std::fs::read_dir(home.join("drills"))
+        .into_iter()
+        .flatten()
+        .flatten()
+        .map(|entry| entry.path())
+        .filter(|path| path.join("drill.jsonl").is_file());
+    for folder in folders {
+        match read(&folder) {
+            Ok(standing) => good.push((folder, standing)),
+            Err(error) => bad.push((folder, error.to_string())),
+        }
+    }
+    good.sort_by(|(_, one), (_, other)| {
+        (one.begun_at, &one.begun.drill).cmp(&(other.begun_at, &other.begun.drill))
+    });
+    bad.sort();
+    (good, bad)
+}

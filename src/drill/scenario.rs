@@ -1,0 +1,531 @@
+//! Scenarios: YAML files under `runbooks/drills`, each an attack that can be rehearsed.
+//!
+//! ```yaml
+//! azir: drill-v1
+//! name: vm-compromise
+//! version: 1.0.0
+//! title: A virtual machine is taken over
+//! about: |
+//!   For the one who leads the drill.
+//! rehearses: [isolate-vm]
+//! deadlines: {contain: 5m, eradicate: 30m}     # from the finding
+//! finding:                                     # what is told when the clock starts
+//!   source: Microsoft Defender for Cloud
+//!   severity: high
+//!   title: "Possible reverse shell on {{ vm | arm_name }}"
+//!   text: "..."
+//! planted: ["..."]                             # told when it is over; never during a blind drill
+//! lab:                                         # what is added to a tenant of the lab, in its own format
+//!   base: default
+//!   add: {machines: [...]}
+//!   names: {vm: /subscriptions/...}
+//! tabletop:                                    # what is made in a subscription for exercises, in this order
+//!   costs: a machine of the smallest size while the drill lasts
+//!   names: {vm: "{{ group }}/providers/Microsoft.Compute/virtualMachines/{{ prefix }}vm"}
+//!   build:
+//!     - {id: vm, title: Make the machine, request: {arm: "PUT {{ vm }}", api_version: "2024-11-01", body: {...}}}
+//! auto:                                        # what --auto does
+//!   - {run: isolate-vm, target: "{{ vm }}", choose: {cut_roles_which: ["..."]}}
+//! moments:
+//!   cut: {write_of: "{{ nics }}", which: first}
+//! judge:
+//!   contained:
+//!     - {id: interfaces, claim: "...", for_each: "{{ nics }}", as: nic, read: {...}, that: "{{ ... }}", otherwise: "...", at: cut, points: 10}
+//!   order:
+//!     - {id: captured_first, claim: "...", first: captured, then: cut, points: 5}
+//!   unharmed:
+//!     - {id: neighbour, claim: "...", read: {...}, same: "{{ got | get('properties.x') }}", points: 5}
+//! leaves: ["..."]
+//! ```
+//!
+//! Templates are those of runbooks. They see the `names` of the place, `drill` (`{id, short, incident, started_at,
+//! place}`), `profile`, `group` and `prefix` in a tabletop subscription, and what each field's own comment adds. A key that is not known is refused with
+//! the line it stands in.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use indexmap::IndexMap;
+use serde::Deserialize;
+use serde_json::{Map, Value};
+
+use crate::digest::Digest;
+use crate::runbook::model::{Call, Plane};
+use crate::runbook::params;
+use crate::runbook::place::{Place, Spanned};
+
+/// One scenario.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Scenario {
+    /// The format: `drill-v1`.
+    pub azir: String,
+    /// Its name, equal to the file's stem.
+    pub name: String,
+    /// Its own version, as `1.0.0`.
+    pub version: String,
+    /// One line.
+    pub title: String,
+    /// For the one who leads the drill.
+    pub about: String,
+    /// The runbooks that it rehearses.
+    pub rehearses: Vec<String>,
+    /// How long it may take from the finding.
+    pub deadlines: Deadlines,
+    /// What is told when the clock starts.
+    pub finding: Finding,
+    /// What was planted, in sentences: templates; hidden while a blind drill runs.
+    pub planted: Vec<String>,
+    /// The tenant of the lab.
+    pub lab: LabPlace,
+    /// What is made in a tabletop subscription; absent: it can only be rehearsed in the lab.
+    #[serde(default)]
+    pub tabletop: Option<Tabletop>,
+    /// What `--auto` does, in order.
+    pub auto: Vec<AutoRun>,
+    /// Points in time that the tenant or the record knows, by name.
+    #[serde(default)]
+    pub moments: IndexMap<String, Moment>,
+    /// What must be true, and what must not have happened.
+    pub judge: Judged,
+    /// What stays in the tenant after tear-down, in sentences: templates.
+    #[serde(default)]
+    pub leaves: Vec<String>,
+}
+
+/// How long it may take.
+#[derive(Clone, Copy, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Deadlines {
+    /// To contain.
+    #[serde(deserialize_with = "span")]
+    pub contain: Duration,
+    /// To eradicate.
+    #[serde(deserialize_with = "span")]
+    pub eradicate: Duration,
+}
+
+/// What is told when the clock starts.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Finding {
+    /// Who tells it.
+    pub source: String,
+    /// `high`, `medium` or `low`.
+    pub severity: String,
+    /// One line: a template.
+    pub title: String,
+    /// The rest: a template.
+    pub text: String,
+}
+
+/// The tenant of the lab.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct LabPlace {
+    /// The built-in lab scenario that is added to.
+    pub base: String,
+    /// Added to it, in the lab's own format: lists are appended, maps merged.
+    #[serde(default)]
+    pub add: Map<String, Value>,
+    /// What templates see: each a template itself, that sees those before it.
+    pub names: IndexMap<String, Value>,
+}
+
+/// A tabletop subscription.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Tabletop {
+    /// What it costs, in words.
+    pub costs: String,
+    /// What templates see, as in [`LabPlace::names`]; `group` is the id of the drill's own resource group, `prefix` what
+    /// the names of its own things begin with, `location` the region, `domain` the tenant's first verified domain and
+    /// `secret` a password that is made for this drill and written down nowhere (in `build` only).
+    pub names: IndexMap<String, Value>,
+    /// What is made, in order. Each sees the answers of those before it under their ids.
+    pub build: Vec<Build>,
+}
+
+/// One thing that is made.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Build {
+    /// Its name: `[a-z][a-z0-9_]*`.
+    pub id: String,
+    /// What it is, one line, imperative.
+    pub title: String,
+    /// The write.
+    pub request: Asked,
+    /// How it is taken away where deleting the resource group does not: a template of a call, that sees the answer as
+    /// `made`.
+    #[serde(default)]
+    pub remove: Option<Asked>,
+}
+
+/// One run of `--auto`.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct AutoRun {
+    /// The runbook.
+    pub run: String,
+    /// Its target: a template; for a runbook that takes many.
+    #[serde(default)]
+    pub target: Option<String>,
+    /// Its other arguments as they are typed: templates; a switch is `true`.
+    #[serde(default)]
+    pub with: IndexMap<String, String>,
+    /// Decisions by step: `all`, `none`, or ids as templates.
+    #[serde(default)]
+    pub choose: IndexMap<String, Value>,
+    /// Steps whose explicit consent is given.
+    #[serde(default)]
+    pub accept: Vec<String>,
+    /// Steps whose checks are true before they act, and why that is no fault.
+    #[serde(default)]
+    pub already: BTreeMap<String, String>,
+}
+
+/// A point in time. Exactly one of the ways to know it is given.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Moment {
+    /// When these resources were written, by the activity log: a template of an id or a list of ids.
+    #[serde(default)]
+    pub write_of: Option<String>,
+    /// With `write_of`: only such operations, as `Microsoft.Network/networkInterfaces/write`.
+    #[serde(default)]
+    pub operation: Option<String>,
+    /// When something was done to these objects, by the directory's audit log: a template of an object id or a list.
+    #[serde(default)]
+    pub audit_of: Option<String>,
+    /// With `audit_of`: only activities whose name begins so.
+    #[serde(default)]
+    pub activity: Vec<String>,
+    /// Where the tenant itself says when.
+    #[serde(default)]
+    pub read: Option<Asked>,
+    /// With `read`: a template of a time or a list of times, that sees `got`.
+    #[serde(default)]
+    pub times: Option<String>,
+    /// When a call was answered, by the record of the runs: `METHOD pattern`, `*` standing for anything, compared with
+    /// the path alone and without regard to case.
+    #[serde(default)]
+    pub call: Option<String>,
+    /// Which of several.
+    pub which: Which,
+}
+
+/// Which of several points in time.
+#[derive(Clone, Copy, Debug, Deserialize, Eq, PartialEq)]
+#[serde(rename_all = "snake_case")]
+pub enum Which {
+    /// The earliest.
+    First,
+    /// The latest.
+    Last,
+}
+
+/// What the judge looks at.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Judged {
+    /// The attack goes no further.
+    pub contained: Vec<Condition>,
+    /// Nothing of it is left.
+    pub eradicated: Vec<Condition>,
+    /// What came before what.
+    #[serde(default)]
+    pub order: Vec<Order>,
+    /// What was kept. Besides these it is always judged whether every exhibit is stored whole and every record verifies.
+    #[serde(default)]
+    pub evidence: Vec<Condition>,
+    /// What must be as it was.
+    pub unharmed: Vec<Same>,
+    /// After the undo, with `--auto`: what came back, and what must not have.
+    #[serde(default)]
+    pub undone: Vec<Condition>,
+}
+
+/// Something that must be so.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Condition {
+    /// Its name, unique in the scenario: `[a-z][a-z0-9_]*`.
+    pub id: String,
+    /// What it claims: a template.
+    pub claim: String,
+    /// A list; it must be so of each item.
+    #[serde(default)]
+    pub for_each: Option<String>,
+    /// What an item is called in templates.
+    #[serde(default = "item", rename = "as")]
+    pub as_name: String,
+    /// What is read: its answer is `got` and `got_status`.
+    #[serde(default)]
+    pub read: Option<Asked>,
+    /// The condition: a template that sees `got`, `record` ({runs, exhibits}) and the item.
+    pub that: String,
+    /// Why it is not so, in words: a template as `that`.
+    pub otherwise: String,
+    /// Since when it is so: a moment.
+    #[serde(default)]
+    pub at: Option<String>,
+    /// What it counts.
+    pub points: u32,
+}
+
+/// What came before what.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Order {
+    /// As in [`Condition::id`].
+    pub id: String,
+    /// What it claims: a template.
+    pub claim: String,
+    /// The moment that comes first.
+    pub first: String,
+    /// The moment that comes after it.
+    pub then: String,
+    /// What it counts.
+    pub points: u32,
+}
+
+/// Something that must be as it was when the clock started.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Same {
+    /// As in [`Condition::id`].
+    pub id: String,
+    /// What it claims: a template.
+    pub claim: String,
+    /// A list; it must be so of each item.
+    #[serde(default)]
+    pub for_each: Option<String>,
+    /// What an item is called in templates.
+    #[serde(default = "item", rename = "as")]
+    pub as_name: String,
+    /// What is read.
+    pub read: Asked,
+    /// What of it must be as it was: a template that sees `got`.
+    pub same: String,
+    /// What it counts.
+    pub points: u32,
+}
+
+fn item() -> String {
+    "item".to_owned()
+}
+
+/// One HTTP call, in the shape that runbooks have.
+#[derive(Clone, Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Asked {
+    /// On Azure Resource Manager: `METHOD path`.
+    #[serde(default)]
+    pub arm: Option<String>,
+    /// On Microsoft Graph: `METHOD path`.
+    #[serde(default)]
+    pub graph: Option<String>,
+    /// On Key Vault: `METHOD url`.
+    #[serde(default)]
+    pub vault: Option<String>,
+    /// On Blob storage: `METHOD url`.
+    #[serde(default)]
+    pub blob: Option<String>,
+    /// The `api-version`.
+    #[serde(default)]
+    pub api_version: Option<String>,
+    /// Query parameters.
+    #[serde(default)]
+    pub query: IndexMap<String, String>,
+    /// Request headers.
+    #[serde(default)]
+    pub headers: IndexMap<String, String>,
+    /// The JSON body.
+    #[serde(default)]
+    pub body: Option<Value>,
+    /// The member that holds the items of a page: the list is read to its end and is `got`.
+    #[serde(default)]
+    pub pages: Option<String>,
+    /// Whether 404 is an answer: `got_status` 404, `got` null.
+    #[serde(default)]
+    pub missing_ok: bool,
+}
+
+impl Asked {
+    /// Returns it as a runbook would have it.
+    ///
+    /// # Errors
+    /// No plane, or more than one; no method.
+    pub fn call(&self) -> Result<Call, String> {
+        let given = [
+            (Plane::Arm, &self.arm),
+            (Plane::Graph, &self.graph),
+            (Plane::Vault, &self.vault),
+            (Plane::Blob, &self.blob),
+        ];
+        let mut given = given
+            .into_iter()
+            .filter_map(|(plane, line)| Some((plane, line.as_ref()?)));
+        let (Some((plane, line)), None) = (given.next(), given.next()) else {
+            return Err("a call names exactly one of arm, graph, vault and blob".to_owned());
+        };
+        let method = line.split(' ').next().unwrap_or_default();
+        if !matches!(method, "GET" | "HEAD" | "POST" | "PUT" | "PATCH" | "DELETE")
+            || !line.contains(' ')
+        {
+            return Err(format!(
+                "{line:?} is no call: the method, a space and the path, as GET /subscriptions"
+            ));
+        }
+        if plane == Plane::Arm && self.api_version.is_none() {
+            return Err(format!("{line:?} has no api_version"));
+        }
+        let spanned = |text: &String| Spanned {
+            value: text.clone(),
+            place: Place::default(),
+        };
+        let all = |texts: &IndexMap<String, String>| {
+            texts
+                .iter()
+                .map(|(name, text)| (name.clone(), spanned(text)))
+                .collect()
+        };
+        Ok(Call {
+            plane,
+            line: spanned(line),
+            api_version: self.api_version.clone(),
+            query: all(&self.query),
+            headers: all(&self.headers),
+            body: self.body.clone().map(|value| Spanned {
+                value,
+                place: Place::default(),
+            }),
+            pages: self.pages.clone(),
+            missing_ok: self.missing_ok,
+            beta: None,
+        })
+    }
+}
+
+impl Scenario {
+    /// Reads a scenario.
+    ///
+    /// # Errors
+    /// What is wrong with it and where, in one sentence.
+    pub fn parse(text: &str) -> Result<Self, String> {
+        let scenario: Self = serde_saphyr::from_str(text).map_err(|error| error.to_string())?;
+        scenario.is_sound()?;
+        Ok(scenario)
+    }
+
+    /// Returns the digest of a scenario's text.
+    pub fn digest(text: &str) -> String {
+        Digest::of(text.as_bytes()).to_string()
+    }
+}
+
+/// Reads a span as `5m`.
+fn span<'de, D: serde::Deserializer<'de>>(deserializer: D) -> Result<Duration, D::Error> {
+    let text = String::deserialize(deserializer)?;
+    params::duration(&text)
+        .ok_or_else(|| serde::de::Error::custom(format!("{text:?} is no span such as 5m")))
+}
+
+impl Scenario {
+    /// Refuses what a reader of types cannot see: names that mean nothing, calls that are none.
+    fn is_sound(&self) -> Result<(), String> {
+        if self.azir != "drill-v1" {
+            return Err(format!(
+                "azir: {:?} is not a format that this azir reads; write azir: drill-v1",
+                self.azir
+            ));
+        }
+        if self.rehearses.is_empty() || self.auto.is_empty() {
+            return Err("a scenario rehearses a runbook, and --auto does something".to_owned());
+        }
+        let mut ids = std::collections::BTreeSet::new();
+        for id in self.ids() {
+            let sound = id.starts_with(|c: char| c.is_ascii_lowercase())
+                && id
+                    .chars()
+                    .all(|c| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '_');
+            if !sound {
+                return Err(format!("{id:?} is no name such as interfaces_cut"));
+            }
+            if !ids.insert(id) {
+                return Err(format!("{id} is there twice"));
+            }
+        }
+        for (what, asked) in self.calls() {
+            asked.call().map_err(|why| format!("{what}: {why}"))?;
+        }
+        for (name, moment) in &self.moments {
+            let ways = [
+                moment.write_of.is_some(),
+                moment.audit_of.is_some(),
+                moment.read.is_some() && moment.times.is_some(),
+                moment.call.is_some(),
+            ];
+            if ways.iter().filter(|way| **way).count() != 1 {
+                return Err(format!(
+                    "moment {name} is known by exactly one of write_of, audit_of, read with times, and call"
+                ));
+            }
+        }
+        let of_conditions = self.conditions().filter_map(|one| one.at.as_ref());
+        let of_order = self
+            .judge
+            .order
+            .iter()
+            .flat_map(|one| [&one.first, &one.then]);
+        match of_conditions
+            .chain(of_order)
+            .find(|name| !self.moments.contains_key(*name))
+        {
+            Some(name) => Err(format!("there is no moment {name} under moments")),
+            None => Ok(()),
+        }
+    }
+
+    /// Returns every condition.
+    pub fn conditions(&self) -> impl Iterator<Item = &Condition> {
+        let judge = &self.judge;
+        let groups = [
+            &judge.contained,
+            &judge.eradicated,
+            &judge.evidence,
+            &judge.undone,
+        ];
+        groups.into_iter().flatten()
+    }
+
+    /// Returns the name of everything that the judge looks at.
+    fn ids(&self) -> impl Iterator<Item = &str> {
+        let of_conditions = self.conditions().map(|one| one.id.as_str());
+        let of_order = self.judge.order.iter().map(|one| one.id.as_str());
+        let of_same = self.judge.unharmed.iter().map(|one| one.id.as_str());
+        of_conditions.chain(of_order).chain(of_same)
+    }
+
+    /// Returns every call, with what it belongs to.
+    fn calls(&self) -> Vec<(String, &Asked)> {
+        let mut calls: Vec<(String, &Asked)> = Vec::new();
+        for one in self.conditions() {
+            calls.extend(one.read.as_ref().map(|read| (one.id.clone(), read)));
+        }
+        for one in &self.judge.unharmed {
+            calls.push((one.id.clone(), &one.read));
+        }
+        for (name, moment) in &self.moments {
+            let what = format!("moment {name}");
+            calls.extend(moment.read.as_ref().map(|read| (what, read)));
+        }
+        for one in self.tabletop.iter().flat_map(|tabletop| &tabletop.build) {
+            calls.push((format!("build {}", one.id), &one.request));
+            let what = format!("build {}, remove", one.id);
+            calls.extend(one.remove.as_ref().map(|remove| (what, remove)));
+        }
+        calls
+    }
+}
