@@ -23,7 +23,7 @@ pub(super) struct Connection {
     pub(super) client: Client,
     pub(super) profile: Profile,
     pub(super) profile_name: String,
-    /// The vaults that exercises must not write to.
+    /// What of production exercises must not touch.
     pub(super) production: Vec<Production>,
     /// Runs as long as this lives.
     pub(super) _lab: Option<Lab>,
@@ -237,6 +237,7 @@ fn client(cloud: Cloud, http: Http, credential: SdkCredential) -> Client {
         credential: Arc::new(credential),
         clock,
         random,
+        fence: None,
     })
 }
 
