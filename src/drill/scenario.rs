@@ -419,6 +419,15 @@ impl Scenario {
         Ok(scenario)
     }
 
+    /// Returns the tenant of the lab that it is rehearsed in.
+    ///
+    /// # Errors
+    /// What in it cannot be.
+    pub fn tenant(&self) -> Result<crate::lab::scenario::Scenario, String> {
+        crate::lab::scenario::Scenario::with(&self.lab.base, &self.lab.add)
+            .map_err(|why| format!("scenario {}, lab: {why}", self.name))
+    }
+
     /// Returns the digest of a scenario's text.
     pub fn digest(text: &str) -> String {
         Digest::of(text.as_bytes()).to_string()

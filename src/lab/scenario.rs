@@ -313,8 +313,36 @@ impl Scenario {
         ))
     }
 
+    /// Returns a built-in scenario with more in it: lists are appended, maps merged, anything else replaced.
+    ///
+    /// # Errors
+    /// As [`Scenario::load`]; what is added and cannot be.
+    pub fn with(base: &str, add: &Map<String, Value>) -> Result<Self, String> {
+        // What is left out of a built-in one is left out by machines alone.
+        let Some((_, machines)) = BUILT_IN.iter().find(|(name, _)| *name == base) else {
+            return Self::load(base);
+        };
+        let mut whole: Value =
+            serde_saphyr::from_str(DEFAULT).map_err(|error| error.to_string())?;
+        if let (false, Some(all)) = (machines.is_empty(), whole["machines"].as_array_mut()) {
+            all.retain(|one| {
+                one["name"]
+                    .as_str()
+                    .is_some_and(|name| machines.contains(&name))
+            });
+        }
+        merge(&mut whole, &Value::Object(add.clone()));
+        let scenario: Self = serde_json::from_value(whole).map_err(|error| error.to_string())?;
+        scenario.sound()
+    }
+
     fn parse(text: &str) -> Result<Self, String> {
         let scenario: Self = serde_saphyr::from_str(text).map_err(|error| error.to_string())?;
+        scenario.sound()
+    }
+
+    fn sound(self) -> Result<Self, String> {
+        let scenario = self;
         if scenario.subscriptions.is_empty() || scenario.callers.is_empty() {
             return Err("a scenario needs a subscription and a caller".to_owned());
         }
@@ -399,6 +427,24 @@ impl Scenario {
     /// Returns a subscription that was given, or the usual one.
     pub(super) fn subscription<'a>(&'a self, given: Option<&'a str>) -> &'a str {
         given.unwrap_or(&self.subscriptions[0].id)
+    }
+}
+
+/// Adds what is in `add` to `whole`.
+fn merge(whole: &mut Value, add: &Value) {
+    match (whole, add) {
+        (Value::Object(whole), Value::Object(add)) => {
+            for (name, value) in add {
+                match whole.get_mut(name) {
+                    Some(known) => merge(known, value),
+                    None => {
+                        whole.insert(name.clone(), value.clone());
+                    }
+                }
+            }
+        }
+        (Value::Array(whole), Value::Array(add)) => whole.extend(add.iter().cloned()),
+        (whole, add) => *whole = add.clone(),
     }
 }
 
