@@ -152,10 +152,10 @@ fn start(own: &ArgMatches, catalogue: &Arc<Catalogue>, home: &Home) -> Result<u8
             Ok(connection) if own.get_flag("auto") => {
                 answer(own, &inside, &catalogue, &mut record, &connection).await
             }
-            Ok(_) => {
+            Ok(connection) => {
                 drop(record);
                 let inside = home.inside(id.as_str())?;
-                Ok(tell_start(own, &inside))
+                Ok(tell_start(own, &inside, &connection))
             }
             Err(refusal) => {
                 let why = refusal.message.clone();
@@ -326,7 +326,7 @@ async fn plant(
     let place = Where::of(own)?;
     let connection = connect_by(&place, home, &case, Arc::clone(clock)).await?;
     let now = crate::clock::seconds(clock.now());
-    let scope = drill.scope(&connection.profile, &now);
+    let scope = drill.scope(&connection, &now);
     let reader = connection.client.reader();
     let before = Judge::before(reader, &drill.scenario, &scope).await;
     let before = before.map_err(|why| {
@@ -370,7 +370,7 @@ async fn answer(
     let mut engine = engine.unattended();
     engine.listener = Arc::new(Both(Arc::clone(&live), Arc::clone(&proofs)));
     let emitted_at = drill.standing.emitted_at.unwrap_or(drill.standing.begun_at);
-    let scope = drill.scope(&connection.profile, &crate::clock::seconds(emitted_at));
+    let scope = drill.scope(connection, &crate::clock::seconds(emitted_at));
     live.detected(Some(emitted_at));
     let auto = Auto {
         engine: &engine,
@@ -559,14 +559,10 @@ fn status(own: &ArgMatches, home: &Home) -> Result<u8, Refusal> {
 }
 
 /// Tells those who take part what they are told in the night: the finding, and how to begin.
-fn tell_start(own: &ArgMatches, home: &Home) -> u8 {
+fn tell_start(own: &ArgMatches, home: &Home, connection: &Connection) -> u8 {
     if let Some(drill) = &home.drill {
-        let profile = match drill.standing.begun.place {
-            Place::Lab => config::lab(),
-            Place::Tabletop => Profile::default(),
-        };
         let started_at = drill.standing.emitted_at.unwrap_or(drill.standing.begun_at);
-        let scope = drill.scope(&profile, &crate::clock::seconds(started_at));
+        let scope = drill.scope(connection, &crate::clock::seconds(started_at));
         let told = drill_words::Start::of(&drill.standing, &drill.scenario, &scope, &drill.folder);
         match Output::of(own) {
             Output::Human => out::result(&shown::block(&told.text(&out::reader()))),

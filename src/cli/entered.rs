@@ -9,6 +9,7 @@ use std::sync::Arc;
 use clap::ArgMatches;
 use clap::parser::ValueSource;
 
+use super::connect::Connection;
 use super::home::Home;
 use super::refusal::Refusal;
 use super::{Output, out};
@@ -16,7 +17,6 @@ use crate::drill::names;
 use crate::drill::record::{self, RecordError, Standing, State};
 use crate::drill::scenario::Scenario;
 use crate::drill::verdict::Place;
-use crate::engine::profile::Profile;
 use crate::runbook::expr::Scope;
 
 /// A drill that a command takes place in.
@@ -112,8 +112,9 @@ impl Entered {
     }
 
     /// Returns what templates of its scenario see.
-    pub(super) fn scope(&self, profile: &Profile, started_at: &str) -> Scope {
-        names::scope(&self.standing.begun, profile, started_at)
+    pub(super) fn scope(&self, connection: &Connection, started_at: &str) -> Scope {
+        let cloud = connection.client.cloud();
+        names::scope(&self.standing.begun, &connection.profile, cloud, started_at)
     }
 
     /// Returns where it takes place, in words.

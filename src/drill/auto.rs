@@ -64,7 +64,8 @@ impl Auto<'_> {
         let mut not_begun = Vec::new();
         let kept = Kept::read(&case);
         for run in kept.of_runbooks().collect::<Vec<_>>().into_iter().rev() {
-            if run.report.undo.is_none() {
+            let lasting = self.scenario.is_lasting(&run.report.runbook.name);
+            if run.report.undo.is_none() || lasting {
                 continue;
             }
             let request = UndoRequest {

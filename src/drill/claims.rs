@@ -91,7 +91,7 @@ pub(super) fn so(kept: &Kept, lines: &[Line]) -> Line {
 }
 
 /// Says whether every undo came to its end, and there was one for each run that could be undone.
-pub(super) fn undone(kept: &Kept) -> Line {
+pub(super) fn undone(kept: &Kept, scenario: &Scenario) -> Line {
     let undos: Vec<&KeptRun> = kept
         .runs
         .iter()
@@ -111,7 +111,8 @@ pub(super) fn undone(kept: &Kept) -> Line {
         .collect();
     let left = kept
         .of_runbooks()
-        .filter(|run| run.report.undo.is_some() && !undone.contains(run.report.run.as_str()));
+        .filter(|run| run.report.undo.is_some() && !undone.contains(run.report.run.as_str()))
+        .filter(|run| !scenario.is_lasting(&run.report.runbook.name));
     why.extend(left.map(|run| {
         format!(
             "{} {} was not undone",

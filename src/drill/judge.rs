@@ -77,7 +77,12 @@ impl Judge<'_> {
     /// Returns what templates see.
     pub fn scope(&self) -> Scope {
         let started_at = crate::clock::seconds(self.emitted_at());
-        names::scope(&self.standing.begun, self.profile, &started_at)
+        names::scope(
+            &self.standing.begun,
+            self.profile,
+            self.reader.cloud(),
+            &started_at,
+        )
     }
 
     fn emitted_at(&self) -> DateTime<Utc> {
@@ -183,7 +188,7 @@ impl Judge<'_> {
         verdict
             .lines
             .extend(found.into_iter().map(|(line, _)| line));
-        verdict.lines.push(claims::undone(&kept));
+        verdict.lines.push(claims::undone(&kept, self.scenario));
         verdict.runs = kept.refs();
         verdict.add_up();
     }

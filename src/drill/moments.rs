@@ -1,5 +1,5 @@
-//! Points in time: first by what the tenant itself wrote down, which nobody who acts can choose; by the record of the
-//! runs only where no tenant keeps it.
+//! Points in time: first by what the tenant itself wrote down, which nobody who acts can choose. Its logs show a thing
+//! only minutes after it was done; until then, and for what no tenant keeps, the verified record of the runs says when.
 //!
 //! Sources: arm.md, "Activity log" (`eventTimestamp`, `resourceId`, `operationName.value`, `status.value`);
 //! graph-and-data-planes.md, "Directory audits" (`activityDateTime`, `targetResources`).
@@ -138,9 +138,20 @@ impl Sources<'_> {
             let operation = moment.operation.as_deref();
             let fits =
                 |name: &str| operation.is_none_or(|wanted| wanted.eq_ignore_ascii_case(name));
+            let operation = operation.unwrap_or_default();
             let found = self.logs.writes.iter();
-            let found = found.filter(|(_, resource, name)| ids.contains(resource) && fits(name));
-            return Ok(found.map(|(time, _, _)| *time).collect());
+            let named = |resource: &str| ids.iter().any(|id| matches(id, resource));
+            let found = found.filter(|(_, resource, name)| named(resource) && fits(name));
+            let found: Vec<_> = found.map(|(time, _, _)| *time).collect();
+            if !found.is_empty() {
+                return Ok(found);
+            }
+            if moment.call.is_none() {
+                let calls = self.kept.calls.iter();
+                let calls = calls.filter(|call| call.ok && named(&call.path.to_lowercase()));
+                let calls = calls.filter(|call| does(&call.method, operation));
+                return Ok(calls.map(|call| call.time).collect());
+            }
         }
         if let Some(of) = &moment.audit_of {
             let ids = self.ids(of, scope)?;
@@ -155,7 +166,10 @@ impl Sources<'_> {
             let found = found.filter(|(_, name, targets)| {
                 fits(name) && targets.iter().any(|id| ids.contains(id))
             });
-            return Ok(found.map(|(time, _, _)| *time).collect());
+            let found: Vec<_> = found.map(|(time, _, _)| *time).collect();
+            if !found.is_empty() || moment.call.is_none() {
+                return Ok(found);
+            }
         }
         if let (Some(read), Some(times)) = (&moment.read, &moment.times) {
             let call = self
@@ -224,6 +238,16 @@ fn each(value: &Value) -> impl Iterator<Item = &Value> {
 
 fn moment(value: &Value) -> Option<DateTime<Utc>> {
     value.as_str()?.parse().ok()
+}
+
+/// Whether a request by this method is an operation of this name, or could be where none is named.
+fn does(method: &str, operation: &str) -> bool {
+    match operation.rsplit('/').next() {
+        Some("write") => matches!(method, "PUT" | "PATCH"),
+        Some("delete") => method == "DELETE",
+        Some("action") => method == "POST",
+        _ => method != "GET",
+    }
 }
 
 /// Whether a call is one that `METHOD pattern` means.

@@ -5,6 +5,7 @@ use serde_json::{Value, json};
 use super::record::Begun;
 use super::scenario::Scenario;
 use super::verdict::Place;
+use crate::azure::Cloud;
 use crate::engine::profile::Profile;
 use crate::runbook::expr::{Expressions, Scope};
 
@@ -38,7 +39,7 @@ pub fn of_place(scenario: &Scenario, place: Place, known: &Scope) -> Result<Valu
 }
 
 /// Returns what every template of a begun drill sees.
-pub fn scope(begun: &Begun, profile: &Profile, started_at: &str) -> Scope {
+pub fn scope(begun: &Begun, profile: &Profile, cloud: &Cloud, started_at: &str) -> Scope {
     let mut scope = Scope::new();
     for (name, value) in begun.names.as_object().into_iter().flatten() {
         scope.set(name, value);
@@ -49,6 +50,7 @@ pub fn scope(begun: &Begun, profile: &Profile, started_at: &str) -> Scope {
         "profile",
         &serde_json::to_value(profile).unwrap_or_default(),
     );
+    scope.set("cloud", &json!({"vault_suffix": cloud.vault_suffix}));
     scope.set("subscriptions", &json!(begun.subscriptions));
     scope
 }
