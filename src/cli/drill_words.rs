@@ -317,5 +317,7 @@ fn span(seconds: u64) -> String {
 /// Returns a template's text; one without value is shown as it is written.
 fn filled(template: &str, scope: &Scope) -> String {
     let text = Expressions::new().text(template, scope);
-    text.unwrap_or_else(|_| template.to_owned())
+    let text = text.unwrap_or_else(|_| template.to_owned());
+    // Where the file breaks its lines says nothing about where they are broken here.
+    text.split_whitespace().collect::<Vec<_>>().join(" ")
 }

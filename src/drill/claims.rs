@@ -60,31 +60,45 @@ pub(super) fn ended(kept: &Kept) -> Line {
     )
 }
 
-/// Says whether runs that call themselves contained are.
-pub(super) fn so(kept: &Kept, lines: &[Line]) -> Line {
-    let not_so: Vec<&str> = lines
-        .iter()
-        .filter(|line| line.part == Part::Contained && line.holds != Some(true))
-        .filter(|line| !line.id.ends_with("_in_time"))
-        .map(|line| line.id.as_str())
-        .collect();
-    let says =
-        |status: RunStatus| matches!(status, RunStatus::Contained | RunStatus::ContainedResidual);
+/// Says whether what runs that call themselves contained claim with it is so.
+pub(super) fn so(kept: &Kept, lines: &[Line], scenario: &Scenario) -> Line {
+    let says = |status: RunStatus| {
+        matches!(
+            status,
+            RunStatus::Contained | RunStatus::ContainedResidual | RunStatus::Done
+        )
+    };
+    let not_so = |runbook: &str| -> Vec<&str> {
+        let claimed = scenario
+            .conditions()
+            .filter(|one| one.said_by.iter().any(|by| by == runbook));
+        claimed
+            .filter(|one| {
+                lines
+                    .iter()
+                    .any(|line| line.id == one.id && line.holds != Some(true))
+            })
+            .map(|one| one.id.as_str())
+            .collect()
+    };
     let why = kept
         .of_runbooks()
-        .filter(|run| !not_so.is_empty() && says(run.report.status))
-        .map(|KeptRun { report, .. }| {
+        .filter(|run| says(run.report.status))
+        .map(|run| (run, not_so(&run.report.runbook.name)))
+        .filter(|(_, not_so)| !not_so.is_empty())
+        .map(|(KeptRun { report, .. }, not_so)| {
             format!(
-                "{} {} says contained, and the tenant does not: {}",
+                "{} {} says {}, and the tenant does not: {}",
                 report.runbook.name,
                 short(&report.run),
+                word(report.status),
                 not_so.join(", ")
             )
         });
     own(
         Part::Claims,
         "says_what_is_so",
-        "no run says that it contained what it did not",
+        "what a run calls done is so",
         why.collect(),
         POINTS,
     )

@@ -108,26 +108,35 @@ impl Judge<'_> {
         scope.set("record", &kept.names());
         let asked = &self.scenario.judge;
         let mut lines = Vec::new();
-        let mut contained = Vec::new();
-        let mut eradicated = Vec::new();
-        for (part, conditions, times) in [
-            (Part::Contained, &asked.contained, &mut contained),
-            (Part::Eradicated, &asked.eradicated, &mut eradicated),
-        ] {
-            for (line, since) in self.conditions(part, conditions, &scope, &sources).await {
-                times.push((line.holds == Some(true), since));
-                lines.push(line);
-            }
-        }
         let deadlines = self.scenario.deadlines;
-        let contained = self.reached(&contained, deadlines.contain.as_secs());
-        let eradicated = self.reached(&eradicated, deadlines.eradicate.as_secs());
-        lines.push(deadline(Part::Contained, "contained_in_time", &contained));
-        lines.push(deadline(
-            Part::Eradicated,
-            "eradicated_in_time",
-            &eradicated,
-        ));
+        let mut reached = Vec::new();
+        for (part, conditions, deadline, id) in [
+            (
+                Part::Contained,
+                &asked.contained,
+                deadlines.contain,
+                "contained_in_time",
+            ),
+            (
+                Part::Eradicated,
+                &asked.eradicated,
+                deadlines.eradicate,
+                "eradicated_in_time",
+            ),
+        ] {
+            let found = self.conditions(part, conditions, &scope, &sources).await;
+            let times: Vec<_> = found
+                .iter()
+                .map(|(line, since)| (line.holds == Some(true), *since))
+                .collect();
+            let when = self.reached(&times, deadline.as_secs());
+            lines.extend(found.into_iter().map(|(line, _)| line));
+            lines.push(in_time(part, id, &when));
+            reached.push(when);
+        }
+        // Both parts were looked at, in this order.
+        let eradicated = reached.pop().unwrap_or_else(|| self.reached(&[], 0));
+        let contained = reached.pop().unwrap_or_else(|| self.reached(&[], 0));
         for order in &asked.order {
             lines.push(self.order(order, &scope, &sources).await);
         }
@@ -140,7 +149,7 @@ impl Judge<'_> {
             lines.push(self.same(same, &expressions, &scope).await);
         }
         lines.push(claims::ended(&kept));
-        lines.push(claims::so(&kept, &lines));
+        lines.push(claims::so(&kept, &lines, self.scenario));
         lines.extend(self.proofs.map(Proofs::line));
         let begun = &self.standing.begun;
         let mut verdict = Verdict {
@@ -560,7 +569,7 @@ fn made(
 }
 
 /// Returns the line of a deadline.
-fn deadline(part: Part, id: &str, reached: &Reached) -> Line {
+fn in_time(part: Part, id: &str, reached: &Reached) -> Line {
     let (word, allowed) = (part.word(), reached.deadline_seconds);
     let why = match reached.seconds {
         Some(_) if reached.kept => String::new(),

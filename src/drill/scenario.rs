@@ -277,6 +277,9 @@ pub struct Condition {
     /// Since when it is so: a moment.
     #[serde(default)]
     pub at: Option<String>,
+    /// The runbooks that claim it when they end well: one that does so while it is not so says what is not so.
+    #[serde(default)]
+    pub said_by: Vec<String>,
     /// What it counts.
     pub points: u32,
 }
