@@ -39,8 +39,9 @@
 //! ```
 //!
 //! Templates are those of runbooks. They see the `names` of the place, `drill` (`{id, short, incident, started_at,
-//! place}`), `profile`, `group` and `prefix` in a tabletop subscription, and what each field's own comment adds. A key that is not known is refused with
-//! the line it stands in.
+//! place}`), `profile`, `cloud` (`{vault_suffix}`: an address of a key vault is not the same in every process of a lab),
+//! `group` and `prefix` in a tabletop subscription, and what each field's own comment adds. A key that is not known is
+//! refused with the line it stands in.
 
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -183,13 +184,17 @@ pub struct AutoRun {
     /// Steps whose checks are true before they act, and why that is no fault.
     #[serde(default)]
     pub already: BTreeMap<String, String>,
+    /// Why it is not undone with the others, as where it took nothing but what was the attacker's; absent: it is undone.
+    #[serde(default)]
+    pub lasting: Option<String>,
 }
 
 /// A point in time. Exactly one of the ways to know it is given.
 #[derive(Clone, Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Moment {
-    /// When these resources were written, by the activity log: a template of an id or a list of ids.
+    /// When these resources were written, by the activity log: a template of an id or a list of ids, in which `*` stands
+    /// for anything.
     #[serde(default)]
     pub write_of: Option<String>,
     /// With `write_of`: only such operations, as `Microsoft.Network/networkInterfaces/write`.
