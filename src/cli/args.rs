@@ -7,7 +7,8 @@ use clap::builder::PossibleValuesParser;
 use clap::{Arg, ArgAction, Command, value_parser};
 
 use super::{
-    approve, custody_args, globals, handover, help, incident, note, preflight, timeline, wait,
+    approve, custody_args, drill, globals, handover, help, incident, note, preflight, timeline,
+    wait,
 };
 use crate::runbook::catalogue::{Catalogue, title};
 use crate::runbook::model::{Param, ParamKind, Purpose, Runbook};
@@ -198,6 +199,7 @@ fn own() -> Vec<Command> {
             .about("The built-in lab: a simulated tenant")
             .subcommand_required(true)
             .subcommand(lab_serve()),
+        drill::command(),
         Command::new("init").about("Write config.toml to begin with"),
         Command::new("doctor").about("Look at cloud, token, clock, home folder and configuration"),
         Command::new("schema")

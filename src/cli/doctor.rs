@@ -54,7 +54,7 @@ pub(super) fn doctor(matches: &ArgMatches, home: &Home) -> Result<u8, Refusal> {
         Ok(()) => add(
             "home",
             "ok",
-            format!("{} can be written", home.0.display()),
+            format!("{} can be written", home.root.display()),
             "",
         ),
         Err(refusal) => add("home", "fail", refusal.message, &refusal.hint),
@@ -331,7 +331,7 @@ fn stamps(
 }
 
 fn free_bytes(home: &Home) -> Option<u64> {
-    let stat = rustix::fs::statvfs(home.0.as_path()).ok()?;
+    let stat = rustix::fs::statvfs(home.root.as_path()).ok()?;
     Some(stat.f_bavail * stat.f_frsize)
 }
 

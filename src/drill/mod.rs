@@ -7,7 +7,18 @@
 //! a later drill passes it. In the lab the tenant is seeded; in a tabletop subscription `build` makes what is needed
 //! and `clear` takes it away again.
 
+mod auto;
+mod claims;
+mod judge;
+mod kept;
+mod moments;
+pub mod names;
 pub mod record;
 pub mod scenario;
 pub mod shelf;
+mod stored;
 pub mod verdict;
+
+pub use auto::{Auto, NotBegun, run_under_way};
+pub use claims::Proofs;
+pub use judge::Judge;

@@ -212,8 +212,10 @@ pub struct Moment {
     /// With `read`: a template of a time or a list of times, that sees `got`.
     #[serde(default)]
     pub times: Option<String>,
-    /// When a call was answered, by the record of the runs: `METHOD pattern`, `*` standing for anything, compared with
-    /// the path alone and without regard to case.
+    /// When a call was sent that was answered well, by the record of the runs: `METHOD pattern`, `*` standing for
+    /// anything, compared with the path alone and without regard to case. Beside `write_of` or `audit_of` it counts where
+    /// the log shows nothing yet: the activity log and the directory's take minutes. For `write_of` a call to the
+    /// resource itself counts even if this is absent.
     #[serde(default)]
     pub call: Option<String>,
     /// Which of several.
@@ -275,6 +277,9 @@ pub struct Condition {
     /// Since when it is so: a moment.
     #[serde(default)]
     pub at: Option<String>,
+    /// The runbooks that claim it when they end well: one that does so while it is not so says what is not so.
+    #[serde(default)]
+    pub said_by: Vec<String>,
     /// What it counts.
     pub points: u32,
 }
@@ -424,6 +429,15 @@ impl Scenario {
         Ok(scenario)
     }
 
+    /// Returns the tenant of the lab that it is rehearsed in.
+    ///
+    /// # Errors
+    /// What in it cannot be.
+    pub fn tenant(&self) -> Result<crate::lab::scenario::Scenario, String> {
+        crate::lab::scenario::Scenario::with(&self.lab.base, &self.lab.add)
+            .map_err(|why| format!("scenario {}, lab: {why}", self.name))
+    }
+
     /// Returns the digest of a scenario's text.
     pub fn digest(text: &str) -> String {
         Digest::of(text.as_bytes()).to_string()
@@ -470,7 +484,8 @@ impl Scenario {
                 moment.write_of.is_some(),
                 moment.audit_of.is_some(),
                 moment.read.is_some() && moment.times.is_some(),
-                moment.call.is_some(),
+                // Beside a log it stands in for what the log does not show yet.
+                moment.call.is_some() && moment.write_of.is_none() && moment.audit_of.is_none(),
             ];
             if ways.iter().filter(|way| **way).count() != 1 {
                 return Err(format!(
@@ -491,6 +506,12 @@ impl Scenario {
             Some(name) => Err(format!("there is no moment {name} under moments")),
             None => Ok(()),
         }
+    }
+
+    /// Returns whether what `--auto` does with a runbook is not undone.
+    pub(super) fn is_lasting(&self, runbook: &str) -> bool {
+        let of_runbook = self.auto.iter().filter(|run| run.run == runbook);
+        of_runbook.into_iter().any(|run| run.lasting.is_some())
     }
 
     /// Returns every condition.
