@@ -10,11 +10,12 @@ use super::config::{self, Config, NO_PROFILE};
 use super::entered::Entered;
 use super::home::Home;
 use super::refusal::Refusal;
+use super::shared_lab::SharedLab;
 use crate::azure::{AuthEnvironment, AuthKind, Client, ClientOptions, Cloud, Http, SdkCredential};
 use crate::clock::{Clock, SystemClock};
 use crate::engine::production::Production;
 use crate::engine::profile::Profile;
-use crate::lab::{Faults, Lab, Options, scenario::Scenario};
+use crate::lab::{Faults, Options, scenario::Scenario};
 use crate::random::{Random, SystemRandom};
 use crate::report::run::Started;
 use crate::secret::Secret;
@@ -29,7 +30,7 @@ pub(super) struct Connection {
     /// The clock that all of it goes by.
     pub(super) clock: Arc<dyn Clock>,
     /// Runs as long as this lives.
-    pub(super) _lab: Option<Lab>,
+    pub(super) _lab: Option<SharedLab>,
 }
 
 /// Where to connect to.
@@ -210,10 +211,6 @@ async fn connect_lab(
     clock: Arc<dyn Clock>,
 ) -> Result<Connection, Refusal> {
     let folder = case.join("lab");
-    // What an earlier run wrote down names hosts with their port, and an undo goes there.
-    let door = folder.join("port");
-    let before = std::fs::read_to_string(&door).ok();
-    let before: Option<u16> = before.and_then(|text| text.trim().parse().ok());
     let options = |port| Options {
         scenario: scenario.clone(),
         port,
@@ -231,18 +228,8 @@ async fn connect_lab(
         clock: Arc::clone(&clock),
         random: Arc::new(SystemRandom),
     };
-    let unwritable =
-        |error: String| Refusal::record(error, "export AZIR_HOME=/path/to/a/writable/folder");
-    let again = before.and_then(|port| Lab::start(options(port)).ok());
-    let lab = match again {
-        Some(lab) => lab,
-        None => Lab::start(options(0)).map_err(|error| unwritable(error.to_string()))?,
-    };
+    let lab = SharedLab::enter(&folder, options)?;
     let ready = lab.ready();
-    if let Some(port) = ready.arm.rsplit(':').next() {
-        std::fs::write(&door, port)
-            .map_err(|error| unwritable(format!("{}: {error}", door.display())))?;
-    }
     let pem = std::fs::read(&ready.ca).map_err(|error| {
         Refusal::failed(
             "lab",

@@ -390,17 +390,16 @@ async fn answer(
         proofs: Some(&proofs),
         now,
     };
-    let mut not_begun = execute::settle(async { Ok(auto.answer().await) }, &live, halt).await?;
+    let not_begun = execute::settle(async { Ok(auto.answer().await) }, &live, halt).await?;
     let now = connection.clock.now();
     let mut verdict = judge(now).judge().await;
-    not_begun.extend(auto.undo().await);
+    let not_undone = auto.undo().await;
     judge(now).judge_undone(&mut verdict).await;
-    for NotBegun { runbook, error } in &not_begun {
-        out::line(&format!(
-            "azir: {}: {}",
-            runbook,
-            shown::line(&error.message())
-        ));
+    for (line, all) in [("runs_ended", not_begun), ("undo_ends", not_undone)] {
+        for NotBegun { runbook, error } in all {
+            let why = format!("{runbook} was refused: {}", error.message());
+            verdict.fault(line, &why);
+        }
     }
     close(own, record, &*connection.clock, verdict)
 }

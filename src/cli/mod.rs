@@ -43,6 +43,7 @@ mod resume;
 mod retry;
 mod role;
 mod seal;
+mod shared_lab;
 mod shelf;
 mod shown;
 mod summary;

@@ -199,6 +199,68 @@ fn what_is_rehearsed_and_what_is_real_never_meet() {
     assert!(exported.stdout.starts_with("<!doctype html>"));
 }
 
+/// Returns the address that the first call of a case's run by this runbook went to.
+fn door(home: &Path, id: &str, runbook: &str) -> Option<String> {
+    let case = record::folder(home, id).join("cases").join(id);
+    let runs = std::fs::read_dir(case).ok()?.flatten();
+    let texts =
+        runs.filter_map(|run| std::fs::read_to_string(run.path().join("seg-000001.jsonl")).ok());
+    let named = format!("\"name\":\"{runbook}\"");
+    let mut of_runbook = texts.filter(|text| text.contains(&named));
+    let text = of_runbook.next()?;
+    let at = text.find("https://127.0.0.1:")?;
+    Some(text[at..].chars().take(23).collect())
+}
+
+#[test]
+fn two_who_act_at_once_meet_in_one_lab() {
+    let home = tempfile::tempdir().unwrap();
+    let home = home.path();
+    let id = started(home, &[]);
+    let mut first = std::process::Command::new(env!("CARGO_BIN_EXE_azir"))
+        .args([
+            "isolate-vm",
+            "vm-web-07",
+            "--yes",
+            "--incident",
+            &id,
+            "--lab-latency",
+            "0.3",
+        ])
+        .env_clear()
+        .env("AZIR_HOME", home)
+        .stdout(std::process::Stdio::null())
+        .stderr(std::process::Stdio::null())
+        .spawn()
+        .unwrap();
+    while door(home, &id, "isolate-vm").is_none() {
+        assert!(
+            first.try_wait().unwrap().is_none(),
+            "it ended before anybody could meet it"
+        );
+        std::thread::sleep(std::time::Duration::from_millis(5));
+    }
+    let second = azir(
+        home,
+        &[
+            "revoke-user",
+            "alice@contoso.com",
+            "--yes",
+            "--incident",
+            &id,
+        ],
+    );
+    assert_eq!(second.code, 0, "{}", second.stderr);
+    assert!(first.wait().unwrap().success());
+    // Both went through one door, so each saw what the other did.
+    assert_eq!(
+        door(home, &id, "revoke-user"),
+        door(home, &id, "isolate-vm")
+    );
+    let (_, status) = json(home, &["drill", "status"]);
+    assert_eq!(line(&status, "interfaces_cut")["holds"], true);
+}
+
 #[test]
 fn a_blind_drill_tells_the_finding_and_no_more() {
     let home = tempfile::tempdir().unwrap();
