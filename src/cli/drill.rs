@@ -276,14 +276,13 @@ fn with_own_runbooks(
 /// Returns the id of a new drill: the one that was typed, or a new one that says what it is.
 fn new_id(own: &ArgMatches, home: &Home) -> Result<IncidentId, Refusal> {
     let typed = own.value_source("incident") == Some(ValueSource::CommandLine);
-    let text = match own.get_one::<String>("incident").filter(|_| typed) {
-        Some(text) => text.clone(),
-        None => {
-            let mut bytes = [0; 2];
-            SystemRandom.fill(&mut bytes);
-            let day = SystemClock.now().format("%Y%m%d");
-            format!("DRILL-{day}-{}", hex::encode(bytes))
-        }
+    let text = if let Some(text) = own.get_one::<String>("incident").filter(|_| typed) {
+        text.clone()
+    } else {
+        let mut bytes = [0; 2];
+        SystemRandom.fill(&mut bytes);
+        let day = SystemClock.now().format("%Y%m%d");
+        format!("DRILL-{day}-{}", hex::encode(bytes))
     };
     let id = meaning::incident_id(&text)?;
     let real = home.root.join("cases").join(id.as_str());

@@ -80,10 +80,8 @@ impl Start {
     }
 
     pub(super) fn text(&self, reader: &Reader) -> String {
-        let mut text = format!(
-            "{} {}: {}\n",
-            self.scenario.name, self.scenario.version, self.scenario.title
-        );
+        let named = format!("{} {}: ", self.scenario.name, self.scenario.version);
+        let mut text = reader.wrapped(&named, &self.scenario.title);
         let finding = &self.finding;
         let _ = writeln!(
             text,
@@ -111,7 +109,7 @@ impl Start {
         }
         let _ = write!(
             text,
-            "next: {}\n      then the ordinary commands, which act {} only; at the end {}",
+            "next: {}\n      then the ordinary commands: they act {} only\n      {}, at the end",
             self.next[0],
             match self.place {
                 Place::Lab => "in this drill's lab",
@@ -212,7 +210,7 @@ impl Status {
                 }
             }
             None if self.blind => {
-                text.push_str("what the tenant says is hidden until azir drill finish\n")
+                text.push_str("what the tenant says is hidden until azir drill finish\n");
             }
             None => {}
         }

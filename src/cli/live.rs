@@ -90,7 +90,9 @@ impl Live {
         };
         for line in &lines {
             text.push_str("\r\x1b[2K");
-            text.push_str(mark);
+            if !line.starts_with(out::DRILL) {
+                text.push_str(mark);
+            }
             text.push_str(line);
             text.push('\n');
         }

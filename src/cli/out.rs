@@ -64,7 +64,9 @@ pub(super) fn reader() -> Reader {
         .then(|| rustix::termios::tcgetwinsize(&stdout).ok())
         .flatten()
         .map(|size| usize::from(size.ws_col))
-        .filter(|columns| *columns > 0);
+        .filter(|columns| *columns > 0)
+        // The mark takes its part of each line.
+        .map(|columns| columns.saturating_sub(if is_drill() { DRILL.len() } else { 0 }));
     Reader {
         now: SystemClock.now(),
         zone: *chrono::Local::now().offset(),

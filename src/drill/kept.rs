@@ -112,8 +112,10 @@ impl Kept {
         for KeptRun { report, .. } in &self.runs {
             let of_targets = report.targets.iter().flat_map(|target| &target.steps);
             for step in of_targets.filter(|step| step.status != StepStatus::Pending) {
-                let (Some(began), Some(ended)) = (time(&step.started_at), time(&step.ended_at))
-                else {
+                let (Some(began), Some(ended)) = (
+                    time(step.started_at.as_deref()),
+                    time(step.ended_at.as_deref()),
+                ) else {
                     continue;
                 };
                 steps.push(StepTime {
@@ -216,8 +218,8 @@ fn call(line: &reader::Line, run: &str, runbook: &str) -> Option<Call> {
     })
 }
 
-fn time(text: &Option<String>) -> Option<DateTime<Utc>> {
-    text.as_deref()?.parse().ok()
+fn time(text: Option<&str>) -> Option<DateTime<Utc>> {
+    text?.parse().ok()
 }
 
 /// Returns a span in seconds, to the millisecond.

@@ -26,6 +26,7 @@ mod console;
 mod cut_short;
 mod damaged;
 mod directory_targets;
+mod drill;
 mod every_runbook;
 mod exports;
 mod fallback;
