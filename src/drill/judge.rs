@@ -11,7 +11,7 @@ use serde_json::{Map, Value, json};
 
 use super::claims::{self, Proofs};
 use super::kept::{Kept, seconds};
-use super::moments::{Logs, Sources};
+use super::moments::{self, Logs, Sources};
 use super::names;
 use super::record::Standing;
 use super::scenario::{Condition, Order, Same, Scenario};
@@ -109,7 +109,7 @@ impl Judge<'_> {
         let asked = &self.scenario.judge;
         let mut lines = Vec::new();
         let deadlines = self.scenario.deadlines;
-        let mut reached = Vec::new();
+        let (mut times, mut reached) = (Vec::new(), Vec::new());
         for (part, conditions, deadline, id) in [
             (
                 Part::Contained,
@@ -125,10 +125,12 @@ impl Judge<'_> {
             ),
         ] {
             let found = self.conditions(part, conditions, &scope, &sources).await;
-            let times: Vec<_> = found
-                .iter()
-                .map(|(line, since)| (line.holds == Some(true), *since))
-                .collect();
+            // What still goes on is not eradicated, whatever is gone: the second part counts from the first one, too.
+            times.extend(
+                found
+                    .iter()
+                    .map(|(line, since)| (line.holds == Some(true), *since)),
+            );
             let when = self.reached(&times, deadline.as_secs());
             lines.extend(found.into_iter().map(|(line, _)| line));
             lines.push(in_time(part, id, &when));
@@ -321,7 +323,7 @@ impl Judge<'_> {
                 ),
             },
             (Ok(Some(first)), Ok(Some(then))) => Found {
-                holds: Some(first <= then),
+                holds: Some(first <= moments::end_of(then)),
                 why: format!(
                     "{} was {} s after {}",
                     name(&order.first),

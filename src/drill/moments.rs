@@ -125,7 +125,7 @@ impl Sources<'_> {
         scope: &Scope,
     ) -> Result<Option<DateTime<Utc>>, String> {
         let times = self.times(moment, scope).await?;
-        let times = times.into_iter().filter(|time| *time >= self.since);
+        let times = times.into_iter().filter(|time| end_of(*time) >= self.since);
         Ok(match moment.which {
             Which::First => times.min(),
             Which::Last => times.max(),
@@ -206,6 +206,15 @@ impl Sources<'_> {
         Ok(each(&found)
             .filter_map(|id| id.as_str().map(str::to_lowercase))
             .collect())
+    }
+}
+
+/// Returns the last moment that a time can mean: where a tenant keeps whole seconds alone, the second's end.
+pub(super) fn end_of(time: DateTime<Utc>) -> DateTime<Utc> {
+    if time.timestamp_subsec_nanos() == 0 {
+        time + chrono::TimeDelta::milliseconds(999)
+    } else {
+        time
     }
 }
 
@@ -320,5 +329,13 @@ mod tests {
             {"activityDateTime": "2026-11-24T03:00:00Z", "activityDisplayName": "Disable account", "result": "failure", "targetResources": [{"id": "A"}]},
         ]));
         assert_eq!(logs.audits.len(), 1);
+    }
+    #[test]
+    fn a_time_of_whole_seconds_may_be_any_in_its_second() {
+        let at = |text: &str| text.parse::<DateTime<Utc>>().unwrap();
+        let exact = at("2026-11-24T03:00:00.700Z");
+        assert!(exact <= end_of(at("2026-11-24T03:00:00Z")));
+        assert!(exact > end_of(at("2026-11-24T02:59:59Z")));
+        assert_eq!(end_of(exact), exact);
     }
 }
