@@ -9,8 +9,8 @@ use clap::ArgMatches;
 use super::home::Home;
 use super::refusal::Refusal;
 use super::{
-    approve, args, doctor, execute, export, globals, handover, incident, key, note, out, preflight,
-    record, resume, role, seal, shelf, tenant, timeline, usage, verify, wait,
+    approve, args, doctor, drill, execute, export, globals, handover, incident, key, note, out,
+    preflight, record, resume, role, seal, shelf, tenant, timeline, usage, verify, wait,
 };
 use crate::runbook::catalogue::Catalogue;
 
@@ -86,6 +86,7 @@ fn dispatch(
         ("runbook", Some(("role", inner))) => role::print(inner, catalogue, home),
         ("runbook", _) => Ok(shelf::print_schema()),
         ("lab", Some((_, inner))) => tenant::serve(inner),
+        ("drill", _) => drill::drill(own, &home?),
         ("init", _) => doctor::init(&home?),
         ("doctor", _) => doctor::doctor(own, &home?),
         ("schema", _) => doctor::schema(own),

@@ -13,6 +13,8 @@ mod cores;
 mod custody_args;
 mod dispatch;
 mod doctor;
+mod drill;
+mod drill_told;
 mod execute;
 mod exit;
 mod export;

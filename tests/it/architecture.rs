@@ -14,9 +14,15 @@ const TABLE: &[(&str, &[&str])] = &[
         "engine",
         &["azure", "journal", "evidence", "runbook", "report"],
     ),
+    (
+        "drill",
+        &[
+            "azure", "engine", "evidence", "journal", "lab", "report", "runbook",
+        ],
+    ),
 ];
 const PARTS: &[&str] = &[
-    "azure", "cli", "engine", "evidence", "journal", "lab", "report", "runbook",
+    "azure", "cli", "drill", "engine", "evidence", "journal", "lab", "report", "runbook",
 ];
 
 fn files(folder: &Path, found: &mut Vec<std::path::PathBuf>) {
