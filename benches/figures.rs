@@ -5,11 +5,12 @@
 //! on a clock that runs so many times faster; with `--poll-after SECONDS`, operations ask for that between polls.
 //! `--az COUNT` isolates machines with the Azure CLI instead, and `--install-az FOLDER` installs it there first. `--keep`
 //! puts what was measured of machines into `figures.csv` and draws `figures.svg` from all that is there. `--lab` measures
-//! the lab.
+//! the lab, `--drills` the drills.
 #![expect(clippy::print_stdout, reason = "figures are printed")]
 
 mod alone;
 mod az;
+mod drills;
 mod lab;
 mod record;
 mod users;
@@ -47,6 +48,9 @@ fn main() {
             .zip(number(at + 2))
             .expect("--users COUNT FACTOR");
         return users::users(count as usize, factor);
+    }
+    if after("--drills").is_some() {
+        return drills::drills(3);
     }
     if after("--lab").is_some() {
         return lab::lab(5.0);

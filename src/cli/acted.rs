@@ -28,6 +28,14 @@ impl Acted {
         command: &str,
     ) -> Result<Self, Refusal> {
         meaning::same_incident(own, start, command)?;
+        home.must_run()?;
+        if home.drill.is_none() && home.is_drill(&start.incident) {
+            let (run, drill) = (&start.run, &start.incident);
+            return Err(Refusal::usage(
+                format!("run {run} belongs to drill {drill}, and is only acted on inside it"),
+                format!("azir {command} {run} --incident {drill}"),
+            ));
+        }
         let place = Place::of_run(own, start, command)?;
         if is_held(run_dir) {
             return Err(Refusal::record(

@@ -91,7 +91,7 @@ pub(super) fn plan(
         let connection = connect(&place, home, &folder).await?;
         let request = RunRequest {
             over_guards,
-            ..request(own, &connection, chosen, asked).await
+            ..request(own, home, &connection, chosen, asked).await
         };
         // Looking signs nothing: the key is asked for once, when the plan is there.
         let (engine, halt, live) = engine_with(own, &connection, catalogue, home, Vec::new());
@@ -223,6 +223,7 @@ pub(super) fn run(
     };
     let chosen = shelf::find(catalogue, name)?;
     let place = Place::of(own)?;
+    home.must_run()?;
     home.prepare()?;
     execute::runtime()?.block_on(async {
         let connection = connect(&place, home, &folder).await?;
@@ -235,7 +236,7 @@ pub(super) fn run(
             detected_at: meaning::detected_at(own)?,
             bulk: Bulk::default(),
         };
-        let request = request(own, &connection, &chosen, asked).await;
+        let request = request(own, home, &connection, &chosen, asked).await;
         let request = approved.fill(request)?;
         let responder = request.responder.clone();
         let (engine, halt, live) = engine(own, &connection, catalogue, home, &responder)?;
@@ -266,12 +267,13 @@ fn nothing_else(own: &ArgMatches) -> Result<(), Refusal> {
 
 async fn request(
     own: &ArgMatches,
+    home: &Home,
     connection: &Connection,
     chosen: &Chosen,
     asked: Asked,
 ) -> RunRequest {
     let responder = execute::responder(own, connection).await;
-    execute::request(own, responder, chosen, asked)
+    execute::request(own, home, responder, chosen, asked)
 }
 
 /// Refuses a guard that the runbook does not have: it would be passed over in silence.

@@ -7,7 +7,8 @@ use clap::builder::PossibleValuesParser;
 use clap::{Arg, ArgAction, Command, value_parser};
 
 use super::{
-    approve, custody_args, globals, handover, help, incident, note, preflight, timeline, wait,
+    approve, custody_args, drill, globals, handover, help, incident, note, preflight, timeline,
+    wait,
 };
 use crate::runbook::catalogue::{Catalogue, title};
 use crate::runbook::model::{Param, ParamKind, Purpose, Runbook};
@@ -194,6 +195,7 @@ fn own() -> Vec<Command> {
                     ),
             )
             .subcommand(Command::new("schema").about("Print the JSON Schema of the format")),
+        drill::command(),
         Command::new("lab")
             .about("The built-in lab: a simulated tenant")
             .subcommand_required(true)
@@ -214,6 +216,14 @@ fn own() -> Vec<Command> {
                         "timeline",
                         "approval",
                         "doctor",
+                        "drill",
+                        "drill-assign",
+                        "drill-due",
+                        "drill-history",
+                        "drill-list",
+                        "drill-start",
+                        "drill-status",
+                        "drill-verdict",
                     ])
                     .required(true),
             ),

@@ -14,9 +14,10 @@ use super::seal::whose;
 use super::witnesses::at_the_desk;
 use super::{Output, execute, meaning, out, shown};
 use crate::clock::{Clock, SystemClock};
-use crate::engine::Responder;
+use crate::drill::verdict::Place;
 use crate::engine::desk::{Desk, Written};
 use crate::engine::profile::Profile;
+use crate::engine::{Mode, Responder};
 use crate::ids::IncidentId;
 use crate::random::{Random, SystemRandom};
 use crate::report::cases;
@@ -163,6 +164,11 @@ pub(super) fn desk(own: &ArgMatches, home: &Home) -> Result<(Desk, Responder), R
         clock,
         random,
         tool: execute::tool(),
+        mode: if home.drill.is_some() {
+            Mode::Drill
+        } else {
+            Mode::Execute
+        },
         witnesses,
         tell: |ask| out::line(&format!("azir: {}", shown::line(ask))),
     };
@@ -171,10 +177,19 @@ pub(super) fn desk(own: &ArgMatches, home: &Home) -> Result<(Desk, Responder), R
 
 /// Returns the profile in force, without reaching anything.
 pub(super) fn profile(own: &ArgMatches, home: &Home) -> Result<Profile, Refusal> {
-    if own.get_flag("lab") {
+    let drill_in_lab = home
+        .drill
+        .as_ref()
+        .is_some_and(|drill| drill.standing.begun.place == Place::Lab);
+    if own.get_flag("lab") || drill_in_lab {
         return Ok(config::lab());
     }
+    let of_drill = home
+        .drill
+        .as_ref()
+        .map(|drill| drill.standing.begun.profile.as_str());
     let named = own.get_one::<String>("profile").map(String::as_str);
+    let named = of_drill.or(named);
     let (_, profile) = Config::load(home)?.choose(named)?;
     Ok(profile)
 }

@@ -35,7 +35,7 @@ pub(super) use crate::engine::production::LAB;
 impl Config {
     /// Returns where the file is.
     pub(super) fn path(home: &Home) -> PathBuf {
-        home.0.join("config.toml")
+        home.root.join("config.toml")
     }
 
     /// Reads the file; a missing one is an empty one.
@@ -72,7 +72,7 @@ impl Config {
                 "choose another name for it",
             ));
         }
-        config.folder.clone_from(&home.0);
+        config.folder.clone_from(&home.root);
         Ok(config)
     }
 

@@ -7,13 +7,15 @@ use clap::ArgMatches;
 use clap::parser::ValueSource;
 
 use super::config::{self, Config, NO_PROFILE};
+use super::entered::Entered;
 use super::home::Home;
 use super::refusal::Refusal;
+use super::shared_lab::SharedLab;
 use crate::azure::{AuthEnvironment, AuthKind, Client, ClientOptions, Cloud, Http, SdkCredential};
 use crate::clock::{Clock, SystemClock};
 use crate::engine::production::Production;
 use crate::engine::profile::Profile;
-use crate::lab::{Faults, Lab, Options, scenario::Scenario};
+use crate::lab::{Faults, Options, scenario::Scenario};
 use crate::random::{Random, SystemRandom};
 use crate::report::run::Started;
 use crate::secret::Secret;
@@ -25,8 +27,10 @@ pub(super) struct Connection {
     pub(super) profile_name: String,
     /// What of production exercises must not touch.
     pub(super) production: Vec<Production>,
+    /// The clock that all of it goes by.
+    pub(super) clock: Arc<dyn Clock>,
     /// Runs as long as this lives.
-    pub(super) _lab: Option<Lab>,
+    pub(super) _lab: Option<SharedLab>,
 }
 
 /// Where to connect to.
@@ -130,10 +134,24 @@ pub(super) async fn connect(
     home: &Home,
     case: &Path,
 ) -> Result<Connection, Refusal> {
+    connect_by(place, home, case, Arc::new(SystemClock)).await
+}
+
+/// Connects, and goes by a clock.
+pub(super) async fn connect_by(
+    place: &Place,
+    home: &Home,
+    case: &Path,
+    clock: Arc<dyn Clock>,
+) -> Result<Connection, Refusal> {
+    if let Some(drill) = &home.drill {
+        return connect_drill(place, home, drill, case, clock).await;
+    }
     if place.lab {
         // The lab needs no configuration, and must work beside one that cannot be read.
         let production = Config::load(home).map(|config| config.production());
-        return connect_lab(place, case, production.unwrap_or_default()).await;
+        let tenant = default_tenant()?;
+        return connect_lab(place, tenant, case, production.unwrap_or_default(), clock).await;
     }
     let config = Config::load(home)?;
     let production = config.production();
@@ -142,38 +160,57 @@ pub(super) async fn connect(
         chosen => chosen?,
     };
     if profile_name == config::LAB {
-        return connect_lab(place, case, production).await;
+        return connect_lab(place, default_tenant()?, case, production, clock).await;
     }
     let http = Http::new(ca_bundle()?.as_deref())?;
-    let cloud_name = place
+    let cloud = cloud_of(place, &profile, &http).await?;
+    let credential = SdkCredential::choose(place.auth, &environment(&profile), &cloud, &http)?;
+    Ok(Connection {
+        client: client(cloud, http, credential, &clock),
+        profile,
+        profile_name,
+        production,
+        clock,
+        _lab: None,
+    })
+}
+
+async fn cloud_of(place: &Place, profile: &Profile, http: &Http) -> Result<Cloud, Refusal> {
+    let name = place
         .cloud
         .clone()
         .or_else(|| profile.cloud.clone())
         .unwrap_or_else(|| "AzureCloud".to_owned());
-    let cloud = Cloud::find(&cloud_name, &http, &SystemClock).await?;
-    let credential = SdkCredential::choose(place.auth, &environment(&profile), &cloud, &http)?;
-    Ok(Connection {
-        client: client(cloud, http, credential),
-        profile,
-        profile_name,
-        production,
-        _lab: None,
-    })
+    Ok(Cloud::find(&name, http, &SystemClock).await?)
+}
+
+/// Connects to where a drill takes place, whatever else the flags and the environment say.
+async fn connect_drill(
+    place: &Place,
+    home: &Home,
+    drill: &Entered,
+    case: &Path,
+    clock: Arc<dyn Clock>,
+) -> Result<Connection, Refusal> {
+    let production = Config::load(home).map(|config| config.production());
+    let tenant = drill.scenario.tenant();
+    let tenant = tenant.map_err(|message| Refusal::failed("lab", message, "azir drill list"))?;
+    connect_lab(place, tenant, case, production.unwrap_or_default(), clock).await
+}
+
+fn default_tenant() -> Result<Scenario, Refusal> {
+    Scenario::load("default").map_err(|message| Refusal::failed("lab", message, "azir lab serve"))
 }
 
 /// Starts the lab in this process and connects to it through the same door as to a cloud.
 async fn connect_lab(
     place: &Place,
+    scenario: Scenario,
     case: &Path,
     production: Vec<Production>,
+    clock: Arc<dyn Clock>,
 ) -> Result<Connection, Refusal> {
     let folder = case.join("lab");
-    // What an earlier run wrote down names hosts with their port, and an undo goes there.
-    let door = folder.join("port");
-    let before = std::fs::read_to_string(&door).ok();
-    let before: Option<u16> = before.and_then(|text| text.trim().parse().ok());
-    let scenario = Scenario::load("default")
-        .map_err(|message| Refusal::failed("lab", message, "azir lab serve"))?;
     let options = |port| Options {
         scenario: scenario.clone(),
         port,
@@ -188,21 +225,11 @@ async fn connect_lab(
         replication: std::time::Duration::from_secs(2).mul_f64(place.latency),
         faults: Faults::default(),
         folder: folder.clone(),
-        clock: Arc::new(SystemClock),
+        clock: Arc::clone(&clock),
         random: Arc::new(SystemRandom),
     };
-    let unwritable =
-        |error: String| Refusal::record(error, "export AZIR_HOME=/path/to/a/writable/folder");
-    let again = before.and_then(|port| Lab::start(options(port)).ok());
-    let lab = match again {
-        Some(lab) => lab,
-        None => Lab::start(options(0)).map_err(|error| unwritable(error.to_string()))?,
-    };
+    let lab = SharedLab::enter(&folder, options)?;
     let ready = lab.ready();
-    if let Some(port) = ready.arm.rsplit(':').next() {
-        std::fs::write(&door, port)
-            .map_err(|error| unwritable(format!("{}: {error}", door.display())))?;
-    }
     let pem = std::fs::read(&ready.ca).map_err(|error| {
         Refusal::failed(
             "lab",
@@ -220,22 +247,22 @@ async fn connect_lab(
     };
     let credential = SdkCredential::choose(Some(AuthKind::Env), &environment, &cloud, &http)?;
     Ok(Connection {
-        client: client(cloud, http, credential),
+        client: client(cloud, http, credential, &clock),
         profile: config::lab(),
         profile_name: config::LAB.to_owned(),
         production,
+        clock,
         _lab: Some(lab),
     })
 }
 
-fn client(cloud: Cloud, http: Http, credential: SdkCredential) -> Client {
-    let clock: Arc<dyn Clock> = Arc::new(SystemClock);
+fn client(cloud: Cloud, http: Http, credential: SdkCredential, clock: &Arc<dyn Clock>) -> Client {
     let random: Arc<dyn Random> = Arc::new(SystemRandom);
     Client::new(ClientOptions {
         cloud,
         http,
         credential: Arc::new(credential),
-        clock,
+        clock: Arc::clone(clock),
         random,
         fence: None,
     })

@@ -9,8 +9,8 @@ use clap::ArgMatches;
 use super::home::Home;
 use super::refusal::Refusal;
 use super::{
-    approve, args, doctor, execute, export, globals, handover, incident, key, note, out, preflight,
-    record, resume, role, seal, shelf, tenant, timeline, usage, verify, wait,
+    approve, args, doctor, drill, execute, export, globals, handover, incident, key, note, out,
+    preflight, record, resume, role, seal, shelf, tenant, timeline, usage, verify, wait,
 };
 use crate::runbook::catalogue::Catalogue;
 
@@ -54,6 +54,13 @@ fn dispatch(
     catalogue: &Arc<Catalogue>,
     home: Result<Home, Refusal>,
 ) -> Result<u8, Refusal> {
+    if let ("drill", Some((command, inner))) = (name, own.subcommand()) {
+        return drill::dispatch(command, inner, catalogue, home);
+    }
+    let home = match home {
+        Ok(home) => home.entering(innermost(own)),
+        none => none,
+    };
     match (name, own.subcommand()) {
         ("resume", _) => resume::resume(own, catalogue, &home?),
         ("undo", _) => execute::undo(own, catalogue, &home?),
@@ -97,6 +104,11 @@ fn dispatch(
     }
 }
 
+/// Returns the words of the command that was meant, below those that only name a group of commands.
+fn innermost(own: &ArgMatches) -> &ArgMatches {
+    own.subcommand().map_or(own, |(_, inner)| innermost(inner))
+}
+
 /// `azir run NAME|FILE ARGUMENTS`: the arguments are the runbook's own, and what was said before its
 /// name counts as if it had been said behind it.
 fn run_named(
@@ -106,7 +118,7 @@ fn run_named(
 ) -> Result<u8, Refusal> {
     if let Some(file) = own.get_one::<String>("approved") {
         speak(own);
-        return approve::run(own, file, catalogue, &home?);
+        return approve::run(own, file, catalogue, &home?.entering(own)?);
     }
     let (chosen, inner) = match named(own, catalogue, |command, name| {
         command.bin_name(format!("azir run {name}"))
@@ -114,7 +126,7 @@ fn run_named(
         Ok(found) => found,
         Err(code) => return Ok(code),
     };
-    execute::run(&inner, &chosen, catalogue, &home?)
+    execute::run(&inner, &chosen, catalogue, &home?.entering(&inner)?)
 }
 
 /// `azir plan NAME|FILE ARGUMENTS [-o FILE]`: as `azir run`, and nothing is sent.
@@ -129,7 +141,7 @@ fn plan_named(
         Ok(found) => found,
         Err(code) => return Ok(code),
     };
-    approve::plan(&inner, &chosen, catalogue, &home?)
+    approve::plan(&inner, &chosen, catalogue, &home?.entering(&inner)?)
 }
 
 /// `azir preflight NAME|FILE ARGUMENTS`: as `azir run --plan`, and only what would fail.
@@ -144,7 +156,7 @@ fn preflight_named(
         Ok(found) => found,
         Err(code) => return Ok(code),
     };
-    preflight::look(&inner, &chosen, catalogue, &home?)
+    preflight::look(&inner, &chosen, catalogue, &home?.entering(&inner)?)
 }
 
 /// Finds the runbook that was named, and reads the words behind it by the runbook's own rules; an exit code where
@@ -182,7 +194,7 @@ fn named(
 fn catalogue(home: Option<&Home>) -> (Catalogue, Vec<String>) {
     let mut catalogue = Catalogue::shipped();
     let mut left_out = Vec::new();
-    let Some(folder) = home.map(|home| home.0.join("runbooks")) else {
+    let Some(folder) = home.map(|home| home.root.join("runbooks")) else {
         return (catalogue, left_out);
     };
     let mut paths: Vec<_> = std::fs::read_dir(folder)

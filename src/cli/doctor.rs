@@ -54,7 +54,7 @@ pub(super) fn doctor(matches: &ArgMatches, home: &Home) -> Result<u8, Refusal> {
         Ok(()) => add(
             "home",
             "ok",
-            format!("{} can be written", home.0.display()),
+            format!("{} can be written", home.root.display()),
             "",
         ),
         Err(refusal) => add("home", "fail", refusal.message, &refusal.hint),
@@ -331,7 +331,7 @@ fn stamps(
 }
 
 fn free_bytes(home: &Home) -> Option<u64> {
-    let stat = rustix::fs::statvfs(home.0.as_path()).ok()?;
+    let stat = rustix::fs::statvfs(home.root.as_path()).ok()?;
     Some(stat.f_bavail * stat.f_frsize)
 }
 
@@ -371,6 +371,14 @@ pub(super) fn schema(own: &ArgMatches) -> Result<u8, Refusal> {
         Some("status") => schemars::schema_for!(crate::report::status::Status),
         Some("timeline") => schemars::schema_for!(super::timeline::Shape),
         Some("doctor") => schemars::schema_for!(Diagnosis),
+        Some("drill") => schemars::schema_for!(crate::drill::report::DrillReport),
+        Some("drill-assign") => schemars::schema_for!(super::drill_told::Assigned),
+        Some("drill-due") => schemars::schema_for!(super::drill_told::DueTold),
+        Some("drill-history") => schemars::schema_for!(super::drill_told::HistoryTold),
+        Some("drill-start") => schemars::schema_for!(super::drill_words::Start),
+        Some("drill-status") => schemars::schema_for!(super::drill_words::Status),
+        Some("drill-verdict") => schemars::schema_for!(crate::drill::verdict::Verdict),
+        Some("drill-list") => schemars::schema_for!(super::drill_told::Listing),
         _ => schemars::schema_for!(crate::report::model::RunReport),
     };
     out::result(&serde_json::to_string_pretty(&schema).unwrap_or_default());

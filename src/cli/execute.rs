@@ -19,7 +19,7 @@ use super::{Output, notify, out, outside, plan, retry, summary, wait};
 use crate::clock::{Clock, SystemClock};
 use crate::engine::notify::Channels;
 use crate::engine::{
-    Ended, Engine, EngineError, Missing, Responder, RunRequest, Tool, UndoRequest,
+    Ended, Engine, EngineError, Missing, Mode, Responder, RunRequest, Tool, UndoRequest,
 };
 use crate::random::{Random, SystemRandom};
 use crate::report::model::MissingWitness;
@@ -45,6 +45,7 @@ pub(super) fn run(
     // Everything that was typed is understood before anything is reached or made.
     let earlier = retry::named(own, &chosen.runbook, home)?;
     let asked = meaning::run(own, &chosen.runbook, catalogue, earlier.as_ref())?;
+    home.must_run()?;
     let place = match &earlier {
         // What is done again is done where it was done.
         Some(earlier) => retry::place(own, earlier, home)?,
@@ -74,7 +75,7 @@ pub(super) fn run(
         }
         let request = RunRequest {
             once,
-            ..request(own, responder, chosen, asked)
+            ..request(own, home, responder, chosen, asked)
         };
         if own.get_flag("plan") {
             let plan = settle(engine.plan(&request), &live, halt).await?;
@@ -177,6 +178,7 @@ pub(super) async fn responder(own: &ArgMatches, connection: &Connection) -> Resp
 
 pub(super) fn request(
     own: &ArgMatches,
+    home: &Home,
     responder: Responder,
     chosen: &Chosen,
     asked: Asked,
@@ -192,7 +194,15 @@ pub(super) fn request(
         yes: own.get_flag("yes"),
         authority: own.get_one::<String>("authority").cloned(),
         ticket: own.get_one::<String>("ticket").cloned(),
-        detected_at: asked.detected_at,
+        // In a drill the finding has a time that nobody needs to type.
+        detected_at: asked
+            .detected_at
+            .or_else(|| home.drill.as_ref()?.standing.emitted_at),
+        mode: if home.drill.is_some() {
+            Mode::Drill
+        } else {
+            Mode::Execute
+        },
         ..RunRequest::of(loaded, asked.incident, responder)
     }
 }
@@ -250,12 +260,10 @@ pub(super) fn engine_with(
         live: Arc::clone(&live),
         halted: halted.clone(),
     };
-    let (clock, random): (Arc<dyn Clock>, Arc<dyn Random>) =
-        (Arc::new(SystemClock), Arc::new(SystemRandom));
     let engine = Engine {
         client: connection.client.clone(),
-        clock,
-        random,
+        clock: Arc::clone(&connection.clock),
+        random: Arc::new(SystemRandom),
         catalogue: Arc::clone(catalogue),
         profile: connection.profile.clone(),
         profile_name: connection.profile_name.clone(),

@@ -1,13 +1,20 @@
 //! Where azir keeps its configuration and cases, and how a run is named on the command line.
 
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
+use super::entered::Entered;
 use super::refusal::Refusal;
+use crate::drill::record;
 use crate::report::cases;
 
-/// The home folder.
+/// The home folder, and the drill that a command takes place in: whose cases are its own, so that what is rehearsed
+/// is never listed, shown or undone as the real thing, nor the other way round.
 #[derive(Clone, Debug)]
-pub(super) struct Home(pub(super) PathBuf);
+pub(super) struct Home {
+    pub(super) root: PathBuf,
+    pub(super) drill: Option<Arc<Entered>>,
+}
 
 impl Home {
     /// Finds it: `AZIR_HOME`, else `$XDG_DATA_HOME/azir`, else `~/.local/share/azir`.
@@ -26,17 +33,23 @@ impl Home {
                     "export AZIR_HOME=/path/to/a/folder",
                 )
             })?;
-        Ok(Self(std::path::absolute(&home).unwrap_or(home)))
+        Ok(Self {
+            root: std::path::absolute(&home).unwrap_or(home),
+            drill: None,
+        })
     }
 
-    /// Returns the folder of all cases.
+    /// Returns the folder of all cases; in a drill, of its own one.
     pub(super) fn cases(&self) -> PathBuf {
-        self.0.join("cases")
+        match &self.drill {
+            Some(drill) => drill.folder.join("cases"),
+            None => self.root.join("cases"),
+        }
     }
 
     /// Returns the responder's signers file: whose key is whose.
     pub(super) fn signers(&self) -> PathBuf {
-        self.0.join("signers")
+        self.root.join("signers")
     }
 
     /// Makes the folder of cases, to see early whether it can be written.
@@ -72,10 +85,7 @@ impl Home {
         }
         match found.len() {
             1 => Ok(found.remove(0)),
-            0 => Err(Refusal::usage(
-                format!("there is no run {name} in {}", self.cases().display()),
-                "azir list",
-            )),
+            0 => Err(self.elsewhere(name)),
             count => {
                 let ids: Vec<String> = found.iter().filter_map(|path| cases::id_of(path)).collect();
                 Err(Refusal::usage(
@@ -83,6 +93,34 @@ impl Home {
                     "give more digits of the run's id",
                 ))
             }
+        }
+    }
+
+    /// Refuses to act in a drill whose clock does not run.
+    pub(super) fn must_run(&self) -> Result<(), Refusal> {
+        self.drill.as_ref().map_or(Ok(()), |drill| drill.must_run())
+    }
+
+    /// Says that there is no such run, or in which drill it is.
+    fn elsewhere(&self, name: &str) -> Refusal {
+        let (drills, _) = record::all(&self.root);
+        let of_drill = drills.into_iter().find(|(folder, standing)| {
+            let entered = self.drill.as_ref();
+            entered.is_none_or(|entered| entered.standing.begun.drill != standing.begun.drill)
+                && !cases::named(&folder.join("cases"), name).is_empty()
+        });
+        match of_drill {
+            Some((_, standing)) if name != "last" => {
+                let drill = standing.begun.drill;
+                Refusal::usage(
+                    format!("run {name} belongs to drill {drill}, whose records are kept apart"),
+                    format!("--incident {drill}"),
+                )
+            }
+            _ => Refusal::usage(
+                format!("there is no run {name} in {}", self.cases().display()),
+                "azir list",
+            ),
         }
     }
 }

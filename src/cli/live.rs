@@ -79,7 +79,9 @@ impl Live {
             return;
         }
         let (width, height) = size();
-        let lines = view.lines(now, width, height);
+        // A drill must not look like the real thing in any line of a screenshot.
+        let mark = if out::is_drill() { out::DRILL } else { "" };
+        let lines = view.lines(now, width.saturating_sub(mark.len()), height);
         // Up over what was drawn, then each line over the old one: no flicker, nothing left behind.
         let mut text = if view.drawn > 0 {
             format!("\x1b[{}A", view.drawn)
@@ -88,6 +90,9 @@ impl Live {
         };
         for line in &lines {
             text.push_str("\r\x1b[2K");
+            if !line.starts_with(out::DRILL) {
+                text.push_str(mark);
+            }
             text.push_str(line);
             text.push('\n');
         }
@@ -131,9 +136,12 @@ impl Listener for Live {
             self.began.store(true, Ordering::SeqCst);
         }
         if self.output == Output::Ndjson
-            && let Ok(line) = serde_json::to_string(event)
+            && let Ok(mut told) = serde_json::to_value(event)
         {
-            out::result(&line);
+            if out::is_drill() {
+                told["drill"] = true.into();
+            }
+            out::result(&told.to_string());
             return;
         }
         if self.output == Output::Json {

@@ -62,7 +62,7 @@ pub(super) fn claim(
 
 /// Takes the lock of a key, when nobody else has it any more.
 fn lock(once: &Once, home: &Home) -> Result<File, Refusal> {
-    let folder = home.0.join("keys");
+    let folder = home.root.join("keys");
     let path = folder.join(once.digest());
     let refuse = |error: std::io::Error| {
         Refusal::record(

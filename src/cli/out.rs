@@ -2,11 +2,46 @@
 
 use std::io::{IsTerminal, Write};
 
+use std::borrow::Cow;
+use std::sync::OnceLock;
+
 use super::prose::Reader;
 use crate::clock::{Clock, SystemClock};
 
+/// What stands before every line of a drill.
+pub(super) const DRILL: &str = "DRILL ";
+
+/// Present in a drill; whether its lines are for people to read.
+static IN_DRILL: OnceLock<bool> = OnceLock::new();
+
+/// Says that what is written from now on is of a drill; for people each line says so.
+pub(super) fn enter_drill(for_people: bool) {
+    let _ = IN_DRILL.set(for_people);
+}
+
+/// Returns whether what is written is of a drill.
+pub(super) fn is_drill() -> bool {
+    IN_DRILL.get().is_some()
+}
+
+/// Returns a text with the mark before each line that does not bear it.
+fn marked(text: &str) -> Cow<'_, str> {
+    if IN_DRILL.get() != Some(&true) {
+        return Cow::Borrowed(text);
+    }
+    let lines = text.split_inclusive('\n').map(|line| {
+        if line.starts_with(DRILL.trim_end()) {
+            line.to_owned()
+        } else {
+            format!("{DRILL}{line}")
+        }
+    });
+    Cow::Owned(lines.collect())
+}
+
 /// Writes a result to stdout.
 pub(super) fn result(text: &str) {
+    let text = &*marked(text);
     let mut out = anstream::stdout().lock();
     // Whoever closed the pipe has read enough.
     let _ = out
@@ -29,7 +64,9 @@ pub(super) fn reader() -> Reader {
         .then(|| rustix::termios::tcgetwinsize(&stdout).ok())
         .flatten()
         .map(|size| usize::from(size.ws_col))
-        .filter(|columns| *columns > 0);
+        .filter(|columns| *columns > 0)
+        // The mark takes its part of each line.
+        .map(|columns| columns.saturating_sub(if is_drill() { DRILL.len() } else { 0 }));
     Reader {
         now: SystemClock.now(),
         zone: *chrono::Local::now().offset(),
@@ -45,7 +82,7 @@ pub(super) fn talk(text: &str) {
 
 /// Writes a line to stderr.
 pub(super) fn line(text: &str) {
-    talk(&format!("{text}\n"));
+    talk(&format!("{}\n", marked(text)));
 }
 
 /// Many lines to stdout, without a system call for each.
@@ -67,7 +104,7 @@ impl Stream {
     /// Writes a line, as long as somebody reads.
     pub(super) fn line(&mut self, text: &str) {
         if self.broken.is_none() {
-            self.broken = writeln!(self.out, "{text}").err();
+            self.broken = writeln!(self.out, "{}", marked(text)).err();
         }
     }
 

@@ -74,7 +74,7 @@ pub(super) fn look(
         let responder = execute::responder(own, &connection).await;
         // Looking signs nothing.
         let (engine, halt, live) = engine_with(own, &connection, catalogue, home, Vec::new());
-        let request = execute::request(own, responder, chosen, asked);
+        let request = execute::request(own, home, responder, chosen, asked);
         let found = settle(engine.plan(&request), &live, halt).await?;
         let worst = worst(&found.preflight);
         if Output::of(own) == Output::Human {

@@ -5,6 +5,7 @@ use clap::ArgMatches;
 use super::execute::Chosen;
 use super::refusal::Refusal;
 use super::{Output, out};
+use crate::drill;
 use crate::runbook::catalogue::{Catalogue, CatalogueError, title};
 use crate::runbook::lint::lint;
 use crate::runbook::parse::parse_bytes;
@@ -93,10 +94,15 @@ fn bad(problems: &[Problem], text: &str) -> Refusal {
     )
 }
 
+/// Returns the index of the folder `runbooks`: the runbooks, and the scenarios of drills below it.
+fn index(catalogue: &Catalogue) -> String {
+    docs::index(catalogue) + &drill::shelf::index()
+}
+
 /// Lists the runbooks.
 pub(super) fn list(matches: &ArgMatches, own: &ArgMatches, catalogue: &Catalogue) -> u8 {
     if own.get_flag("markdown") {
-        out::result(&docs::index(catalogue));
+        out::result(&index(catalogue));
         return 0;
     }
     let mut text = String::new();
@@ -234,4 +240,20 @@ pub(super) fn new(own: &ArgMatches, catalogue: &Catalogue) -> Result<u8, Refusal
 pub(super) fn print_schema() -> u8 {
     out::result(&serde_json::to_string_pretty(&schema::schema()).unwrap_or_default());
     0
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_index_in_the_repository_is_true() {
+        let path = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("runbooks/README.md");
+        let kept = std::fs::read_to_string(path).unwrap_or_default();
+        let now = index(&Catalogue::shipped());
+        assert!(
+            kept == now,
+            "regenerate runbooks/README.md: azir runbook list --markdown\n{now}"
+        );
+    }
 }

@@ -238,6 +238,7 @@ impl Record {
         let record = Self { path, file };
         record.lock()?;
         let standing = read(folder)?;
+        record.take_off_torn()?;
         Ok((record, standing))
     }
 
@@ -252,6 +253,23 @@ impl Record {
                 source,
             }),
         }
+    }
+
+    /// Takes off what a crash left of a line: the next one would be read as its end.
+    fn take_off_torn(&self) -> Result<(), RecordError> {
+        let file = |source| RecordError::File {
+            path: self.path.clone(),
+            source,
+        };
+        let text = std::fs::read(&self.path).map_err(file)?;
+        let whole = text
+            .iter()
+            .rposition(|byte| *byte == b'\n')
+            .map_or(0, |at| at + 1);
+        if whole < text.len() {
+            self.file.set_len(whole as u64).map_err(file)?;
+        }
+        Ok(())
     }
 
     /// Adds a line; it is on disk when this returns.
@@ -419,4 +437,143 @@ pub fn all(home: &Path) -> (Vec<(PathBuf, Standing)>, Vec<(PathBuf, String)>) {
     });
     bad.sort();
     (good, bad)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn begun() -> Begun {
+        Begun {
+            drill: "DRILL-1".to_owned(),
+            scenario: ScenarioRef {
+                name: "x".to_owned(),
+                version: "1.0.0".to_owned(),
+                digest: String::new(),
+                title: String::new(),
+            },
+            place: Place::Lab,
+            profile: "lab".to_owned(),
+            cloud: "lab".to_owned(),
+            tenant: String::new(),
+            subscriptions: Vec::new(),
+            by: By::People,
+            participants: Vec::new(),
+            observer: None,
+            blind: false,
+            names: Value::Null,
+            azir: String::new(),
+        }
+    }
+
+    fn aborted() -> What {
+        What::Aborted { why: String::new() }
+    }
+
+    fn cleared() -> What {
+        What::Cleared { id: "x".to_owned() }
+    }
+
+    fn made() -> What {
+        What::Made {
+            build: "vm".to_owned(),
+            id: "/x".to_owned(),
+            remove: None,
+        }
+    }
+
+    /// Returns how a drill stands after these, or the one that cannot follow.
+    fn after(all: &[What]) -> Result<State, String> {
+        let mut standing = Standing::new(begun(), DateTime::UNIX_EPOCH);
+        for what in all {
+            standing.take(DateTime::UNIX_EPOCH, what.clone())?;
+        }
+        Ok(standing.state)
+    }
+
+    #[test]
+    fn what_cannot_follow_is_refused() {
+        let seen = || What::Seen {
+            condition: "a".to_owned(),
+        };
+        assert_eq!(
+            after(&[made(), What::Emitted, seen(), aborted()]),
+            Ok(State::Aborting)
+        );
+        assert_eq!(
+            after(&[aborted(), cleared(), What::Closed]),
+            Ok(State::Aborted)
+        );
+        for illegal in [
+            vec![What::Begun(Box::new(begun()))],
+            vec![What::Closed],
+            vec![seen()],
+            vec![cleared()],
+            vec![What::Emitted, What::Emitted],
+            vec![What::Emitted, made()],
+            vec![aborted(), What::Emitted],
+            vec![aborted(), aborted()],
+            vec![aborted(), What::Closed, cleared()],
+        ] {
+            assert!(after(&illegal).is_err(), "{illegal:?}");
+        }
+    }
+
+    #[test]
+    fn one_process_at_a_time_goes_on_with_a_drill_and_everybody_reads_it() {
+        let home = tempfile::tempdir().unwrap();
+        let folder = folder(home.path(), "DRILL-1");
+        let mut first = Record::begin(&folder, "text", DateTime::UNIX_EPOCH, begun()).unwrap();
+        assert!(matches!(
+            Record::open(&folder),
+            Err(RecordError::Busy { .. })
+        ));
+        first.add(DateTime::UNIX_EPOCH, What::Emitted).unwrap();
+        assert!(read(&folder).unwrap().runs());
+        drop(first);
+        assert!(Record::open(&folder).is_ok());
+        let again = Record::begin(&folder, "text", DateTime::UNIX_EPOCH, begun());
+        assert!(
+            matches!(again, Err(RecordError::File { .. })),
+            "a drill begins once"
+        );
+    }
+
+    #[test]
+    fn a_line_that_a_crash_cut_short_was_not_written_and_any_other_damage_is_told() {
+        let home = tempfile::tempdir().unwrap();
+        let folder = folder(home.path(), "DRILL-1");
+        drop(Record::begin(&folder, "text", DateTime::UNIX_EPOCH, begun()).unwrap());
+        let path = folder.join("drill.jsonl");
+        let good = std::fs::read_to_string(&path).unwrap();
+        std::fs::write(&path, format!("{good}{{\"time\":\"19")).unwrap();
+        assert_eq!(read(&folder).unwrap().state, State::Planting);
+        let (mut record, _) = Record::open(&folder).unwrap();
+        record.add(DateTime::UNIX_EPOCH, What::Emitted).unwrap();
+        drop(record);
+        assert_eq!(
+            read(&folder).unwrap().state,
+            State::Running,
+            "it is gone on with"
+        );
+        for bad in [
+            "",
+            "\n",
+            "{}\n",
+            &good[1..],
+            &good.replace("begun", "closed"),
+        ] {
+            std::fs::write(&path, bad).unwrap();
+            assert!(
+                matches!(read(&folder), Err(RecordError::Line { .. })),
+                "{bad}"
+            );
+        }
+        let (drills, bad) = all(home.path());
+        assert_eq!(
+            (drills.len(), bad.len()),
+            (0, 1),
+            "a damaged one hides no other and is named"
+        );
+    }
 }

@@ -39,8 +39,9 @@
 //! ```
 //!
 //! Templates are those of runbooks. They see the `names` of the place, `drill` (`{id, short, incident, started_at,
-//! place}`), `profile`, `group` and `prefix` in a tabletop subscription, and what each field's own comment adds. A key that is not known is refused with
-//! the line it stands in.
+//! place}`), `profile`, `cloud` (`{vault_suffix}`: an address of a key vault is not the same in every process of a lab),
+//! `group` and `prefix` in a tabletop subscription, and what each field's own comment adds. A key that is not known is
+//! refused with the line it stands in.
 
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -183,13 +184,17 @@ pub struct AutoRun {
     /// Steps whose checks are true before they act, and why that is no fault.
     #[serde(default)]
     pub already: BTreeMap<String, String>,
+    /// Why it is not undone with the others, as where it took nothing but what was the attacker's; absent: it is undone.
+    #[serde(default)]
+    pub lasting: Option<String>,
 }
 
 /// A point in time. Exactly one of the ways to know it is given.
 #[derive(Clone, Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Moment {
-    /// When these resources were written, by the activity log: a template of an id or a list of ids.
+    /// When these resources were written, by the activity log: a template of an id or a list of ids, in which `*` stands
+    /// for anything.
     #[serde(default)]
     pub write_of: Option<String>,
     /// With `write_of`: only such operations, as `Microsoft.Network/networkInterfaces/write`.
@@ -207,8 +212,10 @@ pub struct Moment {
     /// With `read`: a template of a time or a list of times, that sees `got`.
     #[serde(default)]
     pub times: Option<String>,
-    /// When a call was answered, by the record of the runs: `METHOD pattern`, `*` standing for anything, compared with
-    /// the path alone and without regard to case.
+    /// When a call was sent that was answered well, by the record of the runs: `METHOD pattern`, `*` standing for
+    /// anything, compared with the path alone and without regard to case. Beside `write_of` or `audit_of` it counts where
+    /// the log shows nothing yet: the activity log and the directory's take minutes. For `write_of` a call to the
+    /// resource itself counts even if this is absent.
     #[serde(default)]
     pub call: Option<String>,
     /// Which of several.
@@ -270,6 +277,9 @@ pub struct Condition {
     /// Since when it is so: a moment.
     #[serde(default)]
     pub at: Option<String>,
+    /// The runbooks that claim it when they end well: one that does so while it is not so says what is not so.
+    #[serde(default)]
+    pub said_by: Vec<String>,
     /// What it counts.
     pub points: u32,
 }
@@ -419,6 +429,15 @@ impl Scenario {
         Ok(scenario)
     }
 
+    /// Returns the tenant of the lab that it is rehearsed in.
+    ///
+    /// # Errors
+    /// What in it cannot be.
+    pub fn tenant(&self) -> Result<crate::lab::scenario::Scenario, String> {
+        crate::lab::scenario::Scenario::with(&self.lab.base, &self.lab.add)
+            .map_err(|why| format!("scenario {}, lab: {why}", self.name))
+    }
+
     /// Returns the digest of a scenario's text.
     pub fn digest(text: &str) -> String {
         Digest::of(text.as_bytes()).to_string()
@@ -465,7 +484,8 @@ impl Scenario {
                 moment.write_of.is_some(),
                 moment.audit_of.is_some(),
                 moment.read.is_some() && moment.times.is_some(),
-                moment.call.is_some(),
+                // Beside a log it stands in for what the log does not show yet.
+                moment.call.is_some() && moment.write_of.is_none() && moment.audit_of.is_none(),
             ];
             if ways.iter().filter(|way| **way).count() != 1 {
                 return Err(format!(
@@ -486,6 +506,12 @@ impl Scenario {
             Some(name) => Err(format!("there is no moment {name} under moments")),
             None => Ok(()),
         }
+    }
+
+    /// Returns whether what `--auto` does with a runbook is not undone.
+    pub(super) fn is_lasting(&self, runbook: &str) -> bool {
+        let of_runbook = self.auto.iter().filter(|run| run.run == runbook);
+        of_runbook.into_iter().any(|run| run.lasting.is_some())
     }
 
     /// Returns every condition.

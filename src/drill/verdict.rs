@@ -208,6 +208,19 @@ impl Verdict {
             !self.lines.is_empty() && self.lines.iter().all(|line| line.holds == Some(true));
     }
 
+    /// Takes the points of a line, and says why besides what it says already.
+    pub fn fault(&mut self, id: &str, why: &str) {
+        for line in self.lines.iter_mut().filter(|line| line.id == id) {
+            line.holds = Some(false);
+            line.points = 0;
+            if !line.why.is_empty() {
+                line.why.push_str("; ");
+            }
+            line.why.push_str(why);
+        }
+        self.add_up();
+    }
+
     /// Returns the lines that do not hold.
     pub fn missed(&self) -> impl Iterator<Item = &Line> {
         self.lines.iter().filter(|line| line.holds != Some(true))
@@ -270,6 +283,10 @@ mod tests {
         assert_eq!((verdict.points, verdict.of, verdict.score), (2, 3, 66));
         assert!(!verdict.passed);
         assert_eq!(verdict.missed().count(), 1);
+        verdict.fault("a", "it was never begun");
+        verdict.fault("a", "nor ended");
+        assert_eq!((verdict.points, verdict.score), (0, 0));
+        assert_eq!(verdict.lines[0].why, "it was never begun; nor ended");
         verdict.lines.clear();
         verdict.add_up();
         assert!(!verdict.passed, "nothing judged is nothing passed");

@@ -52,6 +52,15 @@ impl Listener for Silence {
 }
 
 impl Engine {
+    /// Returns this engine with nobody to ask.
+    #[must_use]
+    pub fn unattended(self) -> Self {
+        Self {
+            ask: Arc::new(Nobody),
+            ..self
+        }
+    }
+
     /// Returns an engine that keeps its cases in `cases`, with the shipped runbooks; send `true` through the sender to
     /// ask it to stop.
     pub fn alone(

@@ -266,6 +266,41 @@ pub(crate) async fn holds(
     }
 }
 
+/// Tells which checks of a step hold before it has done anything: those prove nothing.
+///
+/// # Errors
+/// A record that cannot be kept.
+pub(crate) async fn tell_true_before(
+    target: &Target<'_>,
+    node: usize,
+    item: &str,
+    scope: &Scope,
+) -> Result<(), Failure> {
+    let id = &target.common.program.nodes[node].id;
+    let expressions = &target.common.expressions;
+    let calls = calls(target, node, item, "whether the check can fail");
+    for check in &target.common.program.step(node).checks {
+        // A condition that nobody can tell yet leaves out what nobody can judge yet.
+        let mut scope = scope.clone();
+        scope.add_missing(&target.scope(node));
+        let when = check.when.as_ref();
+        if when.is_some_and(|when| expressions.truth(when, &scope) != Ok(true)) {
+            continue;
+        }
+        match look(target, id, check, &mut scope, &calls).await {
+            Ok(seen) if seen.holds == Some(true) => {
+                // A claim that names what the step has yet to find is told as it is written.
+                let claim = expressions.text(&check.claim, &scope);
+                let claim = claim.unwrap_or_else(|_| check.claim.value.clone());
+                target.teller.of_step(id).tell(What::AlreadyTrue { claim });
+            }
+            Err(failure) if failure.kind == FailureKind::Record => return Err(failure),
+            _ => {}
+        }
+    }
+    Ok(())
+}
+
 /// Returns the names that a check sees, unless its condition leaves it out.
 fn applies(target: &Target<'_>, node: usize, check: &Check, scope: &Scope) -> Option<Scope> {
     let mut scope = scope.clone();

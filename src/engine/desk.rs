@@ -15,7 +15,7 @@ use super::error::{EngineError, chain};
 use super::incident_log::Session;
 pub use super::incident_log::Written;
 use super::recorder::{Recorder, object};
-use super::request::Responder;
+use super::request::{Mode, Responder};
 use super::run::Tool;
 use super::siblings;
 use super::witness::{Attendance, Witness};
@@ -44,6 +44,8 @@ pub struct Desk {
     pub random: Arc<dyn Random>,
     /// The program that writes.
     pub tool: Tool,
+    /// Whether it counts: what is written in a drill says so.
+    pub mode: Mode,
     /// Who vouches for the record besides the session's key.
     pub(crate) witnesses: Vec<Arc<dyn Witness>>,
     /// Says what a witness waits for.
@@ -365,7 +367,7 @@ impl Desk {
         let start = RunStart {
             incident: id.clone(),
             run,
-            mode: "execute".to_owned(),
+            mode: self.mode.word().to_owned(),
             responder: by.upn.clone(),
             responder_name: by.name.clone(),
             responder_oid: by.oid.clone(),

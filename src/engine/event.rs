@@ -92,6 +92,11 @@ pub enum What {
         /// Milliseconds it took.
         after_ms: u64,
     },
+    /// A check held before its step did anything, in a run that was asked to look.
+    AlreadyTrue {
+        /// What it claims.
+        claim: String,
+    },
     /// The client waits: throttled, or an operation runs.
     Waiting {
         /// For what.

@@ -18,6 +18,7 @@ mod clearance;
 pub mod desk;
 mod directory;
 mod ending;
+pub mod errand;
 pub mod error;
 pub mod event;
 mod failure;

@@ -57,6 +57,8 @@ pub struct RunRequest {
     pub approved: Option<Arc<Approved>>,
     /// Whose clearance is recorded in the incident; filled when the run begins.
     pub clearances: Vec<Clearance>,
+    /// Whether each check is asked once before its step writes: one that holds already could not have failed.
+    pub prove_checks: bool,
 }
 
 impl RunRequest {
@@ -87,6 +89,7 @@ impl RunRequest {
             over_guards: BTreeSet::new(),
             approved: None,
             clearances: Vec::new(),
+            prove_checks: false,
         }
     }
 

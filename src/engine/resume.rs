@@ -256,6 +256,7 @@ fn asked(past: &Past, program: &Program, request: &ResumeRequest) -> RunRequest 
         over_guards: list("over_guards").into_iter().collect(),
         approved: None,
         clearances: Vec::new(),
+        prove_checks: false,
     }
 }
 

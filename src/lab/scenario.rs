@@ -294,33 +294,53 @@ impl Scenario {
     /// # Errors
     /// An unknown name; where and why the YAML cannot be read.
     pub fn load(name_or_yaml: &str) -> Result<Self, String> {
-        if let Some((_, machines)) = BUILT_IN.iter().find(|(name, _)| *name == name_or_yaml) {
-            let mut scenario = Self::parse(DEFAULT)?;
-            if !machines.is_empty() {
-                scenario
-                    .machines
-                    .retain(|machine| machines.contains(&machine.name.as_str()));
-            }
-            return Ok(scenario);
-        }
         if name_or_yaml.contains('\n') {
             return Self::parse(name_or_yaml);
         }
-        let names: Vec<&str> = BUILT_IN.iter().map(|(name, _)| *name).collect();
-        Err(format!(
-            "there is no scenario {name_or_yaml}; there are {}",
-            names.join(", ")
-        ))
+        let kept = machines_of(name_or_yaml)?;
+        let mut scenario = Self::parse(DEFAULT)?;
+        if !kept.is_empty() {
+            scenario
+                .machines
+                .retain(|machine| kept.contains(&machine.name.as_str()));
+        }
+        Ok(scenario)
+    }
+
+    /// Reads a built-in scenario with more in it: maps are merged, lists appended, and what is said twice is as it was
+    /// said last.
+    ///
+    /// # Errors
+    /// An unknown name; what is added and is none of the format; a whole that is not sound.
+    pub fn with(base: &str, add: &Map<String, Value>) -> Result<Self, String> {
+        let kept = machines_of(base)?;
+        let mut whole: Value =
+            serde_saphyr::from_str(DEFAULT).map_err(|error| error.to_string())?;
+        if let (Some(machines), false) = (whole["machines"].as_array_mut(), kept.is_empty()) {
+            machines.retain(|machine| {
+                machine["name"]
+                    .as_str()
+                    .is_some_and(|name| kept.contains(&name))
+            });
+        }
+        merge(&mut whole, &Value::Object(add.clone()));
+        let scenario: Self = serde_json::from_value(whole).map_err(|error| error.to_string())?;
+        scenario.is_sound()?;
+        Ok(scenario)
     }
 
     fn parse(text: &str) -> Result<Self, String> {
         let scenario: Self = serde_saphyr::from_str(text).map_err(|error| error.to_string())?;
-        if scenario.subscriptions.is_empty() || scenario.callers.is_empty() {
+        scenario.is_sound()?;
+        Ok(scenario)
+    }
+
+    fn is_sound(&self) -> Result<(), String> {
+        if self.subscriptions.is_empty() || self.callers.is_empty() {
             return Err("a scenario needs a subscription and a caller".to_owned());
         }
-        scenario.groups_are_there()?;
-        scenario.roles_are_known()?;
-        Ok(scenario)
+        self.groups_are_there()?;
+        self.roles_are_known()
     }
 
     fn groups_are_there(&self) -> Result<(), String> {
@@ -402,6 +422,35 @@ impl Scenario {
     }
 }
 
+/// Returns the names of the machines that a built-in scenario keeps; none: all of them.
+fn machines_of(name: &str) -> Result<&'static [&'static str], String> {
+    let found = BUILT_IN.iter().find(|(known, _)| *known == name);
+    found.map(|(_, machines)| *machines).ok_or_else(|| {
+        let names: Vec<&str> = BUILT_IN.iter().map(|(name, _)| *name).collect();
+        format!(
+            "there is no scenario {name}; there are {}",
+            names.join(", ")
+        )
+    })
+}
+
+fn merge(whole: &mut Value, add: &Value) {
+    match (whole, add) {
+        (Value::Object(members), Value::Object(more)) => {
+            for (name, value) in more {
+                match members.get_mut(name) {
+                    Some(known) => merge(known, value),
+                    None => {
+                        members.insert(name.clone(), value.clone());
+                    }
+                }
+            }
+        }
+        (Value::Array(items), Value::Array(more)) => items.extend(more.iter().cloned()),
+        (whole, add) => *whole = add.clone(),
+    }
+}
+
 /// Returns a UUID that is always the same for the same text.
 pub(super) fn guid(text: &str) -> String {
     let mut bytes = [0; 16];
@@ -456,5 +505,37 @@ mod tests {
             "object_id: o, roles: [{role: King, scope: /}]",
         );
         assert!(Scenario::load(&bad).unwrap_err().contains("King"));
+    }
+    #[test]
+    fn more_is_appended_to_lists_merged_into_maps_and_judged_as_a_whole() {
+        let add = |text: &str| {
+            let add: Map<String, Value> = serde_saphyr::from_str(text).unwrap();
+            Scenario::with("simple", &add)
+        };
+        let usual = Scenario::load("simple").unwrap();
+        let more = add("groups: [{name: rg-more, location: westeurope}]\nmachines: [{name: vm-more, group: rg-more, location: westeurope}]\ndirectory: {users: [{userPrincipalName: nora@contoso.com}], request_status: {Reader: Failed}}\ncloud: other\n").unwrap();
+        assert_eq!(more.groups.len(), usual.groups.len() + 1);
+        let names: Vec<&str> = more.machines.iter().map(|one| one.name.as_str()).collect();
+        assert_eq!(names, ["vm-app-01", "vm-more"]);
+        let (users, others) = (&more.directory.users, &usual.directory.users);
+        assert_eq!(users.len(), others.len() + 1);
+        assert_eq!(users[0], others[0], "what was there comes first");
+        assert_eq!((more.cloud.as_str(), more.tenant), ("other", usual.tenant));
+        for (text, said) in [
+            ("machinez: []\n", "machinez"),
+            (
+                "machines: [{name: vm, group: nowhere, location: l}]\n",
+                "nowhere",
+            ),
+            ("groups: 3\n", "sequence"),
+        ] {
+            let error = add(text).unwrap_err();
+            assert!(error.contains(said), "{text}: {error}");
+        }
+        assert!(
+            Scenario::with("easy", &Map::new())
+                .unwrap_err()
+                .contains("ambiguous, default")
+        );
     }
 }

@@ -14,9 +14,16 @@ const TABLE: &[(&str, &[&str])] = &[
         "engine",
         &["azure", "journal", "evidence", "runbook", "report"],
     ),
+    // The judge knows the lab, and the lab not the judge.
+    (
+        "drill",
+        &[
+            "azure", "engine", "evidence", "journal", "lab", "report", "runbook",
+        ],
+    ),
 ];
 const PARTS: &[&str] = &[
-    "azure", "cli", "engine", "evidence", "journal", "lab", "report", "runbook",
+    "azure", "cli", "drill", "engine", "evidence", "journal", "lab", "report", "runbook",
 ];
 
 fn files(folder: &Path, found: &mut Vec<std::path::PathBuf>) {

@@ -15,7 +15,7 @@ use super::{
     Acted, Item, ItemDone, StepDone, assert, call, collect, decide, edit, fallback, manual,
     note_plan, read, request, rotate, wait, writes,
 };
-use crate::engine::check::Due;
+use crate::engine::check::{self, Due};
 use crate::engine::event::{StepOutcome, What};
 use crate::engine::failure::{Failure, FailureKind};
 use crate::engine::power::Teller;
@@ -271,6 +271,10 @@ async fn gather(
 /// Carries out one item: the action within its limit, then its `let`s.
 async fn one(item: Item<'_>) -> Result<ItemDone, Failure> {
     let step = item.step;
+    let common = item.target.common;
+    if common.request.prove_checks && common.power.recorder().is_some() && writes(step) {
+        check::tell_true_before(item.target, item.node, &item.key, &item.scope).await?;
+    }
     let action = act_on(&item);
     let acted = match step.limit {
         Some(limit) => within(&item, limit, action).await?,

@@ -201,7 +201,7 @@ pub(crate) async fn put_blob(
 
 /// Reads a blob back and returns its digest and size.
 pub(crate) async fn hash_blob(
-    client: &Client,
+    reader: &Reader,
     url: &str,
     calls: &Calls,
 ) -> Result<(Digest, u64), Failure> {
@@ -215,7 +215,7 @@ pub(crate) async fn hash_blob(
         body: None,
     };
     let request = ReadRequest::new(parts).map_err(|error| Failure::from_azure(&error))?;
-    let response = client
+    let response = reader
         .read(&request, calls)
         .await
         .map_err(|error| Failure::from_azure(&error))?;

@@ -1,0 +1,662 @@
+//! `azir drill`: an attack is planted, the clock runs, people or azir answer it, and the tenant is judged.
+
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use clap::parser::ValueSource;
+use clap::{Arg, ArgAction, ArgMatches, Command};
+use serde_json::{Value, json};
+
+use super::config::{self, Config};
+use super::connect::{Connection, Place as Where, connect_by};
+use super::entered::{Entered, unreadable};
+use super::exit::Exit;
+use super::home::Home;
+use super::live::Live;
+use super::refusal::Refusal;
+use super::witnesses::witnesses;
+use super::{Output, drill_told, drill_words, execute, globals, meaning, out, shown};
+use crate::clock::{Clock, SystemClock};
+use crate::drill::record::{self, Begun, Record, State, What};
+use crate::drill::scenario::Scenario;
+use crate::drill::shelf::{self, Loaded};
+use crate::drill::verdict::{By, Place, ScenarioRef, Verdict};
+use crate::drill::{Auto, Judge, NotBegun, Proofs, names, run_under_way};
+use crate::engine::event::{Event, Listener};
+use crate::engine::profile::Profile;
+use crate::ids::IncidentId;
+use crate::lab::ScaledClock;
+use crate::random::{Random, SystemRandom};
+use crate::runbook::catalogue::Catalogue;
+use crate::runbook::expr::Scope;
+
+/// Returns the command line.
+pub(super) fn command() -> Command {
+    let drill = || {
+        Arg::new("drill")
+            .value_name("DRILL")
+            .help("The drill; absent: --incident, else the only open one")
+    };
+    let persons = |name: &'static str, help: &'static str| {
+        Arg::new(name)
+            .long(name)
+            .value_name("UPN")
+            .value_parser(meaning::person)
+            .help(help)
+    };
+    Command::new("drill")
+        .about("Rehearse an attack: plant it, answer it, and have the tenant judged")
+        .subcommand_required(true)
+        .subcommand(
+            Command::new("start")
+                .about("Plant a scenario and start the clock; in the lab, or in a tabletop subscription")
+                .arg(
+                    Arg::new("scenario")
+                        .value_name("SCENARIO|FILE")
+                        .required(true)
+                        .help("A scenario by name, or a file of your own"),
+                )
+                .arg(
+                    Arg::new("auto")
+                        .long("auto")
+                        .action(ArgAction::SetTrue)
+                        .help("azir answers by itself, is judged, and puts everything back"),
+                )
+                .arg(
+                    Arg::new("blind")
+                        .long("blind")
+                        .action(ArgAction::SetTrue)
+                        .conflicts_with("auto")
+                        .help("Hide what was planted until it is judged"),
+                )
+                .arg(
+                    persons("participants", "Who takes part; more than one: separated by commas")
+                        .value_delimiter(',')
+                        .action(ArgAction::Append)
+                        .conflicts_with("auto"),
+                )
+                .arg(persons("observer", "Who watches and leads it"))
+                .arg(
+                    Arg::new("runbook")
+                        .long("runbook")
+                        .value_name("NAME=FILE")
+                        .action(ArgAction::Append)
+                        .requires("auto")
+                        .help("Let this file stand for a shipped runbook, in this drill alone"),
+                )
+                .arg(
+                    Arg::new("clock-scale")
+                        .long("clock-scale")
+                        .value_name("FACTOR")
+                        .value_parser(globals::factor)
+                        .requires("auto")
+                        .help("Let the drill's clock run this much faster, in the lab"),
+                ),
+        )
+        .subcommand(
+            Command::new("status")
+                .about("Show how far a drill is, and what the tenant says")
+                .arg(drill()),
+        )
+        .subcommand(
+            Command::new("finish")
+                .about("Stop the clock, judge the tenant, and clear away what was planted")
+                .arg(drill()),
+        )
+        .subcommand(
+            Command::new("abort")
+                .about("Give a drill up: it does not count, and what was planted is cleared away")
+                .arg(drill())
+                .arg(
+                    Arg::new("why")
+                        .long("why")
+                        .value_name("TEXT")
+                        .value_parser(clap::builder::NonEmptyStringValueParser::new())
+                        .help("Why, as the record should have it"),
+                ),
+        )
+        .subcommands(drill_told::commands())
+}
+
+/// Runs a command of a drill.
+pub(super) fn dispatch(
+    command: &str,
+    own: &ArgMatches,
+    catalogue: &Arc<Catalogue>,
+    home: Result<Home, Refusal>,
+) -> Result<u8, Refusal> {
+    out::enter_drill(Output::of(own) == Output::Human);
+    let home = home?;
+    match command {
+        "start" => start(own, catalogue, &home),
+        "status" => status(own, &home),
+        "finish" => finish(own, &home),
+        "abort" => abort(own, &home),
+        "list" => drill_told::list(own, &home),
+        "due" => drill_told::due(own, &home),
+        "history" => drill_told::history(own, &home),
+        "assign" => drill_told::assign(own, &home),
+        _ => drill_told::report(own, &home),
+    }
+}
+
+fn start(own: &ArgMatches, catalogue: &Arc<Catalogue>, home: &Home) -> Result<u8, Refusal> {
+    let name = own.get_one::<String>("scenario").map_or("", String::as_str);
+    let loaded = shelf::load(name).map_err(|(why, hint)| Refusal::usage(why, hint))?;
+    let catalogue = with_own_runbooks(own, catalogue)?;
+    let ground = Ground::of(own, home, &loaded.scenario)?;
+    let id = new_id(own, home)?;
+    let clock = clock(own, &ground)?;
+    home.prepare()?;
+    execute::runtime()?.block_on(async {
+        let folder = record::folder(&home.root, id.as_str());
+        let begun = ground.begun(own, &loaded, &id, &*clock)?;
+        let mut record =
+            Record::begin(&folder, &loaded.text, clock.now(), begun).map_err(unreadable)?;
+        let inside = home.inside(id.as_str())?;
+        match plant(own, &inside, &mut record, &clock).await {
+            Ok(connection) if own.get_flag("auto") => {
+                answer(own, &inside, &catalogue, &mut record, &connection).await
+            }
+            Ok(connection) => {
+                drop(record);
+                let inside = home.inside(id.as_str())?;
+                Ok(tell_start(own, &inside, &connection))
+            }
+            Err(refusal) => {
+                let why = refusal.message.clone();
+                give_up(&mut record, &*clock, &why)?;
+                Err(refusal)
+            }
+        }
+    })
+}
+
+/// Where a drill is to take place.
+struct Ground {
+    place: Place,
+    profile_name: String,
+    profile: Profile,
+    subscriptions: Vec<String>,
+}
+
+impl Ground {
+    /// Refuses any place that is not for exercises, before anything is made.
+    fn of(own: &ArgMatches, home: &Home, scenario: &Scenario) -> Result<Self, Refusal> {
+        let named = own.get_one::<String>("profile").map(String::as_str);
+        if own.get_flag("lab") || named == Some(config::LAB) {
+            return Ok(Self {
+                place: Place::Lab,
+                profile_name: config::LAB.to_owned(),
+                profile: config::lab(),
+                subscriptions: config::lab().subscriptions.unwrap_or_default(),
+            });
+        }
+        let (name, _) = Config::load(home)?.choose(named)?;
+        Err(Refusal {
+            code: "guard".to_owned(),
+            message: format!(
+                "profile {name} is not marked tabletop = true: a drill writes to no other subscription; nothing was sent"
+            ),
+            target: None,
+            hint: format!("azir drill start {} --lab", scenario.name),
+            exit_code: Exit::Refused.code(),
+        })
+    }
+
+    fn begun(
+        &self,
+        own: &ArgMatches,
+        loaded: &Loaded,
+        id: &IncidentId,
+        clock: &dyn Clock,
+    ) -> Result<Begun, Refusal> {
+        let scenario = &loaded.scenario;
+        let mut known = Scope::new();
+        let now = crate::clock::seconds(clock.now());
+        known.set("drill", &names::drill(id.as_str(), self.place, &now));
+        known.set("profile", &json!(self.profile));
+        let names = names::of_place(scenario, self.place, &known)
+            .map_err(|why| Refusal::usage(why, "azir drill list"))?;
+        let by = if own.get_flag("auto") {
+            By::Auto
+        } else {
+            By::People
+        };
+        let tenant = scenario.tenant();
+        let tenant = tenant.map_err(|why| Refusal::usage(why, "azir drill list"))?;
+        Ok(Begun {
+            drill: id.to_string(),
+            scenario: ScenarioRef {
+                name: scenario.name.clone(),
+                version: scenario.version.clone(),
+                digest: Scenario::digest(&loaded.text),
+                title: scenario.title.clone(),
+            },
+            place: self.place,
+            profile: self.profile_name.clone(),
+            cloud: "lab".to_owned(),
+            tenant: tenant.tenant,
+            subscriptions: self.subscriptions.clone(),
+            by,
+            participants: own
+                .get_many::<String>("participants")
+                .into_iter()
+                .flatten()
+                .cloned()
+                .collect(),
+            observer: own.get_one::<String>("observer").cloned(),
+            blind: own.get_flag("blind"),
+            names,
+            azir: env!("CARGO_PKG_VERSION").to_owned(),
+        })
+    }
+}
+
+/// Returns the runbooks, with those that were named in the place of shipped ones.
+fn with_own_runbooks(
+    own: &ArgMatches,
+    catalogue: &Arc<Catalogue>,
+) -> Result<Arc<Catalogue>, Refusal> {
+    let given: Vec<&String> = own.get_many("runbook").into_iter().flatten().collect();
+    if given.is_empty() {
+        return Ok(Arc::clone(catalogue));
+    }
+    let mut changed = Catalogue::clone(catalogue);
+    for text in given {
+        let example = "--runbook isolate-vm=./isolate-vm.yaml";
+        let Some((name, path)) = text.split_once('=') else {
+            let why = format!("--runbook {text} names no file");
+            return Err(Refusal::usage(why, example));
+        };
+        let source = std::fs::read_to_string(path)
+            .map_err(|error| Refusal::usage(format!("--runbook {path}: {error}"), example))?;
+        changed.replace(name, path, &source);
+        changed.load(name).map_err(|error| {
+            Refusal::usage(error.to_string(), format!("azir runbook lint {path}"))
+        })?;
+    }
+    Ok(Arc::new(changed))
+}
+
+/// Returns the id of a new drill: the one that was typed, or a new one that says what it is.
+fn new_id(own: &ArgMatches, home: &Home) -> Result<IncidentId, Refusal> {
+    let typed = own.value_source("incident") == Some(ValueSource::CommandLine);
+    let text = if let Some(text) = own.get_one::<String>("incident").filter(|_| typed) {
+        text.clone()
+    } else {
+        let mut bytes = [0; 2];
+        SystemRandom.fill(&mut bytes);
+        let day = SystemClock.now().format("%Y%m%d");
+        format!("DRILL-{day}-{}", hex::encode(bytes))
+    };
+    let id = meaning::incident_id(&text)?;
+    let real = home.root.join("cases").join(id.as_str());
+    let drill = record::folder(&home.root, id.as_str());
+    if real.exists() || drill.exists() {
+        return Err(Refusal::usage(
+            format!("{id} is there already: a drill has a case of its own"),
+            "leave --incident out",
+        ));
+    }
+    Ok(id)
+}
+
+/// Returns the clock of a drill: only in the lab can time be made to run faster.
+fn clock(own: &ArgMatches, ground: &Ground) -> Result<Arc<dyn Clock>, Refusal> {
+    let clock: Arc<dyn Clock> = Arc::new(SystemClock);
+    match own.get_one::<f64>("clock-scale") {
+        None => Ok(clock),
+        Some(factor) if ground.place == Place::Lab && *factor > 0.0 => {
+            Ok(Arc::new(ScaledClock::new(clock, *factor)))
+        }
+        Some(factor) => Err(Refusal::usage(
+            format!(
+                "--clock-scale {factor}: only the lab's clock runs faster, and none stands still"
+            ),
+            "leave --clock-scale out",
+        )),
+    }
+}
+
+/// Plants the scenario, takes down what must stay as it is, and starts the clock.
+async fn plant(
+    own: &ArgMatches,
+    home: &Home,
+    record: &mut Record,
+    clock: &Arc<dyn Clock>,
+) -> Result<Connection, Refusal> {
+    let drill = entered(home)?;
+    let case = case(home)?;
+    let place = Where::of(own)?;
+    let connection = connect_by(&place, home, &case, Arc::clone(clock)).await?;
+    let now = crate::clock::seconds(clock.now());
+    let scope = drill.scope(&connection, &now);
+    let reader = connection.client.reader();
+    let before = Judge::before(reader, &drill.scenario, &scope).await;
+    let before = before.map_err(|why| {
+        Refusal::failed(
+            "drill",
+            format!("the tenant is not as the scenario says: {why}"),
+            "azir doctor --lab",
+        )
+    })?;
+    write(&drill.folder.join("before.json"), &before)?;
+    record.add(clock.now(), What::Emitted).map_err(unreadable)?;
+    Ok(connection)
+}
+
+/// Lets azir answer the attack, judges, puts everything back, and judges that.
+async fn answer(
+    own: &ArgMatches,
+    home: &Home,
+    catalogue: &Arc<Catalogue>,
+    record: &mut Record,
+    connection: &Connection,
+) -> Result<u8, Refusal> {
+    // What was written since it was begun is part of how it stands.
+    let home = &home.inside(&entered(home)?.standing.begun.drill)?;
+    let drill = entered(home)?;
+    let case = case(home)?;
+    let begun = &drill.standing.begun;
+    let incident = meaning::incident_id(&begun.drill)?;
+    let responder = execute::responder(own, connection).await;
+    let random: Arc<dyn Random> = Arc::new(SystemRandom);
+    let vouching = witnesses(
+        own,
+        connection,
+        home,
+        &responder.upn,
+        (&connection.clock, &random),
+        true,
+    )?;
+    let (engine, halt, live) = execute::engine_with(own, connection, catalogue, home, vouching);
+    let proofs = Arc::new(Proofs::of(&drill.scenario));
+    let mut engine = engine.unattended();
+    engine.listener = Arc::new(Both(Arc::clone(&live), Arc::clone(&proofs)));
+    let emitted_at = drill.standing.emitted_at.unwrap_or(drill.standing.begun_at);
+    let scope = drill.scope(connection, &crate::clock::seconds(emitted_at));
+    live.detected(Some(emitted_at));
+    let auto = Auto {
+        engine: &engine,
+        scenario: &drill.scenario,
+        incident: &incident,
+        scope: &scope,
+        emitted_at,
+        responder,
+    };
+    let before = before(&drill.folder)?;
+    let judge = |now| Judge {
+        reader: connection.client.reader(),
+        scenario: &drill.scenario,
+        standing: &drill.standing,
+        profile: &connection.profile,
+        case: &case,
+        before: &before,
+        proofs: Some(&proofs),
+        now,
+    };
+    let not_begun = execute::settle(async { Ok(auto.answer().await) }, &live, halt).await?;
+    let now = connection.clock.now();
+    let mut verdict = judge(now).judge().await;
+    let not_undone = auto.undo().await;
+    judge(now).judge_undone(&mut verdict).await;
+    for (line, all) in [("runs_ended", not_begun), ("undo_ends", not_undone)] {
+        for NotBegun { runbook, error } in all {
+            let why = format!("{runbook} was refused: {}", error.message());
+            verdict.fault(line, &why);
+        }
+    }
+    close(own, record, &*connection.clock, verdict)
+}
+
+/// Stops the clock and judges.
+fn finish(own: &ArgMatches, home: &Home) -> Result<u8, Refusal> {
+    let home = &meant(own, home)?;
+    let drill = entered(home)?;
+    let case = case(home)?;
+    let id = &drill.standing.begun.drill;
+    match drill.standing.state {
+        State::Running => {}
+        State::Judged | State::Closed => {
+            return Err(Refusal::usage(
+                format!("drill {id} was judged already"),
+                format!("azir drill report {id}"),
+            ));
+        }
+        _ => drill.must_run()?,
+    }
+    if let Some(run) = run_under_way(&case) {
+        return Err(Refusal::record(
+            format!("run {run} is still being written: nobody is judged under their hands"),
+            format!("azir wait {run} --incident {id}"),
+        ));
+    }
+    let (mut record, standing) = Record::open(&drill.folder).map_err(unreadable)?;
+    let before = before(&drill.folder)?;
+    execute::runtime()?.block_on(async {
+        let place = Where::of(own)?;
+        let clock: Arc<dyn Clock> = Arc::new(SystemClock);
+        let connection = connect_by(&place, home, &case, clock).await?;
+        let judge = Judge {
+            reader: connection.client.reader(),
+            scenario: &drill.scenario,
+            standing: &standing,
+            profile: &connection.profile,
+            case: &case,
+            before: &before,
+            proofs: None,
+            now: SystemClock.now(),
+        };
+        let verdict = judge.judge().await;
+        close(own, &mut record, &SystemClock, verdict)
+    })
+}
+
+/// Writes the verdict down, closes the drill and tells.
+fn close(
+    own: &ArgMatches,
+    record: &mut Record,
+    clock: &dyn Clock,
+    verdict: Verdict,
+) -> Result<u8, Refusal> {
+    let judged = What::Judged(Box::new(verdict.clone()));
+    record.add(clock.now(), judged).map_err(unreadable)?;
+    record.add(clock.now(), What::Closed).map_err(unreadable)?;
+    match Output::of(own) {
+        Output::Human => out::result(&shown::block(&drill_words::verdict(
+            &verdict,
+            &out::reader(),
+        ))),
+        Output::Json => out::result(&json!(verdict).to_string()),
+        Output::Ndjson => {
+            let mut told = json!(verdict);
+            told["event"] = json!("judged");
+            out::result(&told.to_string());
+        }
+    }
+    let end = if verdict.passed {
+        Exit::Done
+    } else {
+        Exit::Failed
+    };
+    Ok(end.code())
+}
+
+/// Gives a drill up.
+fn abort(own: &ArgMatches, home: &Home) -> Result<u8, Refusal> {
+    let home = &meant(own, home)?;
+    let drill = entered(home)?;
+    let id = &drill.standing.begun.drill;
+    if !matches!(
+        drill.standing.state,
+        State::Planting | State::Running | State::Aborting
+    ) {
+        return Err(Refusal::usage(
+            format!("drill {id} is over"),
+            format!("azir drill report {id}"),
+        ));
+    }
+    let (mut record, _) = Record::open(&drill.folder).map_err(unreadable)?;
+    let why = own
+        .get_one::<String>("why")
+        .map_or("no reason was given", String::as_str);
+    give_up(&mut record, &SystemClock, why)?;
+    match Output::of(own) {
+        Output::Human => out::result(&format!("drill {id} is given up and does not count")),
+        _ => out::result(&json!({"drill": id, "state": State::Aborted}).to_string()),
+    }
+    Ok(Exit::Done.code())
+}
+
+fn give_up(record: &mut Record, clock: &dyn Clock, why: &str) -> Result<(), Refusal> {
+    let aborted = What::Aborted {
+        why: why.to_owned(),
+    };
+    record.add(clock.now(), aborted).map_err(unreadable)?;
+    record.add(clock.now(), What::Closed).map_err(unreadable)
+}
+
+/// Shows how far a drill is; of one that is not blind, what the tenant says.
+fn status(own: &ArgMatches, home: &Home) -> Result<u8, Refusal> {
+    let home = &meant(own, home)?;
+    let drill = entered(home)?;
+    let case = case(home)?;
+    let looks = drill.standing.runs() && !drill.standing.begun.blind;
+    let lines = if looks {
+        let before = before(&drill.folder)?;
+        execute::runtime()?.block_on(async {
+            let clock: Arc<dyn Clock> = Arc::new(SystemClock);
+            let connection = connect_by(&Where::of(own)?, home, &case, clock).await?;
+            let judge = Judge {
+                reader: connection.client.reader(),
+                scenario: &drill.scenario,
+                standing: &drill.standing,
+                profile: &connection.profile,
+                case: &case,
+                before: &before,
+                proofs: None,
+                now: SystemClock.now(),
+            };
+            Ok::<_, Refusal>(Some(judge.look().await))
+        })?
+    } else {
+        None
+    };
+    // Whoever has the record open is judging it: what was seen now no longer counts.
+    if let (Some(lines), Ok((mut record, standing))) = (&lines, Record::open(&drill.folder)) {
+        for line in lines.iter().filter(|line| line.holds == Some(true)) {
+            let known = standing.seen.iter().any(|(id, _)| *id == line.id);
+            if standing.runs() && !known {
+                let condition = line.id.clone();
+                let seen = What::Seen { condition };
+                record.add(SystemClock.now(), seen).map_err(unreadable)?;
+            }
+        }
+    }
+    let told = drill_words::Status::of(&drill.standing, &drill.scenario, lines, SystemClock.now());
+    match Output::of(own) {
+        Output::Human => out::result(&shown::block(&told.text(&out::reader()))),
+        _ => out::result(&json!(told).to_string()),
+    }
+    Ok(Exit::Done.code())
+}
+
+/// Tells those who take part what they are told in the night: the finding, and how to begin.
+fn tell_start(own: &ArgMatches, home: &Home, connection: &Connection) -> u8 {
+    if let Some(drill) = &home.drill {
+        let started_at = drill.standing.emitted_at.unwrap_or(drill.standing.begun_at);
+        let scope = drill.scope(connection, &crate::clock::seconds(started_at));
+        let told = drill_words::Start::of(&drill.standing, &drill.scenario, &scope, &drill.folder);
+        match Output::of(own) {
+            Output::Human => out::result(&shown::block(&told.text(&out::reader()))),
+            _ => out::result(&json!(told).to_string()),
+        }
+    }
+    Exit::Done.code()
+}
+
+/// Returns the home inside the drill that is meant: the one that was named, else the only one whose clock runs.
+fn meant(own: &ArgMatches, home: &Home) -> Result<Home, Refusal> {
+    let named = own.get_one::<String>("drill").or_else(|| {
+        own.get_one::<String>("incident")
+            .filter(|id| home.is_drill(id))
+    });
+    if let Some(id) = named {
+        if !home.is_drill(id) {
+            return Err(Refusal::usage(
+                format!("there is no drill {id}"),
+                "azir drill list",
+            ));
+        }
+        return home.inside(id);
+    }
+    let (drills, bad) = record::all(&home.root);
+    let open: Vec<String> = drills
+        .into_iter()
+        .filter(|(_, standing)| !matches!(standing.state, State::Closed | State::Aborted))
+        .map(|(_, standing)| standing.begun.drill)
+        .collect();
+    match open.as_slice() {
+        [one] => home.inside(one),
+        [] => {
+            let damaged = bad.iter().map(|(folder, _)| folder.display().to_string());
+            let damaged: Vec<String> = damaged.collect();
+            let why = if damaged.is_empty() {
+                "no drill is open".to_owned()
+            } else {
+                format!(
+                    "no drill is open, and these records cannot be read: {}",
+                    damaged.join(", ")
+                )
+            };
+            Err(Refusal::usage(why, "azir drill list"))
+        }
+        [.., last] => Err(Refusal::usage(
+            format!("{} drills are open: {}", open.len(), open.join(", ")),
+            format!("name one, as {last}"),
+        )),
+    }
+}
+
+fn entered(home: &Home) -> Result<&Arc<Entered>, Refusal> {
+    let none = || Refusal::usage("no drill is meant", "azir drill list");
+    home.drill.as_ref().ok_or_else(none)
+}
+
+/// Returns the folder of a drill's case.
+fn case(home: &Home) -> Result<PathBuf, Refusal> {
+    Ok(home.cases().join(&entered(home)?.standing.begun.drill))
+}
+
+/// Reads what was there when the clock started.
+fn before(folder: &Path) -> Result<Value, Refusal> {
+    let path = folder.join("before.json");
+    let text = std::fs::read(&path).map_err(|source| {
+        unreadable(record::RecordError::File {
+            path: path.clone(),
+            source,
+        })
+    })?;
+    serde_json::from_slice(&text)
+        .map_err(|error| Refusal::integrity(&format!("{}: {error}", path.display())))
+}
+
+fn write(path: &Path, value: &Value) -> Result<(), Refusal> {
+    std::fs::write(path, value.to_string()).map_err(|source| {
+        unreadable(record::RecordError::File {
+            path: path.to_path_buf(),
+            source,
+        })
+    })
+}
+
+/// Two who listen.
+struct Both(Arc<Live>, Arc<Proofs>);
+
+impl Listener for Both {
+    fn hear(&self, event: &Event) {
+        self.0.hear(event);
+        self.1.hear(event);
+    }
+}
