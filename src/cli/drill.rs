@@ -463,14 +463,17 @@ fn close(
     let judged = What::Judged(Box::new(verdict.clone()));
     record.add(clock.now(), judged).map_err(unreadable)?;
     record.add(clock.now(), What::Closed).map_err(unreadable)?;
+    let mut told = json!(verdict);
+    told["mark"] = json!(out::DRILL.trim_ascii_end());
     match Output::of(own) {
-        Output::Human => out::result(&shown::block(&drill_words::verdict(
-            &verdict,
-            &out::reader(),
-        ))),
-        Output::Json => out::result(&json!(verdict).to_string()),
+        Output::Human => {
+            out::result(&shown::block(&drill_words::verdict(
+                &verdict,
+                &out::reader(),
+            )));
+        }
+        Output::Json => out::result(&told.to_string()),
         Output::Ndjson => {
-            let mut told = json!(verdict);
             told["event"] = json!("judged");
             out::result(&told.to_string());
         }
