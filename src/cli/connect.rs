@@ -25,7 +25,7 @@ pub(super) struct Connection {
     pub(super) client: Client,
     pub(super) profile: Profile,
     pub(super) profile_name: String,
-    /// The vaults that exercises must not write to.
+    /// What of production exercises must not touch.
     pub(super) production: Vec<Production>,
     /// The clock that all of it goes by.
     pub(super) clock: Arc<dyn Clock>,
@@ -264,6 +264,7 @@ fn client(cloud: Cloud, http: Http, credential: SdkCredential, clock: &Arc<dyn C
         credential: Arc::new(credential),
         clock: Arc::clone(clock),
         random,
+        fence: None,
     })
 }
 
