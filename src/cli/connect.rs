@@ -220,11 +220,12 @@ async fn connect_drill(
     let connection = ground.connect(place, clock)?;
     if let Some(fence) = connection.client.fence() {
         for made in &drill.standing.made {
-            fence.allow(&made.1);
+            fence.allow(&made.id);
         }
     }
     let tenant = connection.client.identity().await?.tenant;
-    if tenant != begun.tenant {
+    // A drill that is yet to be planted finds out where it is.
+    if !begun.tenant.is_empty() && tenant != begun.tenant {
         return Err(changed(format!(
             "azir is signed in to tenant {tenant}, and drill {} was begun in {}",
             begun.drill, begun.tenant

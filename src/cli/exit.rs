@@ -39,7 +39,7 @@ impl Exit {
         match self {
             Self::Done => "contained and checked, or done",
             Self::Failed => {
-                "failed: nothing took effect; lint findings; azir wait --timeout: not over yet"
+                "failed: nothing took effect; lint findings; azir wait --timeout: not over yet; a drill failed or is overdue"
             }
             Self::Usage => "usage; nobody there to confirm the plan",
             Self::Partly => {

@@ -9,26 +9,16 @@ use crate::azure::Cloud;
 use crate::engine::profile::Profile;
 use crate::runbook::expr::{Expressions, Scope};
 
-/// Returns the names that a scenario gives the things of its place, each evaluated with those before it; `known` holds
-/// what is there before any.
+/// Returns the names that a scenario gives the things of the lab, each evaluated with those before it; `known` holds what
+/// is there before any.
 ///
 /// # Errors
 /// A template that has no value.
-pub fn of_place(scenario: &Scenario, place: Place, known: &Scope) -> Result<Value, String> {
+pub fn of_lab(scenario: &Scenario, known: &Scope) -> Result<Value, String> {
     let expressions = Expressions::new();
     let mut scope = known.clone();
     let mut names = serde_json::Map::new();
-    let written = match (place, &scenario.tabletop) {
-        (Place::Tabletop, Some(tabletop)) => &tabletop.names,
-        (Place::Tabletop, None) => {
-            return Err(format!(
-                "scenario {} cannot be rehearsed in a tabletop subscription",
-                scenario.name
-            ));
-        }
-        (Place::Lab, _) => &scenario.lab.names,
-    };
-    for (name, template) in written {
+    for (name, template) in &scenario.lab.names {
         let value = expressions
             .value(template, &scope)
             .map_err(|error| format!("names.{name}: {error}"))?;
