@@ -150,6 +150,7 @@ async fn client(ready: &Value, clock: &Arc<dyn Clock>) -> Client {
         credential: Arc::new(credential),
         clock: Arc::clone(clock),
         random: Arc::new(SystemRandom),
+        fence: None,
     })
 }
 

@@ -17,6 +17,7 @@ use super::credentials::{Identity, TokenSource, Tokens, identity};
 use super::download::Download;
 use super::error::Error;
 use super::exchange::Wanted;
+use super::fence::Fence;
 use super::http::Http;
 use super::limits::Draw;
 use super::observe::{ClientNote, Observer};
@@ -39,6 +40,8 @@ pub struct ClientOptions {
     pub clock: Arc<dyn Clock>,
     /// Ids and jitter.
     pub random: Arc<dyn Random>,
+    /// What may be written to, in an exercise; absent: what the layers above let through.
+    pub fence: Option<Arc<Fence>>,
 }
 
 /// How requests are made, besides what they are.
@@ -59,6 +62,7 @@ pub(crate) struct Inner {
     pub(crate) random: Arc<dyn Random>,
     pub(crate) throttle: Throttle,
     pub(crate) batches: Batches,
+    pub(crate) fence: Option<Arc<Fence>>,
     /// Milliseconds that this machine's clock is ahead of the cloud's; `i64::MIN` while unknown.
     offset_ms: AtomicI64,
 }
@@ -96,6 +100,7 @@ impl Client {
             http: options.http,
             clock: options.clock,
             random: options.random,
+            fence: options.fence,
             offset_ms: AtomicI64::new(i64::MIN),
         };
         Self {
@@ -284,6 +289,11 @@ impl Reader {
         &self.inner.cloud
     }
 
+    /// Returns what may be written to, in an exercise.
+    pub fn fence(&self) -> Option<&Fence> {
+        self.inner.fence.as_deref()
+    }
+
     /// Returns the connection pools, for requests that must carry no token.
     pub fn http(&self) -> &Http {
         &self.inner.http
@@ -371,6 +381,23 @@ impl Inner {
                     origin: origin.clone(),
                     from,
                 })
+                .await;
+        }
+        checked
+    }
+
+    /// Refuses what an exercise must not write to, and tells. Asked before each attempt; of what follows one, redirects
+    /// are not followed and polls only read.
+    pub(crate) async fn of_exercise(&self, wanted: &Wanted<'_>) -> Result<(), Error> {
+        let Some(fence) = &self.fence else {
+            return Ok(());
+        };
+        let checked = fence.check(wanted.parts, wanted.url, wanted.effect);
+        if let Err(Error::Fenced { address, why }) = &checked {
+            let (address, why) = (address.clone(), why.clone());
+            wanted
+                .observer
+                .note(ClientNote::Fenced { address, why })
                 .await;
         }
         checked

@@ -47,6 +47,14 @@ pub enum Error {
         /// Where the address came from: a request, `nextLink`, `Location`, ...
         from: &'static str,
     },
+    /// An exercise would have written to what is not of it; nothing was sent.
+    #[error("{address} was refused: {why}; nothing was sent")]
+    Fenced {
+        /// The method and the address, less its query.
+        address: String,
+        /// Why.
+        why: String,
+    },
     /// The host could not be reached; nothing was sent.
     #[error("cannot reach {host}: {message}")]
     Unreachable {
@@ -116,6 +124,7 @@ impl Error {
             Self::Auth { aadsts, .. } => aadsts.as_deref().unwrap_or("auth"),
             Self::NeedsSignIn { .. } => "needs_sign_in",
             Self::ForeignOrigin { .. } => "foreign_origin",
+            Self::Fenced { .. } => "guard",
             Self::Unreachable { .. } => "unreachable",
             Self::Unknown { .. } => "unknown_outcome",
             Self::Malformed { .. } => "malformed",
@@ -183,6 +192,11 @@ impl Error {
     /// Returns whether a write may have taken effect without an answer.
     pub fn is_unknown(&self) -> bool {
         matches!(self, Self::Unknown { .. })
+    }
+
+    /// Returns whether nothing was sent because it lies outside of the exercise.
+    pub fn is_fenced(&self) -> bool {
+        matches!(self, Self::Fenced { .. })
     }
 
     /// Returns whether nothing was sent because the record could not be kept.

@@ -104,6 +104,9 @@ impl Inner {
         let mut number = 0;
         loop {
             number += 1;
+            self.of_exercise(wanted)
+                .await
+                .map_err(|error| after(wanted, &unsettled, error))?;
             let places = self
                 .admit(&draw, wanted.manner.priority, wanted.observer)
                 .await;
@@ -121,6 +124,9 @@ impl Inner {
                             .observer
                             .settled(earlier, "the same request, sent again, succeeded")
                             .await;
+                    }
+                    if let Some(fence) = &self.fence {
+                        fence.learn(wanted.parts, wanted.url, &answered.0);
                     }
                     return Ok(answered);
                 }

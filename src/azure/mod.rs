@@ -4,6 +4,7 @@
 //! Manager, Microsoft Graph, Key Vault, Log Analytics and Blob storage. Knows no runbook, no journal
 //! and no particular resource. Start reading at `client`; each policy it follows is a file: `reads`,
 //! `origins`, `throttle` (with `limits`, `units`, `bucket`, `window`), `retry`, `patience`, `lro`, `pages`, `batch`.
+//! In an exercise the `fence` stands before all of them.
 //!
 #![doc = include_str!("FAULTS.md")]
 
@@ -17,6 +18,7 @@ pub mod credentials;
 pub mod download;
 pub mod error;
 mod exchange;
+mod fence;
 pub mod http;
 mod limits;
 mod lro;
@@ -40,6 +42,7 @@ pub use cloud::Cloud;
 pub use credentials::{AuthEnvironment, AuthKind, Identity, SdkCredential, Token, TokenSource};
 pub use download::Download;
 pub use error::Error;
+pub use fence::Fence;
 pub use http::Http;
 pub use observe::{Call, ClientNote, Observer, Operation, Outcome, OutcomeKind, Refused};
 pub(crate) use origins::is_loopback;

@@ -145,6 +145,13 @@ pub enum ClientNote {
         /// Where it was named.
         from: &'static str,
     },
+    /// An exercise would have written to what is not of it; nothing was sent.
+    Fenced {
+        /// The method and the address, less its query.
+        address: String,
+        /// Why.
+        why: String,
+    },
 }
 
 impl std::fmt::Display for ClientNote {
@@ -164,6 +171,12 @@ impl std::fmt::Display for ClientNote {
                 f,
                 "{from} named {origin}, which is not of this cloud; nothing was sent there"
             ),
+            Self::Fenced { address, why } => {
+                write!(
+                    f,
+                    "{address} is not of the exercise: {why}; nothing was sent"
+                )
+            }
         }
     }
 }

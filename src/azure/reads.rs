@@ -105,7 +105,7 @@ fn is_reading_item(item: &Value) -> bool {
 }
 
 /// Counts the bytes of a JSON text outside of strings that are not white space, and all inside.
-fn without_space(bytes: &[u8]) -> usize {
+pub(crate) fn without_space(bytes: &[u8]) -> usize {
     let (mut count, mut in_string, mut escaped) = (0, false, false);
     for byte in bytes {
         if in_string || !byte.is_ascii_whitespace() {

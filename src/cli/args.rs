@@ -195,11 +195,11 @@ fn own() -> Vec<Command> {
                     ),
             )
             .subcommand(Command::new("schema").about("Print the JSON Schema of the format")),
+        drill::command(),
         Command::new("lab")
             .about("The built-in lab: a simulated tenant")
             .subcommand_required(true)
             .subcommand(lab_serve()),
-        drill::command(),
         Command::new("init").about("Write config.toml to begin with"),
         Command::new("doctor").about("Look at cloud, token, clock, home folder and configuration"),
         Command::new("schema")
@@ -216,6 +216,14 @@ fn own() -> Vec<Command> {
                         "timeline",
                         "approval",
                         "doctor",
+                        "drill",
+                        "drill-assign",
+                        "drill-due",
+                        "drill-history",
+                        "drill-list",
+                        "drill-start",
+                        "drill-status",
+                        "drill-verdict",
                     ])
                     .required(true),
             ),

@@ -76,18 +76,17 @@ impl Config {
         Ok(config)
     }
 
-    /// Returns the vaults that exercises must not write to: those of every profile that is not for exercises.
+    /// Returns what exercises must not touch: vaults and subscriptions of every profile that is not for exercises.
     pub(super) fn production(&self) -> Vec<Production> {
         let real = self
             .profiles
             .iter()
             .filter(|(_, profile)| !profile.tabletop);
-        real.filter_map(|(name, profile)| {
-            Some(Production {
-                profile: name.clone(),
-                cloud: profile.cloud.clone(),
-                vault: profile.vault.clone()?,
-            })
+        real.map(|(name, profile)| Production {
+            profile: name.clone(),
+            cloud: profile.cloud.clone(),
+            vault: profile.vault.clone(),
+            subscriptions: profile.subscriptions.clone().unwrap_or_default(),
         })
         .collect()
     }

@@ -371,6 +371,14 @@ pub(super) fn schema(own: &ArgMatches) -> Result<u8, Refusal> {
         Some("status") => schemars::schema_for!(crate::report::status::Status),
         Some("timeline") => schemars::schema_for!(super::timeline::Shape),
         Some("doctor") => schemars::schema_for!(Diagnosis),
+        Some("drill") => schemars::schema_for!(crate::drill::report::DrillReport),
+        Some("drill-assign") => schemars::schema_for!(super::drill_told::Assigned),
+        Some("drill-due") => schemars::schema_for!(super::drill_told::DueTold),
+        Some("drill-history") => schemars::schema_for!(super::drill_told::HistoryTold),
+        Some("drill-start") => schemars::schema_for!(super::drill_words::Start),
+        Some("drill-status") => schemars::schema_for!(super::drill_words::Status),
+        Some("drill-verdict") => schemars::schema_for!(crate::drill::verdict::Verdict),
+        Some("drill-list") => schemars::schema_for!(super::drill_told::Listing),
         _ => schemars::schema_for!(crate::report::model::RunReport),
     };
     out::result(&serde_json::to_string_pretty(&schema).unwrap_or_default());

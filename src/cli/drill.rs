@@ -15,7 +15,7 @@ use super::home::Home;
 use super::live::Live;
 use super::refusal::Refusal;
 use super::witnesses::witnesses;
-use super::{Output, drill_words, execute, globals, meaning, out, shown};
+use super::{Output, drill_told, drill_words, execute, globals, meaning, out, shown};
 use crate::clock::{Clock, SystemClock};
 use crate::drill::record::{self, Begun, Record, State, What};
 use crate::drill::scenario::Scenario;
@@ -115,6 +115,7 @@ pub(super) fn command() -> Command {
                         .help("Why, as the record should have it"),
                 ),
         )
+        .subcommands(drill_told::commands())
 }
 
 /// Runs a command of a drill.
@@ -130,7 +131,12 @@ pub(super) fn dispatch(
         "start" => start(own, catalogue, &home),
         "status" => status(own, &home),
         "finish" => finish(own, &home),
-        _ => abort(own, &home),
+        "abort" => abort(own, &home),
+        "list" => drill_told::list(own, &home),
+        "due" => drill_told::due(own, &home),
+        "history" => drill_told::history(own, &home),
+        "assign" => drill_told::assign(own, &home),
+        _ => drill_told::report(own, &home),
     }
 }
 
@@ -457,14 +463,17 @@ fn close(
     let judged = What::Judged(Box::new(verdict.clone()));
     record.add(clock.now(), judged).map_err(unreadable)?;
     record.add(clock.now(), What::Closed).map_err(unreadable)?;
+    let mut told = json!(verdict);
+    told["mark"] = json!(out::DRILL.trim_ascii_end());
     match Output::of(own) {
-        Output::Human => out::result(&shown::block(&drill_words::verdict(
-            &verdict,
-            &out::reader(),
-        ))),
-        Output::Json => out::result(&json!(verdict).to_string()),
+        Output::Human => {
+            out::result(&shown::block(&drill_words::verdict(
+                &verdict,
+                &out::reader(),
+            )));
+        }
+        Output::Json => out::result(&told.to_string()),
         Output::Ndjson => {
-            let mut told = json!(verdict);
             told["event"] = json!("judged");
             out::result(&told.to_string());
         }

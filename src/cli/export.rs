@@ -134,20 +134,21 @@ fn say(own: &ArgMatches, mark: &str, format: &str, path: &Path, sha256: Digest, 
 }
 
 /// Makes a new file for an export, never inside the record itself.
-pub(super) fn create(path: &Path, run_dir: &Path) -> Result<File, Refusal> {
+pub(super) fn create(path: &Path, record: &Path) -> Result<File, Refusal> {
     let whole = std::path::absolute(path).unwrap_or_else(|_| path.to_path_buf());
     let folder = whole.parent().and_then(|folder| folder.canonicalize().ok());
-    let run = run_dir.canonicalize().ok();
+    let inside = record.canonicalize().ok();
     if folder
-        .zip(run)
-        .is_some_and(|(folder, run)| folder.starts_with(run))
+        .zip(inside)
+        .is_some_and(|(folder, inside)| folder.starts_with(inside))
     {
         return Err(Refusal::usage(
             format!(
-                "{} lies inside the run folder, which is the record and is never changed",
-                path.display()
+                "{} lies inside {}, which is the record and is never changed",
+                path.display(),
+                record.display()
             ),
-            "give a path outside the run folder",
+            "give a path outside that folder",
         ));
     }
     let mut options = OpenOptions::new();

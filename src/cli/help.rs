@@ -19,7 +19,7 @@ const GROUPS: &[(&str, &[&str])] = &[
     ),
     ("Record", &["list", "show", "wait", "journal"]),
     ("Runbooks", &["run", "runbook"]),
-    ("Rehearse", &["preflight", "lab"]),
+    ("Rehearse", &["drill", "preflight", "lab"]),
     (
         "Set up",
         &["init", "doctor", "key", "schema", "completions"],

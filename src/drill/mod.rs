@@ -3,20 +3,31 @@
 //! A [`scenario`] says what is planted, where the clock starts, what must be true at the end and what must not have
 //! happened. The drill's [`record`] is a file of lines, and how it stands is a fold over them. The `judge` reads the
 //! tenant, not the journal of those who acted; what it found becomes a [`verdict`] whose score can be read line by
-//! line. [`history`] puts verdicts beside each other, by scenario and quarter, and keeps what failed as findings until
-//! a later drill passes it. In the lab the tenant is seeded; in a tabletop subscription `build` makes what is needed
+//! line. [`history`] puts verdicts beside each other, by scenario and quarter, [`due`] says what to exercise again, and
+//! [`findings`] keeps what failed until a later drill passes it. A [`report`] puts all that beside a verdict; [`page`]
+//! tells it to people, and [`plot`] draws the history on a terminal. In the lab the tenant is seeded; in a tabletop subscription `build` makes what is needed
 //! and `clear` takes it away again.
 
+pub mod assignment;
 mod auto;
 mod claims;
+pub mod due;
+pub mod findings;
+pub mod history;
 mod judge;
 mod kept;
 mod moments;
 pub mod names;
+pub mod page;
+mod picture;
+pub mod plot;
 pub mod record;
+pub mod report;
 pub mod scenario;
 pub mod shelf;
+pub mod span;
 mod stored;
+pub mod trend;
 pub mod verdict;
 
 pub use auto::{Auto, NotBegun, run_under_way};

@@ -127,6 +127,14 @@ impl EngineError {
     /// Wraps what the client said before any run began.
     pub(crate) fn cloud(error: &azure::Error) -> Self {
         let failure = super::failure::Failure::from_azure(error);
+        if error.is_fenced() {
+            return Self::Refused {
+                code: "guard",
+                message: failure.message,
+                target: None,
+                hint: failure.hint,
+            };
+        }
         Self::Cloud {
             code: failure.code,
             message: failure.message,

@@ -88,6 +88,8 @@ impl Failure {
             FailureKind::Record
         } else if error.is_halted() {
             FailureKind::Halted
+        } else if error.is_fenced() {
+            FailureKind::Refused
         } else {
             FailureKind::Failed
         };
@@ -102,11 +104,17 @@ impl Failure {
     }
 }
 
+/// What is typed when an exercise reached for what is not of it.
+const OF_THE_DRILL: &str = "azir drill status, to see what belongs to the exercise; what is real is worked on outside of it, with another --profile";
+
 /// Returns the next command for what the cloud said.
 fn hint(error: &azure::Error) -> String {
     if error.is_refused_by_observer() {
         return "free the disk or name another folder with AZIR_HOME, then run the command again"
             .into();
+    }
+    if error.is_fenced() {
+        return OF_THE_DRILL.into();
     }
     if error.is_precondition() {
         return "azir show last, to see who changes it; then run the command again".into();

@@ -1,27 +1,135 @@
-//! Exercises stay out of the real evidence: a guard that looks at names, before anything is sent.
+//! Exercises stay out of production: a guard that looks at names, before anything is sent.
 //!
 //! A drill, the lab, and whatever a tabletop profile does must not write where a profile of production keeps its
 //! evidence. The account may be named by its name or its id, in any case; a cloud that may be the same counts as the
 //! same. What runs on this machine is in no cloud: its client sends nothing to other machines' accounts.
+//!
+//! A drill that builds something does so in the subscriptions of a profile that is marked `tabletop = true`, and in
+//! none that a profile of production lists too. What it is given then is a [`Fence`], by which the client itself
+//! refuses every write outside of them.
+
+use std::sync::Arc;
 
 use super::error::EngineError;
 use super::profile::{Profile, Vault};
 use super::run::Engine;
-use crate::azure::Cloud;
+use crate::azure::{Cloud, Fence};
 use crate::ids::ArmId;
 
 /// The name of the lab's own profile.
 pub const LAB: &str = "lab";
 
-/// A vault that a profile of production names.
+/// What a profile of production names, and exercises must not touch.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Production {
     /// The profile.
     pub profile: String,
     /// Its cloud, where it names one.
     pub cloud: Option<String>,
-    /// Its vault.
-    pub vault: Vault,
+    /// Its vault, where it has one.
+    pub vault: Option<Vault>,
+    /// Its subscriptions, where it lists them.
+    pub subscriptions: Vec<String>,
+}
+
+/// Returns the subscriptions in which a drill may build, tear down and act, in lower case and each once.
+///
+/// # Errors
+/// The guard's refusal: a profile that is not for exercises, or lists no subscriptions; a subscription or a vault that a
+/// profile of production names too.
+pub fn exercise(
+    name: &str,
+    profile: &Profile,
+    cloud: &Cloud,
+    production: &[Production],
+) -> Result<Vec<String>, EngineError> {
+    if !profile.tabletop {
+        return Err(no_place(format!(
+            "profile {name} is not marked tabletop = true in config.toml, so a drill must not write to its subscriptions"
+        )));
+    }
+    let mut own: Vec<String> = profile
+        .subscriptions
+        .iter()
+        .flatten()
+        .map(|id| id.trim().to_ascii_lowercase())
+        .filter(|id| !id.is_empty())
+        .collect();
+    own.sort();
+    own.dedup();
+    if own.is_empty() {
+        return Err(no_place(format!(
+            "profile {name} lists no subscriptions in config.toml, and a drill writes to none that it does not list"
+        )));
+    }
+    let real = |id: &str| {
+        production.iter().find(|real| {
+            let mut listed = real.subscriptions.iter();
+            listed.any(|listed| listed.trim().eq_ignore_ascii_case(id))
+        })
+    };
+    if let Some((id, real)) = own.iter().find_map(|id| Some((id, real(id)?))) {
+        return Err(no_place(format!(
+            "subscription {id} of profile {name} is one of profile {} too, which is not for exercises",
+            real.profile
+        )));
+    }
+    let vault = profile.vault.as_ref().and_then(|vault| vault.id.as_deref());
+    let lies_in = vault.and_then(|id| id.parse::<ArmId>().ok());
+    let lies_in = lies_in.as_ref().and_then(ArmId::subscription);
+    if let Some((id, real)) = lies_in.and_then(|id| Some((id, real(id)?))) {
+        return Err(no_place(format!(
+            "the vault of profile {name} lies in subscription {id} of profile {}, which is not for exercises",
+            real.profile
+        )));
+    }
+    keep_out(true, (name, profile), cloud, production)?;
+    Ok(own)
+}
+
+/// Returns the fence of a drill: its subscriptions, the profile's own vault, and none of production's.
+///
+/// # Errors
+/// As [`exercise`].
+pub fn fence(
+    name: &str,
+    profile: &Profile,
+    cloud: &Cloud,
+    production: &[Production],
+) -> Result<Arc<Fence>, EngineError> {
+    let mut fence = Fence::new(exercise(name, profile, cloud, production)?);
+    for real in production {
+        let same = may_be_same(cloud, real.cloud.as_deref());
+        let vault = real.vault.as_ref().filter(|_| same);
+        let account = vault.and_then(|vault| Some((account_of(vault)?, vault)));
+        if let Some((account, vault)) = account {
+            fence = fence.keeping_out_of(&account, &vault.container);
+        }
+    }
+    match &profile.vault {
+        Some(Vault { id: Some(id), .. }) => fence.allow_account(id),
+        Some(Vault {
+            account: Some(account),
+            container,
+            ..
+        }) => {
+            let endpoint = cloud.blob_endpoint(account);
+            endpoint
+                .and_then(|endpoint| fence.allow_host(&format!("{endpoint}/{container}")))
+                .map_err(|error| EngineError::cloud(&error))?;
+        }
+        _ => {}
+    }
+    Ok(Arc::new(fence))
+}
+
+fn no_place(why: String) -> EngineError {
+    EngineError::Refused {
+        code: "guard",
+        message: format!("{why}; no write was sent"),
+        target: None,
+        hint: "azir drill start SCENARIO --lab, or name a profile with tabletop = true and subscriptions of its own with --profile".to_owned(),
+    }
 }
 
 impl Engine {
@@ -47,7 +155,8 @@ pub(crate) fn keep_out(
         return Ok(());
     };
     let real = production.iter().find(|real| {
-        same_container(&real.vault, vault) && may_be_same(cloud, real.cloud.as_deref())
+        let same = |real: &Vault| same_container(real, vault);
+        real.vault.as_ref().is_some_and(same) && may_be_same(cloud, real.cloud.as_deref())
     });
     // A drill with a profile of production needs no second one to be wrong.
     let of = (!spared).then_some(name);
@@ -66,15 +175,17 @@ pub(crate) fn keep_out(
     })
 }
 
+/// Returns the name of a vault's account, in lower case.
+fn account_of(vault: &Vault) -> Option<String> {
+    let id = vault
+        .id
+        .as_deref()
+        .map(|id| ArmId::name_of(id.trim_end_matches('/')));
+    id.or(vault.account.as_deref())
+        .map(|name| name.trim().to_ascii_lowercase())
+}
+
 fn same_container(one: &Vault, other: &Vault) -> bool {
-    let account = |vault: &Vault| {
-        let id = vault
-            .id
-            .as_deref()
-            .map(|id| ArmId::name_of(id.trim_end_matches('/')));
-        id.or(vault.account.as_deref())
-            .map(|name| name.trim().to_ascii_lowercase())
-    };
     let container = |vault: &Vault| {
         vault
             .container
@@ -82,7 +193,9 @@ fn same_container(one: &Vault, other: &Vault) -> bool {
             .trim_matches('/')
             .to_ascii_lowercase()
     };
-    account(one).is_some() && account(one) == account(other) && container(one) == container(other)
+    account_of(one).is_some()
+        && account_of(one) == account_of(other)
+        && container(one) == container(other)
 }
 
 /// Whether a profile's cloud may be the one that is connected. One that is reached by another address may be.
@@ -139,7 +252,8 @@ mod tests {
         let production = [Production {
             profile: "prod".to_owned(),
             cloud: Some("AzureCloud".to_owned()),
-            vault: real.clone(),
+            vault: Some(real.clone()),
+            subscriptions: Vec::new(),
         }];
         let of = |name: &str, tabletop: bool, vault: &Vault, drill: bool| {
             let profile = Profile {
@@ -182,6 +296,68 @@ mod tests {
         }
         // A run without a vault writes to none.
         assert!(keep_out(true, ("x", &Profile::default()), &azure, &production).is_ok());
+    }
+
+    #[test]
+    fn a_drill_builds_in_subscriptions_that_only_a_profile_for_exercises_lists() {
+        let azure = Cloud::builtin("AzureCloud").unwrap();
+        let production = [Production {
+            profile: "prod".to_owned(),
+            cloud: Some("AzureUSGovernment".to_owned()),
+            vault: None,
+            subscriptions: vec!["AAAA".to_owned()],
+        }];
+        let of = |profile: &Profile| exercise("drills", profile, &azure, &production);
+        let good = Profile {
+            tabletop: true,
+            subscriptions: Some(vec![
+                "BBBB".to_owned(),
+                " bbbb ".to_owned(),
+                "cccc".to_owned(),
+            ]),
+            ..Profile::default()
+        };
+        assert_eq!(of(&good).unwrap(), ["bbbb", "cccc"]);
+        let in_production =
+            "/subscriptions/aaaa/resourceGroups/g/providers/Microsoft.Storage/storageAccounts/st";
+        let changed = |change: &dyn Fn(&mut Profile)| {
+            let mut profile = good.clone();
+            change(&mut profile);
+            profile
+        };
+        for (bad, why) in [
+            (
+                changed(&|profile| profile.tabletop = false),
+                "not marked tabletop",
+            ),
+            (
+                changed(&|profile| profile.subscriptions = None),
+                "lists no subscriptions",
+            ),
+            (
+                changed(&|profile| profile.subscriptions = Some(vec![" ".to_owned()])),
+                "lists no subscriptions",
+            ),
+            (
+                changed(&|profile| {
+                    profile.subscriptions = Some(vec!["cccc".to_owned(), "aAaA".to_owned()]);
+                }),
+                "one of profile prod",
+            ),
+            (
+                changed(&|profile| profile.vault = Some(vault(None, Some(in_production), "x"))),
+                "lies in subscription aaaa",
+            ),
+        ] {
+            let refused = of(&bad).unwrap_err();
+            assert_eq!((refused.code(), refused.exit_code()), ("guard", 5), "{why}");
+            assert!(refused.message().contains(why), "{}", refused.message());
+            assert!(
+                refused.hint().starts_with("azir drill start"),
+                "{}",
+                refused.hint()
+            );
+        }
     }
 
     #[test]

@@ -52,7 +52,7 @@ pub struct Engine {
     pub profile: Profile,
     /// The profile's name.
     pub profile_name: String,
-    /// The vaults of production, which exercises must not write to.
+    /// What of production exercises must not touch.
     pub production: Vec<Production>,
     /// The folder that holds the cases.
     pub cases: PathBuf,

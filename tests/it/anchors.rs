@@ -75,6 +75,7 @@ impl Bench {
             credential: Arc::new(credential),
             clock: Arc::clone(&clock),
             random: Arc::new(SeededRandom::new(3)),
+            fence: None,
         });
         let endpoint = client.blob_endpoint("stforensicirprodweu").unwrap();
         Self {

@@ -313,6 +313,7 @@ impl Bench {
             credential: tokens.clone(),
             clock: Arc::new(clock.clone()),
             random: Arc::new(SeededRandom::new(1)),
+            fence: None,
         });
         Self {
             client,

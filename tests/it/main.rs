@@ -27,6 +27,7 @@ mod cut_short;
 mod damaged;
 mod directory_targets;
 mod drill;
+mod drill_guard;
 mod drill_sabotage;
 mod every_runbook;
 mod exports;

@@ -51,6 +51,7 @@ async fn client(lab: &Lab, clock: &Arc<dyn Clock>) -> Client {
         credential: Arc::new(credential),
         clock: Arc::clone(clock),
         random: Arc::new(SystemRandom),
+        fence: None,
     })
 }
 

@@ -2,7 +2,9 @@
 
 use std::sync::Arc;
 
-use azir::azure::{AuthEnvironment, AuthKind, Client, ClientOptions, Cloud, Http, SdkCredential};
+use azir::azure::{
+    AuthEnvironment, AuthKind, Client, ClientOptions, Cloud, Fence, Http, SdkCredential,
+};
 use azir::clock::{Clock, SystemClock};
 use azir::engine::{Engine, RunRequest};
 use azir::journal::verify::{Outside, verify};
@@ -28,7 +30,8 @@ pub(crate) fn id(below: &str) -> String {
     format!("{SUB}/resourceGroups/{below}")
 }
 
-async fn client(lab: &Lab, clock: &Arc<dyn Clock>) -> Client {
+/// Returns a client of a lab, behind a fence where one is given.
+pub(crate) async fn client(lab: &Lab, clock: &Arc<dyn Clock>, fence: Option<Arc<Fence>>) -> Client {
     let ready = lab.ready();
     let http = Http::new(Some(&std::fs::read(&ready.ca).unwrap())).unwrap();
     let cloud = Cloud::find(&ready.arm, &http, &SystemClock).await.unwrap();
@@ -46,6 +49,7 @@ async fn client(lab: &Lab, clock: &Arc<dyn Clock>) -> Client {
         credential: Arc::new(credential),
         clock: Arc::clone(clock),
         random: Arc::new(SystemRandom),
+        fence,
     })
 }
 
@@ -88,7 +92,7 @@ pub(crate) async fn run_with(
         "vault": {"account": "stforensicirprodweu", "container": "ir-evidence"},
     });
     let profile = serde_json::from_value(profile).unwrap();
-    let client = client(&lab, &clock).await;
+    let client = client(&lab, &clock, None).await;
     let cases = home.path().join("cases");
     let (engine, _stop) = Engine::alone(client, profile, cases, clock, Arc::new(SystemRandom));
     let ended = engine.run(request).await.unwrap();

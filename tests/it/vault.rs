@@ -143,6 +143,7 @@ async fn protocol(port: u16, pem: &[u8]) {
         credential: Arc::new(Forged),
         clock: Arc::new(SystemClock),
         random: Arc::new(SystemRandom),
+        fence: None,
     });
     let base = format!("https://127.0.0.1:{port}/devstoreaccount1");
     client.allow_from_arm(&base).unwrap();

@@ -56,24 +56,34 @@ impl Header {
 
     /// Returns what stands before every message: nothing, or what must not be taken for an incident.
     pub fn mark(&self) -> &'static str {
-        match (self.drill, self.lab) {
-            (true, true) => "DRILL LAB ",
-            (true, false) => "DRILL ",
-            (false, true) => "LAB ",
-            (false, false) => "",
-        }
+        mark(self.drill, self.lab)
     }
 
     /// Returns a sentence for people, where there is something to warn of.
     pub fn warning(&self) -> Option<&'static str> {
-        match (self.drill, self.lab) {
-            (true, true) => Some(
-                "DRILL in the LAB: rehearsed in a simulated tenant. No incident, no real resource.",
-            ),
-            (true, false) => Some("DRILL: rehearsed. No incident."),
-            (false, true) => Some("LAB: a simulated tenant. No real resource was touched."),
-            (false, false) => None,
-        }
+        warning(self.drill, self.lab)
+    }
+}
+
+/// Returns what stands before every message of a drill, or of the lab.
+pub fn mark(drill: bool, lab: bool) -> &'static str {
+    match (drill, lab) {
+        (true, true) => "DRILL LAB ",
+        (true, false) => "DRILL ",
+        (false, true) => "LAB ",
+        (false, false) => "",
+    }
+}
+
+/// Returns the sentence that warns people of a drill, or of the lab.
+pub fn warning(drill: bool, lab: bool) -> Option<&'static str> {
+    match (drill, lab) {
+        (true, true) => Some(
+            "DRILL in the LAB: rehearsed in a simulated tenant. No incident, no real resource.",
+        ),
+        (true, false) => Some("DRILL: rehearsed. No incident."),
+        (false, true) => Some("LAB: a simulated tenant. No real resource was touched."),
+        (false, false) => None,
     }
 }
 

@@ -7,21 +7,19 @@ use std::fmt::Write as _;
 use std::io::Write;
 use std::path::Path;
 
-use base64::Engine as _;
-
 use super::ExportError;
 use super::header::Header;
-use super::markup::escaped;
+use super::markup::{escaped, head};
 use super::picture::picture;
 use super::tables::Tables;
-use crate::digest::Digest;
 use crate::ids::ArmId;
 use crate::journal::verify::{Level, Outside, Report, verify};
 use crate::report::by_hand;
 use crate::report::model::RunReport;
 use crate::report::run::told;
 
-const STYLE: &str = include_str!("page.css");
+/// How the pages look.
+pub(crate) const STYLE: &str = include_str!("page.css");
 
 /// Writes the page. `made` is when, in words for the foot of the page.
 ///
@@ -77,8 +75,6 @@ macro_rules! put {
 
 impl Page<'_> {
     fn head(&mut self) {
-        let hash = Digest::of(STYLE.as_bytes()).0;
-        let hash = base64::engine::general_purpose::STANDARD.encode(hash);
         let title = format!(
             "{}{}: {} {}",
             self.header.mark(),
@@ -86,11 +82,7 @@ impl Page<'_> {
             self.report.runbook.name,
             self.report.run
         );
-        put!(
-            self,
-            "<!doctype html>\n<html lang=en>\n<head>\n<meta charset=utf-8>\n<meta http-equiv=Content-Security-Policy content=\"default-src 'none'; style-src 'sha256-{hash}'; base-uri 'none'; form-action 'none'\">\n<meta name=referrer content=no-referrer>\n<meta name=viewport content=\"width=device-width, initial-scale=1\">\n<title>{}</title>\n<style>{STYLE}</style>\n</head>\n<body>",
-            escaped(&title)
-        );
+        put!(self, "{}", head(&title, STYLE));
         if let Some(warning) = self.header.warning() {
             put!(self, "<p class=mark>{}</p>", self.header.mark());
             put!(self, "<p class=warning>{}</p>", escaped(warning));

@@ -10,7 +10,7 @@ pub mod case;
 mod error;
 pub mod header;
 pub mod html;
-mod markup;
+pub(crate) mod markup;
 mod picture;
 mod tables;
 mod tar;
