@@ -129,7 +129,9 @@ pub(super) fn dispatch(
     catalogue: &Arc<Catalogue>,
     home: Result<Home, Refusal>,
 ) -> Result<u8, Refusal> {
-    out::enter_drill(Output::of(own) == Output::Human);
+    // A report is a file in a format of its own, which says DRILL in its own way.
+    let marks = Output::of(own) == Output::Human && command != "report";
+    out::enter_drill(marks);
     let home = home?;
     match command {
         "start" => start(own, catalogue, &home),

@@ -231,6 +231,12 @@ impl Lines {
         }
     }
 
+    /// Adds a command to type: never broken, so that it can be copied.
+    fn next(&mut self, first: &str, command: &str) {
+        let command = shown::line(command);
+        self.line(&format!("{first}next: {command}"));
+    }
+
     /// Adds a line in which nothing is from elsewhere, or what is was made harmless.
     fn line(&mut self, line: &str) {
         self.text.push_str(format!("{MARK} {line}").trim_end());

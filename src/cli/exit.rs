@@ -49,7 +49,9 @@ impl Exit {
             Self::Refused => {
                 "refused before any write: guard, preflight, drift, ambiguous or unknown target"
             }
-            Self::Integrity => "the journal does not verify",
+            Self::Integrity => {
+                "the journal does not verify, or the record of a drill cannot be read"
+            }
             Self::Declined => "declined by the responder",
             Self::CannotRecord => "the record cannot be kept; nothing further was sent",
             Self::Interrupted => {

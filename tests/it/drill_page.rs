@@ -462,7 +462,7 @@ impl Browser {
         self.put(&format!("frame-{width}-{height}.html"), &frame)
     }
 
-    /// Draws a page as high as it is, at a width.
+    /// Draws a page as high as it is, at a width. Kept in the folder that `AZIR_TEST_PICTURES` names, for people to look at.
     fn drawn(&self, page: &Path, width: usize, height: usize) -> Picture {
         let frame = self.frame(page, width, height);
         let to = self.folder.path().join(format!("{width}.png"));

@@ -67,7 +67,7 @@ fn tell_due(scenarios: &[DueLine]) {
         lines.say("  ", &when(line));
     }
     match scenarios.iter().find(|line| line.people_overdue) {
-        Some(line) => lines.say("", &format!("next: azir drill start {}", line.scenario)),
+        Some(line) => lines.next("", &format!("azir drill start {}", line.scenario)),
         None if scenarios.is_empty() => {
             lines.say("", "there is no scenario yet, and none was exercised");
         }

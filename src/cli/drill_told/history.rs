@@ -89,7 +89,7 @@ fn tell_history(history: &[Series]) {
     }
     if history.is_empty() {
         lines.say("", "no drill was judged yet");
-        lines.say("", "next: azir drill list");
+        lines.next("", "azir drill list");
     }
     lines.end();
 }
@@ -123,11 +123,14 @@ fn draw(lines: &mut Lines, series: &Series, measure: Measure) {
 fn tell_quarter(lines: &mut Lines, quarter: &Quarter) {
     let trend = quarter.trend.as_ref().map(|trend| {
         format!(
-            "; since {} {}, {}, score {:+}",
+            "; since {} {}, {}{}",
             trend.since,
             way("to contain", trend.contained, trend.contained_seconds),
             way("to eradicate", trend.eradicated, trend.eradicated_seconds),
-            trend.score
+            match trend.score {
+                0.0 => String::new(),
+                score => format!(", score {score:+}"),
+            }
         )
     });
     lines.say(

@@ -170,23 +170,23 @@ fn tell_list(listing: &Listing) {
         lines.say(
             "",
             &format!(
-                "{} is not over: {} of {} in the {}, begun {begun}",
+                "open: {}, {} in the {}, {}; begun {begun}",
                 drill.drill,
-                drill.state,
                 drill.scenario,
-                place(drill.place)
+                place(drill.place),
+                drill.state
             ),
         );
-        lines.say("  ", &format!("next: {}", drill.next));
+        lines.next("  ", &drill.next);
     }
     for finding in &listing.findings {
         tell_finding(&mut lines, finding);
     }
     if let Some(finding) = listing.findings.first() {
         let id = &finding.id;
-        lines.say(
+        lines.next(
             "",
-            &format!("next: azir drill assign {id} --owner UPN --due DATE"),
+            &format!("azir drill assign {id} --owner UPN --due DATE"),
         );
     }
     lines.end();
