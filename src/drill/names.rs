@@ -30,17 +30,21 @@ pub fn of_lab(scenario: &Scenario, known: &Scope) -> Result<Value, String> {
 
 /// Returns what every template of a begun drill sees.
 pub fn scope(begun: &Begun, profile: &Profile, cloud: &Cloud, started_at: &str) -> Scope {
+    let mut scope = recorded(begun, started_at);
+    // A profile is plain data that came from TOML, so it has a JSON form.
+    let profile = serde_json::to_value(profile);
+    scope.set("profile", &profile.unwrap_or_default());
+    scope.set("cloud", &json!({"vault_suffix": cloud.vault_suffix}));
+    scope
+}
+
+/// Returns what templates see of what is on record, without the cloud: in the finding, and in what was planted.
+pub(super) fn recorded(begun: &Begun, started_at: &str) -> Scope {
     let mut scope = Scope::new();
     for (name, value) in begun.names.as_object().into_iter().flatten() {
         scope.set(name, value);
     }
     scope.set("drill", &drill(&begun.drill, begun.place, started_at));
-    // A profile is plain data that came from TOML, so it has a JSON form.
-    scope.set(
-        "profile",
-        &serde_json::to_value(profile).unwrap_or_default(),
-    );
-    scope.set("cloud", &json!({"vault_suffix": cloud.vault_suffix}));
     scope.set("subscriptions", &json!(begun.subscriptions));
     scope
 }
