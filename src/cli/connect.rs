@@ -8,12 +8,16 @@ use clap::parser::ValueSource;
 
 use super::config::{self, Config, NO_PROFILE};
 use super::entered::Entered;
+use super::exit::Exit;
 use super::home::Home;
 use super::refusal::Refusal;
 use super::shared_lab::SharedLab;
-use crate::azure::{AuthEnvironment, AuthKind, Client, ClientOptions, Cloud, Http, SdkCredential};
+use crate::azure::{
+    AuthEnvironment, AuthKind, Client, ClientOptions, Cloud, Fence, Http, SdkCredential,
+};
 use crate::clock::{Clock, SystemClock};
-use crate::engine::production::Production;
+use crate::drill::verdict::Place as DrillPlace;
+use crate::engine::production::{self, Production};
 use crate::engine::profile::Profile;
 use crate::lab::{Faults, Options, scenario::Scenario};
 use crate::random::{Random, SystemRandom};
@@ -166,7 +170,7 @@ pub(super) async fn connect_by(
     let cloud = cloud_of(place, &profile, &http).await?;
     let credential = SdkCredential::choose(place.auth, &environment(&profile), &cloud, &http)?;
     Ok(Connection {
-        client: client(cloud, http, credential, &clock),
+        client: client(cloud, http, credential, &clock, None),
         profile,
         profile_name,
         production,
@@ -192,10 +196,114 @@ async fn connect_drill(
     case: &Path,
     clock: Arc<dyn Clock>,
 ) -> Result<Connection, Refusal> {
-    let production = Config::load(home).map(|config| config.production());
-    let tenant = drill.scenario.tenant();
-    let tenant = tenant.map_err(|message| Refusal::failed("lab", message, "azir drill list"))?;
-    connect_lab(place, tenant, case, production.unwrap_or_default(), clock).await
+    if drill.standing.begun.place == DrillPlace::Lab {
+        let production = Config::load(home).map(|config| config.production());
+        let tenant = drill.scenario.tenant();
+        let tenant =
+            tenant.map_err(|message| Refusal::failed("lab", message, "azir drill list"))?;
+        return connect_lab(place, tenant, case, production.unwrap_or_default(), clock).await;
+    }
+    let begun = &drill.standing.begun;
+    let ground = Tabletop::of(place, home, Some(&begun.profile)).await?;
+    let subscriptions = &begun.subscriptions;
+    if ground.subscriptions != *subscriptions || ground.cloud.name != begun.cloud {
+        return Err(changed(format!(
+            "profile {} says {} in {}, and drill {} was begun in {} of {}",
+            begun.profile,
+            ground.subscriptions.join(", "),
+            ground.cloud.name,
+            begun.drill,
+            subscriptions.join(", "),
+            begun.cloud
+        )));
+    }
+    let connection = ground.connect(place, clock)?;
+    if let Some(fence) = connection.client.fence() {
+        for made in &drill.standing.made {
+            fence.allow(&made.id);
+        }
+    }
+    let tenant = connection.client.identity().await?.tenant;
+    // A drill that is yet to be planted finds out where it is.
+    if !begun.tenant.is_empty() && tenant != begun.tenant {
+        return Err(changed(format!(
+            "azir is signed in to tenant {tenant}, and drill {} was begun in {}",
+            begun.drill, begun.tenant
+        )));
+    }
+    Ok(connection)
+}
+
+fn changed(why: String) -> Refusal {
+    Refusal {
+        code: "guard".to_owned(),
+        message: format!("{why}; no write was sent"),
+        target: None,
+        hint: "give the profile in config.toml what it had, and sign in where you were".to_owned(),
+        exit_code: Exit::Refused.code(),
+    }
+}
+
+/// Where a drill may build: a profile that is marked for exercises, and what its client may write to.
+pub(super) struct Tabletop {
+    pub(super) profile_name: String,
+    pub(super) profile: Profile,
+    pub(super) subscriptions: Vec<String>,
+    pub(super) cloud: Cloud,
+    production: Vec<Production>,
+    http: Http,
+}
+
+impl Tabletop {
+    /// Refuses any profile that is not for exercises.
+    pub(super) async fn of(
+        place: &Place,
+        home: &Home,
+        named: Option<&str>,
+    ) -> Result<Self, Refusal> {
+        let config = Config::load(home)?;
+        let production = config.production();
+        let (profile_name, profile) = config.choose(named)?;
+        let http = http()?;
+        // What a profile says of itself is refused before any cloud is asked.
+        if !profile.tabletop {
+            let azure = Cloud::builtin("AzureCloud")
+                .map(|cloud| production::exercise(&profile_name, &profile, &cloud, &production));
+            if let Some(Err(refused)) = azure {
+                return Err(refused.into());
+            }
+        }
+        let cloud = cloud_of(place, &profile, &http).await?;
+        let subscriptions = production::exercise(&profile_name, &profile, &cloud, &production)?;
+        Ok(Self {
+            profile_name,
+            profile,
+            subscriptions,
+            cloud,
+            production,
+            http,
+        })
+    }
+
+    /// Connects, with a client that refuses every write that is not of the exercise.
+    pub(super) fn connect(
+        self,
+        place: &Place,
+        clock: Arc<dyn Clock>,
+    ) -> Result<Connection, Refusal> {
+        let name = &self.profile_name;
+        let fence = production::fence(name, &self.profile, &self.cloud, &self.production)?;
+        let environment = environment(&self.profile);
+        let credential = SdkCredential::choose(place.auth, &environment, &self.cloud, &self.http)?;
+        Ok(Connection {
+            client: client(self.cloud, self.http, credential, &clock, Some(fence)),
+            profile: self.profile,
+            profile_name: self.profile_name,
+            production: self.production,
+            clock,
+            _lab: None,
+        })
+    }
 }
 
 fn default_tenant() -> Result<Scenario, Refusal> {
@@ -247,7 +355,7 @@ async fn connect_lab(
     };
     let credential = SdkCredential::choose(Some(AuthKind::Env), &environment, &cloud, &http)?;
     Ok(Connection {
-        client: client(cloud, http, credential, &clock),
+        client: client(cloud, http, credential, &clock, None),
         profile: config::lab(),
         profile_name: config::LAB.to_owned(),
         production,
@@ -256,7 +364,13 @@ async fn connect_lab(
     })
 }
 
-fn client(cloud: Cloud, http: Http, credential: SdkCredential, clock: &Arc<dyn Clock>) -> Client {
+fn client(
+    cloud: Cloud,
+    http: Http,
+    credential: SdkCredential,
+    clock: &Arc<dyn Clock>,
+    fence: Option<Arc<Fence>>,
+) -> Client {
     let random: Arc<dyn Random> = Arc::new(SystemRandom);
     Client::new(ClientOptions {
         cloud,
@@ -264,7 +378,7 @@ fn client(cloud: Cloud, http: Http, credential: SdkCredential, clock: &Arc<dyn C
         credential: Arc::new(credential),
         clock: Arc::clone(clock),
         random,
-        fence: None,
+        fence,
     })
 }
 

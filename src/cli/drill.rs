@@ -7,21 +7,25 @@ use clap::parser::ValueSource;
 use clap::{Arg, ArgAction, ArgMatches, Command};
 use serde_json::{Value, json};
 
-use super::config::{self, Config};
-use super::connect::{Connection, Place as Where, connect_by};
+use super::config;
+use super::connect::{Connection, Place as Where, Tabletop, connect_by};
 use super::entered::{Entered, unreadable};
 use super::exit::Exit;
 use super::home::Home;
 use super::live::Live;
 use super::refusal::Refusal;
 use super::witnesses::witnesses;
-use super::{Output, drill_told, drill_words, execute, globals, meaning, out, shown};
+use super::{
+    Output, drill_tabletop as tabletop, drill_told, drill_words, execute, globals, meaning, out,
+    shown,
+};
 use crate::clock::{Clock, SystemClock};
 use crate::drill::record::{self, Begun, Record, State, What};
 use crate::drill::scenario::Scenario;
 use crate::drill::shelf::{self, Loaded};
 use crate::drill::verdict::{By, Place, ScenarioRef, Verdict};
 use crate::drill::{Auto, Judge, NotBegun, Proofs, names, run_under_way};
+use crate::engine::EngineError;
 use crate::engine::event::{Event, Listener};
 use crate::engine::profile::Profile;
 use crate::ids::IncidentId;
@@ -125,7 +129,9 @@ pub(super) fn dispatch(
     catalogue: &Arc<Catalogue>,
     home: Result<Home, Refusal>,
 ) -> Result<u8, Refusal> {
-    out::enter_drill(Output::of(own) == Output::Human);
+    // A report is a file in a format of its own, which says DRILL in its own way.
+    let marks = Output::of(own) == Output::Human && command != "report";
+    out::enter_drill(marks);
     let home = home?;
     match command {
         "start" => start(own, catalogue, &home),
@@ -144,11 +150,12 @@ fn start(own: &ArgMatches, catalogue: &Arc<Catalogue>, home: &Home) -> Result<u8
     let name = own.get_one::<String>("scenario").map_or("", String::as_str);
     let loaded = shelf::load(name).map_err(|(why, hint)| Refusal::usage(why, hint))?;
     let catalogue = with_own_runbooks(own, catalogue)?;
-    let ground = Ground::of(own, home, &loaded.scenario)?;
     let id = new_id(own, home)?;
-    let clock = clock(own, &ground)?;
-    home.prepare()?;
     execute::runtime()?.block_on(async {
+        let ground = Ground::of(own, home, &loaded.scenario).await?;
+        let clock = clock(own, &ground)?;
+        ground.confirm(own, &loaded.scenario)?;
+        home.prepare()?;
         let folder = record::folder(&home.root, id.as_str());
         let begun = ground.begun(own, &loaded, &id, &*clock)?;
         let mut record =
@@ -165,7 +172,9 @@ fn start(own: &ArgMatches, catalogue: &Arc<Catalogue>, home: &Home) -> Result<u8
             }
             Err(refusal) => {
                 let why = refusal.message.clone();
-                give_up(&mut record, &*clock, &why)?;
+                drop(record);
+                let inside = home.inside(id.as_str())?;
+                give_up(own, &inside, &why).await?;
                 Err(refusal)
             }
         }
@@ -178,11 +187,12 @@ struct Ground {
     profile_name: String,
     profile: Profile,
     subscriptions: Vec<String>,
+    cloud: String,
 }
 
 impl Ground {
     /// Refuses any place that is not for exercises, before anything is made.
-    fn of(own: &ArgMatches, home: &Home, scenario: &Scenario) -> Result<Self, Refusal> {
+    async fn of(own: &ArgMatches, home: &Home, scenario: &Scenario) -> Result<Self, Refusal> {
         let named = own.get_one::<String>("profile").map(String::as_str);
         if own.get_flag("lab") || named == Some(config::LAB) {
             return Ok(Self {
@@ -190,18 +200,50 @@ impl Ground {
                 profile_name: config::LAB.to_owned(),
                 profile: config::lab(),
                 subscriptions: config::lab().subscriptions.unwrap_or_default(),
+                cloud: config::LAB.to_owned(),
             });
         }
-        let (name, _) = Config::load(home)?.choose(named)?;
-        Err(Refusal {
-            code: "guard".to_owned(),
-            message: format!(
-                "profile {name} is not marked tabletop = true: a drill writes to no other subscription; nothing was sent"
-            ),
-            target: None,
-            hint: format!("azir drill start {} --lab", scenario.name),
-            exit_code: Exit::Refused.code(),
+        let found = Tabletop::of(&Where::of(own)?, home, named).await;
+        let tabletop = found.map_err(|refusal| Refusal {
+            hint: refusal.hint.replace("SCENARIO", &scenario.name),
+            ..refusal
+        })?;
+        if scenario.tabletop.is_none() {
+            return Err(Refusal::usage(
+                format!(
+                    "scenario {} can only be rehearsed in the lab",
+                    scenario.name
+                ),
+                format!("azir drill start {} --lab", scenario.name),
+            ));
+        }
+        Ok(Self {
+            place: Place::Tabletop,
+            cloud: tabletop.cloud.name.clone(),
+            profile_name: tabletop.profile_name,
+            profile: tabletop.profile,
+            subscriptions: tabletop.subscriptions,
         })
+    }
+
+    /// Asks before something is made that costs money.
+    fn confirm(&self, own: &ArgMatches, scenario: &Scenario) -> Result<(), Refusal> {
+        let (Some(tabletop), false) = (&scenario.tabletop, own.get_flag("yes")) else {
+            return Ok(());
+        };
+        if self.place == Place::Lab {
+            return Ok(());
+        }
+        out::line(&format!(
+            "azir: {} is built with profile {} in subscription {}, in a resource group of its own, and cleared away at the end",
+            scenario.name, self.profile_name, self.subscriptions[0]
+        ));
+        out::line(&format!("azir: it costs {}", shown::line(&tabletop.costs)));
+        match super::ask::confirmed("azir: build it? yes or no: ", !own.get_flag("no-input")) {
+            Some(true) => Ok(()),
+            Some(false) => Err(EngineError::Declined.into()),
+            None => Err(EngineError::Unattended.into()),
+        }
     }
 
     fn begun(
@@ -212,19 +254,22 @@ impl Ground {
         clock: &dyn Clock,
     ) -> Result<Begun, Refusal> {
         let scenario = &loaded.scenario;
-        let mut known = Scope::new();
-        let now = crate::clock::seconds(clock.now());
-        known.set("drill", &names::drill(id.as_str(), self.place, &now));
-        known.set("profile", &json!(self.profile));
-        let names = names::of_place(scenario, self.place, &known)
-            .map_err(|why| Refusal::usage(why, "azir drill list"))?;
         let by = if own.get_flag("auto") {
             By::Auto
         } else {
             By::People
         };
-        let tenant = scenario.tenant();
-        let tenant = tenant.map_err(|why| Refusal::usage(why, "azir drill list"))?;
+        // In a tabletop subscription both are found when it is planted.
+        let (mut names, mut tenant) = (Value::Null, String::new());
+        if self.place == Place::Lab {
+            let mut known = Scope::new();
+            let now = crate::clock::seconds(clock.now());
+            known.set("drill", &names::drill(id.as_str(), self.place, &now));
+            known.set("profile", &json!(self.profile));
+            let unsound = |why| Refusal::usage(why, "azir drill list");
+            names = names::of_lab(scenario, &known).map_err(unsound)?;
+            tenant = scenario.tenant().map_err(unsound)?.tenant;
+        }
         Ok(Begun {
             drill: id.to_string(),
             scenario: ScenarioRef {
@@ -235,8 +280,8 @@ impl Ground {
             },
             place: self.place,
             profile: self.profile_name.clone(),
-            cloud: "lab".to_owned(),
-            tenant: tenant.tenant,
+            cloud: self.cloud.clone(),
+            tenant,
             subscriptions: self.subscriptions.clone(),
             by,
             participants: own
@@ -330,6 +375,11 @@ async fn plant(
     let case = case(home)?;
     let place = Where::of(own)?;
     let connection = connect_by(&place, home, &case, Arc::clone(clock)).await?;
+    if drill.standing.begun.place == Place::Tabletop {
+        tabletop::build(drill, record, &connection).await?;
+    }
+    let home = &home.inside(&drill.standing.begun.drill)?;
+    let drill = entered(home)?;
     let now = crate::clock::seconds(clock.now());
     let scope = drill.scope(&connection, &now);
     let reader = connection.client.reader();
@@ -338,7 +388,7 @@ async fn plant(
         Refusal::failed(
             "drill",
             format!("the tenant is not as the scenario says: {why}"),
-            "azir doctor --lab",
+            "azir doctor",
         )
     })?;
     write(&drill.folder.join("before.json"), &before)?;
@@ -407,7 +457,7 @@ async fn answer(
             verdict.fault(line, &why);
         }
     }
-    close(own, record, &*connection.clock, verdict)
+    close(own, home, record, connection, verdict).await
 }
 
 /// Stops the clock and judges.
@@ -418,7 +468,9 @@ fn finish(own: &ArgMatches, home: &Home) -> Result<u8, Refusal> {
     let id = &drill.standing.begun.drill;
     match drill.standing.state {
         State::Running => {}
-        State::Judged | State::Closed => {
+        // What was left over then is tried again.
+        State::Judged => return clear_again(own, home),
+        State::Closed => {
             return Err(Refusal::usage(
                 format!("drill {id} was judged already"),
                 format!("azir drill report {id}"),
@@ -449,38 +501,97 @@ fn finish(own: &ArgMatches, home: &Home) -> Result<u8, Refusal> {
             now: SystemClock.now(),
         };
         let verdict = judge.judge().await;
-        close(own, &mut record, &SystemClock, verdict)
+        close(own, home, &mut record, &connection, verdict).await
     })
 }
 
-/// Writes the verdict down, closes the drill and tells.
-fn close(
+/// Clears away what a judged drill left.
+fn clear_again(own: &ArgMatches, home: &Home) -> Result<u8, Refusal> {
+    let drill = entered(home)?;
+    let (mut record, _) = Record::open(&drill.folder).map_err(unreadable)?;
+    let left = execute::runtime()?.block_on(async {
+        let clock: Arc<dyn Clock> = Arc::new(SystemClock);
+        let connection = connect_by(&Where::of(own)?, home, &case(home)?, clock).await?;
+        clear_away(home, &mut record, &connection).await
+    })?;
+    let id = &drill.standing.begun.drill;
+    match Output::of(own) {
+        Output::Human => out::result(&format!("drill {id} is judged and cleared away")),
+        _ => out::result(
+            &json!({"mark": out::DRILL.trim_ascii_end(), "drill": id, "left": left}).to_string(),
+        ),
+    }
+    Ok(tell_left(&left, id, "finish").unwrap_or(Exit::Done.code()))
+}
+
+/// Writes the verdict down, clears away, closes the drill and tells.
+async fn close(
     own: &ArgMatches,
+    home: &Home,
     record: &mut Record,
-    clock: &dyn Clock,
+    connection: &Connection,
     verdict: Verdict,
 ) -> Result<u8, Refusal> {
     let judged = What::Judged(Box::new(verdict.clone()));
-    record.add(clock.now(), judged).map_err(unreadable)?;
-    record.add(clock.now(), What::Closed).map_err(unreadable)?;
+    record
+        .add(connection.clock.now(), judged)
+        .map_err(unreadable)?;
+    let left = clear_away(home, record, connection).await?;
+    let mut told = json!(verdict);
+    told["mark"] = json!(out::DRILL.trim_ascii_end());
+    told["left"] = json!(left);
     match Output::of(own) {
-        Output::Human => out::result(&shown::block(&drill_words::verdict(
-            &verdict,
-            &out::reader(),
-        ))),
-        Output::Json => out::result(&json!(verdict).to_string()),
+        Output::Human => {
+            out::result(&shown::block(&drill_words::verdict(
+                &verdict,
+                &out::reader(),
+            )));
+        }
+        Output::Json => out::result(&told.to_string()),
         Output::Ndjson => {
-            let mut told = json!(verdict);
             told["event"] = json!("judged");
             out::result(&told.to_string());
         }
     }
-    let end = if verdict.passed {
-        Exit::Done
-    } else {
-        Exit::Failed
+    Ok(
+        tell_left(&left, &verdict.drill, "finish").unwrap_or(if verdict.passed {
+            Exit::Done.code()
+        } else {
+            Exit::Failed.code()
+        }),
+    )
+}
+
+/// Clears away what the drill left in a tabletop subscription; a lab is the drill's own and stays to be looked at.
+/// Closes the drill where nothing is left.
+async fn clear_away(
+    home: &Home,
+    record: &mut Record,
+    connection: &Connection,
+) -> Result<Vec<String>, Refusal> {
+    let drill = entered(home)?;
+    let left = match drill.standing.begun.place {
+        Place::Lab => Vec::new(),
+        Place::Tabletop => tabletop::clear(drill, record, connection, &case(home)?).await?,
     };
-    Ok(end.code())
+    if left.is_empty() {
+        record
+            .add(connection.clock.now(), What::Closed)
+            .map_err(unreadable)?;
+    }
+    Ok(left)
+}
+
+/// Says what could not be cleared away, and returns the exit code for it.
+fn tell_left(left: &[String], drill: &str, command: &str) -> Option<u8> {
+    for one in left {
+        out::line(&format!("azir: not cleared away: {}", shown::line(one)));
+    }
+    if left.is_empty() {
+        return None;
+    }
+    out::line(&format!("next: azir drill {command} {drill}"));
+    Some(Exit::Partly.code())
 }
 
 /// Gives a drill up.
@@ -497,24 +608,39 @@ fn abort(own: &ArgMatches, home: &Home) -> Result<u8, Refusal> {
             format!("azir drill report {id}"),
         ));
     }
-    let (mut record, _) = Record::open(&drill.folder).map_err(unreadable)?;
     let why = own
         .get_one::<String>("why")
         .map_or("no reason was given", String::as_str);
-    give_up(&mut record, &SystemClock, why)?;
+    let left = execute::runtime()?.block_on(give_up(own, home, why))?;
     match Output::of(own) {
         Output::Human => out::result(&format!("drill {id} is given up and does not count")),
-        _ => out::result(&json!({"drill": id, "state": State::Aborted}).to_string()),
+        _ => out::result(
+            &json!({"mark": out::DRILL.trim_ascii_end(), "drill": id, "state": State::Aborted, "left": left}).to_string(),
+        ),
     }
-    Ok(Exit::Done.code())
+    Ok(tell_left(&left, id, "abort").unwrap_or(Exit::Done.code()))
 }
 
-fn give_up(record: &mut Record, clock: &dyn Clock, why: &str) -> Result<(), Refusal> {
-    let aborted = What::Aborted {
-        why: why.to_owned(),
-    };
-    record.add(clock.now(), aborted).map_err(unreadable)?;
-    record.add(clock.now(), What::Closed).map_err(unreadable)
+/// Gives a drill up and clears away what it made; returns what is left.
+async fn give_up(own: &ArgMatches, home: &Home, why: &str) -> Result<Vec<String>, Refusal> {
+    let drill = entered(home)?;
+    let (mut record, standing) = Record::open(&drill.folder).map_err(unreadable)?;
+    if standing.state != State::Aborting {
+        let aborted = What::Aborted {
+            why: why.to_owned(),
+        };
+        record.add(SystemClock.now(), aborted).map_err(unreadable)?;
+    }
+    if standing.begun.place == Place::Lab {
+        record
+            .add(SystemClock.now(), What::Closed)
+            .map_err(unreadable)?;
+        return Ok(Vec::new());
+    }
+    let home = &home.inside(&standing.begun.drill)?;
+    let clock: Arc<dyn Clock> = Arc::new(SystemClock);
+    let connection = connect_by(&Where::of(own)?, home, &case(home)?, clock).await?;
+    clear_away(home, &mut record, &connection).await
 }
 
 /// Shows how far a drill is; of one that is not blind, what the tenant says.

@@ -7,9 +7,11 @@ use chrono::{DateTime, Utc};
 use schemars::JsonSchema;
 use serde::Serialize;
 
+use super::out;
 use super::prose::Reader;
 use crate::drill::record::{Standing, State};
 use crate::drill::scenario::Scenario;
+use crate::drill::span;
 use crate::drill::verdict::{By, Line, Place, Reached, ScenarioRef, Verdict};
 use crate::runbook::expr::{Expressions, Scope};
 
@@ -17,6 +19,8 @@ use crate::runbook::expr::{Expressions, Scope};
 #[derive(Clone, Debug, JsonSchema, Serialize)]
 pub(super) struct Start {
     schema_version: u32,
+    /// `DRILL`.
+    mark: &'static str,
     drill: String,
     scenario: ScenarioRef,
     place: Place,
@@ -53,6 +57,7 @@ impl Start {
         let finding = &scenario.finding;
         Self {
             schema_version: 1,
+            mark: out::DRILL.trim_ascii_end(),
             drill: begun.drill.clone(),
             scenario: begun.scenario.clone(),
             place: begun.place,
@@ -95,8 +100,8 @@ impl Start {
         let _ = writeln!(
             text,
             "the clock runs: contain within {}, eradicate within {}",
-            span(self.contain_seconds),
-            span(self.eradicate_seconds)
+            span::brief(self.contain_seconds),
+            span::brief(self.eradicate_seconds)
         );
         match &self.planted {
             Some(planted) => {
@@ -125,6 +130,8 @@ impl Start {
 #[derive(Clone, Debug, JsonSchema, Serialize)]
 pub(super) struct Status {
     schema_version: u32,
+    /// `DRILL`.
+    mark: &'static str,
     drill: String,
     scenario: ScenarioRef,
     place: Place,
@@ -163,6 +170,7 @@ impl Status {
         };
         Self {
             schema_version: 1,
+            mark: out::DRILL.trim_ascii_end(),
             drill: begun.drill.clone(),
             scenario: begun.scenario.clone(),
             place: begun.place,
@@ -190,15 +198,15 @@ impl Status {
             let left = |allowed: u64| {
                 let left = allowed as f64 - elapsed;
                 if left >= 0.0 {
-                    format!("{} left", span(left as u64))
+                    format!("{} left", span::told(left))
                 } else {
-                    format!("{} over", span(-left as u64))
+                    format!("{} over", span::told(-left))
                 }
             };
             let _ = writeln!(
                 text,
                 "{} since the finding; to contain: {}; to eradicate: {}",
-                span(elapsed as u64),
+                span::told(elapsed),
                 left(self.contain_seconds),
                 left(self.eradicate_seconds)
             );
@@ -286,7 +294,7 @@ fn of_line(line: &Line, reader: &Reader) -> String {
 }
 
 fn of_reached(reached: &Reached) -> String {
-    let allowed = span(reached.deadline_seconds);
+    let allowed = span::brief(reached.deadline_seconds);
     match reached.seconds {
         None => format!("never; allowed are {allowed}"),
         Some(took) => {
@@ -296,19 +304,11 @@ fn of_reached(reached: &Reached) -> String {
             } else {
                 ""
             };
-            format!("{took:.1} s after the finding{latest}; deadline {allowed}: {kept}")
+            {
+                let took = span::told(took);
+                format!("{took} after the finding{latest}; deadline {allowed}: {kept}")
+            }
         }
-    }
-}
-
-/// Returns a span as people say it.
-fn span(seconds: u64) -> String {
-    match (seconds / 3_600, seconds / 60 % 60, seconds % 60) {
-        (0, 0, seconds) => format!("{seconds} s"),
-        (0, minutes, 0) => format!("{minutes} min"),
-        (0, minutes, seconds) => format!("{minutes} min {seconds} s"),
-        (hours, 0, _) => format!("{hours} h"),
-        (hours, minutes, _) => format!("{hours} h {minutes} min"),
     }
 }
 

@@ -39,7 +39,7 @@ impl Exit {
         match self {
             Self::Done => "contained and checked, or done",
             Self::Failed => {
-                "failed: nothing took effect; lint findings; azir wait --timeout: not over yet"
+                "failed: nothing took effect; lint findings; azir wait --timeout: not over yet; a drill failed or is overdue"
             }
             Self::Usage => "usage; nobody there to confirm the plan",
             Self::Partly => {
@@ -49,7 +49,9 @@ impl Exit {
             Self::Refused => {
                 "refused before any write: guard, preflight, drift, ambiguous or unknown target"
             }
-            Self::Integrity => "the journal does not verify",
+            Self::Integrity => {
+                "the journal does not verify, or the record of a drill cannot be read"
+            }
             Self::Declined => "declined by the responder",
             Self::CannotRecord => "the record cannot be kept; nothing further was sent",
             Self::Interrupted => {

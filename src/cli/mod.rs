@@ -14,6 +14,7 @@ mod custody_args;
 mod dispatch;
 mod doctor;
 mod drill;
+mod drill_tabletop;
 mod drill_told;
 mod drill_words;
 mod entered;

@@ -10,7 +10,9 @@
 
 pub mod assignment;
 mod auto;
+pub mod build;
 mod claims;
+pub mod clear;
 pub mod due;
 pub mod findings;
 pub mod history;

@@ -9,26 +9,16 @@ use crate::azure::Cloud;
 use crate::engine::profile::Profile;
 use crate::runbook::expr::{Expressions, Scope};
 
-/// Returns the names that a scenario gives the things of its place, each evaluated with those before it; `known` holds
-/// what is there before any.
+/// Returns the names that a scenario gives the things of the lab, each evaluated with those before it; `known` holds what
+/// is there before any.
 ///
 /// # Errors
 /// A template that has no value.
-pub fn of_place(scenario: &Scenario, place: Place, known: &Scope) -> Result<Value, String> {
+pub fn of_lab(scenario: &Scenario, known: &Scope) -> Result<Value, String> {
     let expressions = Expressions::new();
     let mut scope = known.clone();
     let mut names = serde_json::Map::new();
-    let written = match (place, &scenario.tabletop) {
-        (Place::Tabletop, Some(tabletop)) => &tabletop.names,
-        (Place::Tabletop, None) => {
-            return Err(format!(
-                "scenario {} cannot be rehearsed in a tabletop subscription",
-                scenario.name
-            ));
-        }
-        (Place::Lab, _) => &scenario.lab.names,
-    };
-    for (name, template) in written {
+    for (name, template) in &scenario.lab.names {
         let value = expressions
             .value(template, &scope)
             .map_err(|error| format!("names.{name}: {error}"))?;
@@ -40,17 +30,21 @@ pub fn of_place(scenario: &Scenario, place: Place, known: &Scope) -> Result<Valu
 
 /// Returns what every template of a begun drill sees.
 pub fn scope(begun: &Begun, profile: &Profile, cloud: &Cloud, started_at: &str) -> Scope {
+    let mut scope = recorded(begun, started_at);
+    // A profile is plain data that came from TOML, so it has a JSON form.
+    let profile = serde_json::to_value(profile);
+    scope.set("profile", &profile.unwrap_or_default());
+    scope.set("cloud", &json!({"vault_suffix": cloud.vault_suffix}));
+    scope
+}
+
+/// Returns what templates see of what is on record, without the cloud: in the finding, and in what was planted.
+pub(super) fn recorded(begun: &Begun, started_at: &str) -> Scope {
     let mut scope = Scope::new();
     for (name, value) in begun.names.as_object().into_iter().flatten() {
         scope.set(name, value);
     }
     scope.set("drill", &drill(&begun.drill, begun.place, started_at));
-    // A profile is plain data that came from TOML, so it has a JSON form.
-    scope.set(
-        "profile",
-        &serde_json::to_value(profile).unwrap_or_default(),
-    );
-    scope.set("cloud", &json!({"vault_suffix": cloud.vault_suffix}));
     scope.set("subscriptions", &json!(begun.subscriptions));
     scope
 }

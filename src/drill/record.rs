@@ -46,6 +46,13 @@ pub enum What {
         /// The call that takes it away, where deleting the resource group does not.
         remove: Option<Value>,
     },
+    /// What is there now was found: the tenant, and what templates see from now on.
+    Named {
+        /// The tenant's id.
+        tenant: String,
+        /// The names.
+        names: Value,
+    },
     /// The finding was told: the clock starts.
     Emitted,
     /// A condition was seen to be true while the drill ran.
@@ -143,8 +150,8 @@ pub struct Standing {
     pub emitted_at: Option<DateTime<Utc>>,
     /// What was announced to be made and is not known to be there, by path.
     pub making: Vec<String>,
-    /// What was made, in order: build, id, and the call that takes it away.
-    pub made: Vec<(String, String, Option<Value>)>,
+    /// What was made, in order.
+    pub made: Vec<Built>,
     /// Conditions with the time when they were first seen true.
     pub seen: Vec<(String, DateTime<Utc>)>,
     /// The last verdict.
@@ -153,6 +160,17 @@ pub struct Standing {
     pub cleared: Vec<String>,
     /// What stays, and why.
     pub left: Vec<(String, String)>,
+}
+
+/// Something that the drill made.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Built {
+    /// The build's id.
+    pub build: String,
+    /// What answers to it: a resource id, or an object id of the directory.
+    pub id: String,
+    /// The call that takes it away, where deleting the resource group does not.
+    pub remove: Option<Value>,
 }
 
 /// Why a drill's record cannot be used.
@@ -352,9 +370,16 @@ impl Standing {
             What::Made { build, id, remove } => match at {
                 State::Planting => {
                     self.making.pop();
-                    self.made.push((build, id, remove));
+                    self.made.push(Built { build, id, remove });
                 }
                 _ => return illegal("something made"),
+            },
+            What::Named { tenant, names } => match at {
+                State::Planting => {
+                    self.begun.tenant = tenant;
+                    self.begun.names = names;
+                }
+                _ => return illegal("names"),
             },
             What::Emitted => match at {
                 State::Planting => {

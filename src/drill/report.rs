@@ -6,10 +6,10 @@ use std::path::Path;
 use chrono::{DateTime, Utc};
 use schemars::JsonSchema;
 use serde::Serialize;
-use serde_json::Value;
 
 use super::findings::Finding;
 use super::history::Series;
+use super::names;
 use super::record::Standing;
 use super::scenario::Scenario;
 use super::verdict::{Place, Verdict};
@@ -102,7 +102,7 @@ pub fn report(
     let name = &verdict.scenario.name;
     let mut gaps = Vec::new();
     let scenario = read(folder, &verdict).map_err(|why| gaps.push(why)).ok();
-    let words = Words::of(&begun.names);
+    let words = Words::of(standing);
     let mut fill = |text: &str| words.fill(text, &mut gaps);
     let told = scenario.as_ref().map(|scenario| Told {
         source: scenario.finding.source.clone(),
@@ -167,14 +167,12 @@ struct Words {
 }
 
 impl Words {
-    fn of(names: &Value) -> Self {
-        let mut scope = Scope::new();
-        for (name, value) in names.as_object().into_iter().flatten() {
-            scope.set(name, value);
-        }
+    fn of(standing: &Standing) -> Self {
+        let started_at = standing.emitted_at.unwrap_or(standing.begun_at);
+        let started_at = crate::clock::seconds(started_at);
         Self {
             expressions: Expressions::new(),
-            scope,
+            scope: names::recorded(&standing.begun, &started_at),
         }
     }
 

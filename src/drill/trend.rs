@@ -55,11 +55,28 @@ fn picture(series: &Series, measure: Measure, number: usize) -> String {
         ));
     }
     let band = (WIDTH - LEFT - RIGHT) / drawn.len() as f64;
+    let column = |at: usize| LEFT + band * at as f64;
+    // In this order, so that no bar hides the deadline, and no line a word.
     for (at, (id, quarter)) in drawn.iter().enumerate() {
-        let left = LEFT + band * at as f64;
-        foot(&mut svg, left + band / 2.0, *id, *quarter, measure);
+        let middle = column(at) + band / 2.0;
+        foot(&mut svg, middle, *id, *quarter, measure);
+        let mean = quarter.and_then(|quarter| measure.of(quarter).mean_seconds);
+        if let Some(mean) = mean {
+            bar(&mut svg, scale.y(mean), middle, band, series.by);
+        }
+    }
+    let mut deadline = None;
+    for (at, (_, quarter)) in drawn.iter().enumerate() {
+        // Where there was no drill it is as it was before.
+        let here = quarter.map(|quarter| measure.of(quarter).deadline_seconds as f64);
+        deadline = here.or(deadline);
+        if let Some(seconds) = deadline {
+            limit(&mut svg, scale.y(seconds), column(at), column(at) + band);
+        }
+    }
+    for (at, (_, quarter)) in drawn.iter().enumerate() {
         if let Some(quarter) = quarter {
-            column(&mut svg, quarter, measure, &scale, series.by, (left, band));
+            marks(&mut svg, quarter, measure, &scale, column(at) + band / 2.0);
         }
     }
     svg.push_str("</svg>\n");
@@ -126,34 +143,30 @@ fn foot(svg: &mut String, x: f64, id: QuarterId, quarter: Option<&Quarter>, meas
     ));
 }
 
-fn column(
-    svg: &mut String,
-    quarter: &Quarter,
-    measure: Measure,
-    scale: &Scale,
-    by: By,
-    (left, band): (f64, f64),
-) {
-    let times = measure.of(quarter);
-    let (middle, ground) = (left + band / 2.0, HEIGHT - BOTTOM);
-    let deadline = times.deadline_seconds as f64;
-    let mut top = ground;
-    if let Some(mean) = times.mean_seconds {
-        let width = (band * 0.5).min(46.0);
-        let y = scale.y(mean).min(ground - 2.0);
-        top = top.min(y);
-        svg.push_str(&format!(
-            "<rect class=mean x=\"{:.1}\" y=\"{y:.1}\" width=\"{width:.1}\" height=\"{:.1}\" {}/>\n",
-            middle - width / 2.0,
-            ground - y,
-            look(by)
-        ));
-    }
+fn bar(svg: &mut String, y: f64, middle: f64, band: f64, by: By) {
+    let (width, ground) = ((band * 0.5).min(46.0), HEIGHT - BOTTOM);
+    // What took next to no time is seen all the same.
+    let y = y.min(ground - 2.0);
     svg.push_str(&format!(
-        "<line x1=\"{left:.1}\" y1=\"{0:.1}\" x2=\"{1:.1}\" y2=\"{0:.1}\" stroke=\"{LATE}\" stroke-width=\"2\" stroke-dasharray=\"5 3\"/>\n",
-        scale.y(deadline),
-        left + band
+        "<rect x=\"{:.1}\" y=\"{y:.1}\" width=\"{width:.1}\" height=\"{:.1}\" {}/>\n",
+        middle - width / 2.0,
+        ground - y,
+        look(by)
     ));
+}
+
+fn limit(svg: &mut String, y: f64, from: f64, to: f64) {
+    svg.push_str(&format!(
+        "<line x1=\"{from:.1}\" y1=\"{y:.1}\" x2=\"{to:.1}\" y2=\"{y:.1}\" stroke=\"{LATE}\" stroke-width=\"2\" stroke-dasharray=\"5 3\"/>\n"
+    ));
+}
+
+/// Marks each drill of a quarter, and writes the mean above them.
+fn marks(svg: &mut String, quarter: &Quarter, measure: Measure, scale: &Scale, middle: f64) {
+    let times = measure.of(quarter);
+    let mut top = times
+        .mean_seconds
+        .map_or(HEIGHT - BOTTOM, |mean| scale.y(mean));
     for seconds in measure.each(quarter) {
         let y = scale.y(seconds);
         top = top.min(y - 4.0);
@@ -161,6 +174,7 @@ fn column(
             "<circle cx=\"{middle:.1}\" cy=\"{y:.1}\" r=\"3.5\" fill=\"#fff\" stroke=\"#1b1f24\" stroke-width=\"1.2\"/>\n"
         ));
     }
+    let deadline = times.deadline_seconds as f64;
     let late = times.mean_seconds.is_none_or(|mean| mean > deadline);
     let words = times
         .mean_seconds
@@ -177,7 +191,7 @@ fn column(
         ));
     };
     say(top - 5.0, &words);
-    if late {
+    if late && times.reached > 0 {
         say(top - 17.0, "LATE");
     }
 }

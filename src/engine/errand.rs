@@ -1,4 +1,5 @@
-//! Errands for whoever is no run: a rendered call is read, and nothing is recorded. A judge looks at a tenant this way.
+//! Errands for whoever is no run: a rendered call is read or sent, and no journal is kept. A judge looks at a tenant this
+//! way, and a drill builds and clears away what it needs, with a record of its own.
 
 use std::sync::Arc;
 
@@ -7,9 +8,10 @@ use tokio::sync::watch;
 use uuid::Uuid;
 
 use super::calls::{CallPlace, Calls};
+use super::failure::FailureKind;
 use super::power::Teller;
 use super::step::wire;
-use crate::azure::Reader;
+use crate::azure::{Client, Effect, Reader};
 use crate::clock::SystemClock;
 use crate::digest::Digest;
 use crate::runbook::expr::RenderedCall;
@@ -28,6 +30,38 @@ pub async fn read(reader: &Reader, call: &RenderedCall) -> Result<(Value, u16), 
         answer.map(|answer| (answer.body, answer.status))
     };
     read.map_err(|failure| failure.message)
+}
+
+/// Why something was not written.
+#[derive(Clone, Debug, thiserror::Error)]
+#[error("{message}")]
+pub struct NotWritten {
+    /// The service's own code, or azir's.
+    pub code: String,
+    /// One sentence.
+    pub message: String,
+    /// Whether it may have taken effect all the same.
+    pub unknown: bool,
+}
+
+/// Sends a write and follows its operation to the end: the resource or the result, null where there is none. What is
+/// not there counts as deleted.
+///
+/// # Errors
+/// The service's error, a refusal of the client's fence, or why there is no answer.
+pub async fn write(client: &Client, call: &RenderedCall) -> Result<Value, NotWritten> {
+    let effect = match call.method.as_str() {
+        "DELETE" => Effect::Delete,
+        "PATCH" => Effect::Update,
+        _ => Effect::Create,
+    };
+    let sent = wire::write(client, call, effect, None, &unrecorded()).await;
+    sent.map(|answer| answer.body)
+        .map_err(|failure| NotWritten {
+            unknown: failure.kind == FailureKind::Unknown,
+            code: failure.code,
+            message: failure.message,
+        })
 }
 
 /// Reads a blob and returns its digest and size in bytes.

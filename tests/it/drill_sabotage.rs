@@ -62,29 +62,17 @@ fn around<'a>(text: &'a str, step: &str) -> (&'a str, &'a str, &'a str) {
 /// Lets azir answer a scenario by itself, and returns the exit code and the verdict.
 fn judged(scenario: &str, instead: Option<(&str, &str)>) -> (i32, Value) {
     let home = tempfile::tempdir().unwrap();
-    let mut args: Vec<String> = ["drill", "start", scenario, "--lab", "--auto"]
-        .map(str::to_owned)
-        .to_vec();
-    args.extend(
-        [
-            "--lab-latency",
-            "0",
-            "--clock-scale",
-            "20",
-            "--output",
-            "json",
-        ]
-        .map(str::to_owned),
-    );
-    if let Some((runbook, text)) = instead {
+    // No faster than a machine that is busy with other things keeps up with: a check that has thirty seconds has three.
+    let scale = if scenario == "token-theft" { "10" } else { "5" };
+    let mut args = vec!["drill", "start", scenario, "--lab", "--auto"];
+    args.extend(["--lab-latency", "0", "--clock-scale", scale]);
+    args.extend(["--output", "json"]);
+    let named = instead.map(|(runbook, text)| {
         let path = home.path().join(format!("{runbook}.yaml"));
         std::fs::write(&path, text).unwrap();
-        args.extend([
-            "--runbook".to_owned(),
-            format!("{runbook}={}", path.display()),
-        ]);
-    }
-    let args: Vec<&str> = args.iter().map(String::as_str).collect();
+        format!("{runbook}={}", path.display())
+    });
+    args.extend(named.iter().flat_map(|named| ["--runbook", named]));
     let done = bare(home.path(), &args);
     let verdict = serde_json::from_str(&done.stdout)
         .unwrap_or_else(|error| panic!("{error}: {}{}", done.stdout, done.stderr));
@@ -188,6 +176,9 @@ sabotages! {
     the_disk_of_the_system_is_not_captured: "vm-compromise", "snapshot-vm",
         [Text("([] if ephemeral or not os_disk_id else [os_disk_id])", "[]")],
         [("disks_captured", "no snapshot of disk vm-web-07_OsDisk")];
+    the_snapshots_are_open_to_the_network: "vm-compromise", "snapshot-vm",
+        [Text("          networkAccessPolicy: DenyAll\n          publicNetworkAccess: Disabled\n", "")],
+        [("snapshots_closed", "snapshots that whoever gets an address of can read: snap-")];
     no_role_is_taken: "vm-compromise", "isolate-vm",
         [Text("where_in('id', cut_roles_which.chosen or []) }}\"\n    as: grant\n    parallel: 8", "where_in('id', []) }}\"\n    as: grant\n    parallel: 8")],
         [("attacker_role_gone", "the attacker's role assignment 07a10000-0000-4000-8000-000000000011"), ("identity_roles_gone", "the system-assigned identity keeps 2 role assignments")];
@@ -281,6 +272,9 @@ sabotages! {
     a_directory_role_stays: "token-theft", "strip-roles",
         [Text("    title: Take the directory roles away\n    for_each: \"{{ active.all | where_in('id', directory_which.chosen or [])", "    title: Take the directory roles away\n    for_each: \"{{ active.all | where_in('id', [])")],
         [("directory_roles_gone", "still holds the directory role Reports Reader")];
+    a_role_that_can_be_activated_stays: "token-theft", "strip-roles",
+        [Text("where_in('id', eligible_which.chosen or []) }}\"", "where_in('id', []) }}\"")],
+        [("eligible_roles_gone", "can still activate the directory role Security Reader")];
     a_role_in_azure_stays: "token-theft", "strip-roles",
         [Text("where_in('id', azure_which.chosen or []) }}\"", "where_in('id', []) }}\"")],
         [("azure_roles_gone", "still has 1 roles in Azure")];
