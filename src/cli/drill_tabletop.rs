@@ -36,6 +36,9 @@ pub(super) async fn build(
     let now = crate::clock::seconds(connection.clock.now());
     let mut known = drill.scope(connection, &now);
     known.set("domain", &json!(domain(connection).await?));
+    let caller = connection.client.identity().await?;
+    known.set("caller", &json!(caller.oid));
+    known.set("tenant", &json!(caller.tenant));
     let mut builder = Builder {
         client: &connection.client,
         record,
@@ -59,7 +62,7 @@ pub(super) async fn build(
             Refusal::failed("drill", text, "azir doctor")
         }
     })?;
-    let tenant = connection.client.identity().await?.tenant;
+    let tenant = caller.tenant;
     let named = What::Named { tenant, names };
     record
         .add(connection.clock.now(), named)

@@ -65,6 +65,7 @@ impl Home {
                 folder.join("scenario.yaml").display()
             ))
         })?;
+        let scenario = scenario.at(standing.begun.place);
         if Scenario::digest(&text) != standing.begun.scenario.digest {
             return Err(Refusal::integrity(&format!(
                 "{} is not the scenario that drill {id} was begun with",

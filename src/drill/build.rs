@@ -1,16 +1,18 @@
 //! Makes in a tabletop subscription what a scenario needs: everything in a resource group of the drill's own, tagged,
-//! each thing announced in the drill's record before it is sent.
+//! each thing announced in the drill's record before it is sent. A template that names what there is not is found before
+//! anything is made.
 //!
 //! Sources: arm.md, "Resource groups" (PUT and DELETE of `/subscriptions/{id}/resourceGroups/{name}`, tags);
 //! graph-and-data-planes.md, "Domains" (`isDefault`).
 
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::Duration;
 
 use serde_json::{Map, Value, json};
 
 use super::record::{Record, RecordError, What};
-use super::scenario::{Asked, Build, Scenario, Tabletop};
+use super::scenario::{Asked, Build, Scenario, Tabletop, within};
 use crate::azure::Client;
 use crate::clock::Clock;
 use crate::digest::Digest;
@@ -24,6 +26,8 @@ pub const TAG: &str = "azir-drill";
 pub(super) const RESOURCES: &str = "2021-04-01";
 /// How long what was just made may take to be known everywhere (graph-and-data-planes.md, "Replication").
 const PATIENCE: Duration = Duration::from_secs(60);
+/// How long a role may take until a vault knows of it ("Troubleshoot Azure RBAC": up to ten minutes).
+const PATIENCE_OF_RIGHTS: Duration = Duration::from_secs(600);
 const PAUSE: Duration = Duration::from_secs(5);
 
 /// Why nothing, or not all, was made.
@@ -125,6 +129,7 @@ impl Builder<'_> {
         for (name, value) in secrets {
             building.set(name, value);
         }
+        names_are_there(tabletop, &expressions, &scope, &building).map_err(BuildError::Scenario)?;
         // A name that tells of what is yet to be made has no value yet; a build that needs it says so.
         for (name, template) in &tabletop.names {
             if let Ok(value) = expressions.value(template, &building) {
@@ -135,7 +140,7 @@ impl Builder<'_> {
         for build in &tabletop.build {
             let answer = self.make(build, &expressions, &building).await?;
             building.set(&build.id, &answer);
-            scope.set(&build.id, &answer);
+            scope.set(&build.id, &without_secrets(answer));
             name_again(tabletop, &expressions, &mut building);
         }
         let mut names = Map::new();
@@ -178,6 +183,9 @@ impl Builder<'_> {
     ) -> Result<Value, BuildError> {
         let mut call = rendered(&build.request, expressions, scope)
             .map_err(|why| BuildError::Scenario(format!("build {}: {why}", build.id)))?;
+        if call.method == "GET" {
+            return self.look_up(build, &call).await;
+        }
         self.tag(&mut call);
         let answer = self.send(&build.id, &build.title, &call).await?;
         let id = answer["id"]
@@ -195,11 +203,22 @@ impl Builder<'_> {
                 Some(kept(&call))
             }
         };
-        if let Some(fence) = self.client.fence() {
-            fence.allow(&id);
-        }
         self.note_made(&build.id, id, remove)?;
         Ok(answer)
+    }
+
+    /// Reads what a later build must know and nobody makes, as where Microsoft Graph itself is in the tenant.
+    async fn look_up(&self, build: &Build, call: &RenderedCall) -> Result<Value, BuildError> {
+        let read = errand::read(self.client, call).await;
+        let (found, _) = read.map_err(|message| BuildError::Tenant {
+            what: build.title.clone(),
+            source: NotWritten {
+                code: "not_read".to_owned(),
+                message,
+                unknown: false,
+            },
+        })?;
+        Ok(found)
     }
 
     /// Tags what has a place of its own; what is part of something else takes no tags.
@@ -228,12 +247,18 @@ impl Builder<'_> {
             path: call.path_or_url.clone(),
         };
         self.record.add(self.clock.now(), making)?;
-        let until = self.clock.mono_us() + PATIENCE.as_micros() as u64;
+        let patience = match call.plane {
+            Plane::Vault => PATIENCE_OF_RIGHTS,
+            _ => PATIENCE,
+        };
+        let until = self.clock.mono_us() + patience.as_micros() as u64;
         loop {
             match errand::write(self.client, call).await {
                 Ok(answer) => return Ok(answer),
                 Err(error)
-                    if !error.unknown && is_early(&error.code) && self.clock.mono_us() < until =>
+                    if !error.unknown
+                        && is_early(call.plane, &error.code)
+                        && self.clock.mono_us() < until =>
                 {
                     self.clock.sleep(PAUSE).await;
                 }
@@ -268,15 +293,84 @@ fn name_again(tabletop: &Tabletop, expressions: &Expressions, scope: &mut Scope)
     }
 }
 
-/// Whether a service says that something is not there which was made a moment ago.
-fn is_early(code: &str) -> bool {
-    matches!(
+/// Refuses templates that name what there will not be, or not yet: found now, it costs nothing.
+fn names_are_there(
+    tabletop: &Tabletop,
+    expressions: &Expressions,
+    scope: &Scope,
+    building: &Scope,
+) -> Result<(), String> {
+    let of_text = |text: &str| expressions.names(text).map_err(|error| error.to_string());
+    let is_build = |name: &str| tabletop.build.iter().any(|build| build.id == name);
+    // Which builds each name tells of, by way of the names before it.
+    let mut told: BTreeMap<&str, BTreeSet<String>> = BTreeMap::new();
+    for (name, template) in &tabletop.names {
+        let (mut texts, mut tells) = (Vec::new(), BTreeSet::new());
+        within(template, &mut texts);
+        for text in texts {
+            for other in of_text(text)? {
+                match told.get(other.as_str()) {
+                    Some(of) => tells.extend(of.iter().cloned()),
+                    None if is_build(&other) => {
+                        tells.insert(other);
+                    }
+                    None if scope.get(&other).is_some() => {}
+                    None => return Err(format!("names.{name}: there is no {other} before it")),
+                }
+            }
+        }
+        told.insert(name, tells);
+    }
+    let mut made: Vec<&str> = Vec::new();
+    for build in &tabletop.build {
+        let is_made = |id: &String| made.contains(&id.as_str());
+        let request = build.request.texts().into_iter().map(|text| (text, false));
+        let remove = build.remove.iter().flat_map(Asked::texts);
+        for (text, removes) in request.chain(remove.map(|text| (text, true))) {
+            for name in of_text(text)? {
+                let there = match told.get(name.as_str()) {
+                    Some(of) => of.iter().all(is_made),
+                    None if removes && name == "made" => true,
+                    None => is_made(&name) || building.get(&name).is_some(),
+                };
+                if !there {
+                    return Err(format!("build {}: there is no {name} yet", build.id));
+                }
+            }
+        }
+        made.push(&build.id);
+    }
+    Ok(())
+}
+
+/// Returns an answer without what only its builds may see: names are written down.
+fn without_secrets(answer: Value) -> Value {
+    match answer {
+        Value::Object(members) => members
+            .into_iter()
+            .filter(|(name, value)| !(SECRET.contains(&name.as_str()) && value.is_string()))
+            .map(|(name, value)| (name, without_secrets(value)))
+            .collect(),
+        Value::Array(items) => items.into_iter().map(without_secrets).collect(),
+        other => other,
+    }
+}
+
+/// Members of answers that hold a secret: of an application's and of a vault's (graph-and-data-planes.md 1.15 and 6).
+const SECRET: [&str; 3] = ["password", "secretText", "value"];
+
+/// Whether a service says that something is not there, or not allowed, which was made a moment ago.
+fn is_early(plane: Plane, code: &str) -> bool {
+    let new = matches!(
         code,
         "PrincipalNotFound"
             | "Request_ResourceNotFound"
             | "ResourceNotFound"
             | "Request_BadRequest"
-    )
+    );
+    // A vault's name, and a role on it, take their time to be known where the vault is.
+    new || (plane == Plane::Vault
+        && matches!(code, "Forbidden" | "ForbiddenByRbac" | "unreachable"))
 }
 
 fn rendered(
@@ -316,6 +410,54 @@ pub(super) fn call_of(kept: &Value) -> Option<RenderedCall> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::drill::shelf;
+
+    /// What is known before anything is made, and what builds see besides.
+    fn known() -> (Scope, Scope) {
+        let mut scope = Scope::new();
+        for name in [
+            "caller", "drill", "domain", "group", "location", "prefix", "profile", "tenant",
+        ] {
+            scope.set(name, &json!({"id": "x"}));
+        }
+        scope.set("subscriptions", &json!(["s"]));
+        let mut building = scope.clone();
+        building.set("secret", &json!("x"));
+        building.set("ssh_key", &json!("x"));
+        (scope, building)
+    }
+
+    fn checked(tabletop: &Tabletop) -> Result<(), String> {
+        let (scope, building) = known();
+        names_are_there(tabletop, &Expressions::new(), &scope, &building)
+    }
+
+    #[test]
+    fn what_a_shipped_scenario_builds_names_what_there_is_by_then() {
+        for name in shelf::names() {
+            let tabletop = shelf::load(name).unwrap().scenario.tabletop.unwrap();
+            checked(&tabletop).unwrap_or_else(|why| panic!("{name}: {why}"));
+            // Turned round, nothing that it stands on is there.
+            let mut backwards = tabletop.clone();
+            backwards.build.reverse();
+            assert!(checked(&backwards).is_err(), "{name}");
+            let mut bare = tabletop;
+            bare.names.insert("bad".to_owned(), json!("{{ secret }}"));
+            let why = checked(&bare).unwrap_err();
+            assert!(why.contains("no secret"), "a name is written down: {why}");
+        }
+    }
+
+    #[test]
+    fn what_names_see_of_an_answer_holds_no_secret() {
+        let answer = json!({"id": "x", "secretText": "s1", "value": [{"password": "s2", "id": "y"}], "passwordProfile": {"password": null}});
+        let seen = without_secrets(answer);
+        assert_eq!(
+            seen,
+            json!({"id": "x", "value": [{"id": "y"}], "passwordProfile": {"password": null}})
+        );
+        assert_eq!(without_secrets(json!({"value": "s3"})), json!({}));
+    }
 
     #[test]
     fn a_plot_follows_from_the_drill_and_a_call_comes_back_as_it_was_kept() {

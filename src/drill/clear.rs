@@ -3,8 +3,10 @@
 //! Everything can be done again after a crash: what is gone counts as cleared. What is new in the subscription and not
 //! the drill's is left, and said. Each thing is read back: a deletion that was only accepted is none.
 //!
-//! Sources: arm.md, "Resource groups" and "Resources - List"; "Providers - Get" (`resourceTypes[].apiVersions`);
-//! graph-and-data-planes.md, "Deleted items" (deleted for good at `/directory/deletedItems/{id}`).
+//! The drill's own group goes before what the runs made elsewhere: a quarantine NSG is let go by its interfaces only then.
+//!
+//! Sources: arm.md sections 4 (deleted vaults), 5.3 to 5.5; "Providers - Get" (`resourceTypes[].apiVersions`);
+//! graph-and-data-planes.md section 1.17 (deleted for good at `/directory/deletedItems/{id}`).
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
@@ -22,8 +24,16 @@ use crate::ids::ArmId;
 use crate::runbook::expr::RenderedCall;
 use crate::runbook::model::Plane;
 
-/// Objects of the directory that are only put aside when they are deleted.
-const PUT_ASIDE: [&str; 4] = ["users", "applications", "servicePrincipals", "groups"];
+/// Objects of the directory that are only put aside when they are deleted, with their types. An application takes its
+/// principal along, so that goes first.
+const PUT_ASIDE: [(&str, &str); 4] = [
+    ("servicePrincipals", "microsoft.graph.servicePrincipal"),
+    ("applications", "microsoft.graph.application"),
+    ("users", "microsoft.graph.user"),
+    ("groups", "microsoft.graph.group"),
+];
+/// The version of Key Vault's own operations on Resource Manager.
+const VAULTS: &str = "2023-07-01";
 
 /// What is done, and where it is written down.
 pub struct Clearing<'a> {
@@ -45,7 +55,7 @@ pub struct Clearing<'a> {
     pub tell: &'a dyn Fn(&str),
 }
 
-/// Returns the ids, in lower case, of every resource of some subscriptions.
+/// Returns the ids, in lower case, of every resource and every resource group of some subscriptions.
 ///
 /// # Errors
 /// A subscription that cannot be listed to its end.
@@ -57,22 +67,19 @@ pub async fn inventory(
     Ok(found.into_keys().collect())
 }
 
-/// Returns every resource by its id in lower case.
+/// Returns every resource and every resource group by its id in lower case.
 async fn resources(
     client: &Client,
     subscriptions: &[String],
 ) -> Result<BTreeMap<String, Value>, String> {
     let mut all = BTreeMap::new();
-    for subscription in subscriptions {
-        let call = arm(
-            "GET",
-            &format!("/subscriptions/{subscription}/resources"),
-            RESOURCES,
-        );
-        let call = RenderedCall {
-            pages: Some("value".to_owned()),
-            ..call
-        };
+    let lists = subscriptions
+        .iter()
+        .flat_map(|id| ["resourcegroups", "resources"].map(|list| (id, list)));
+    for (subscription, list) in lists {
+        let path = format!("/subscriptions/{subscription}/{list}");
+        let mut call = arm("GET", &path, RESOURCES);
+        call.pages = Some("value".to_owned());
         let (items, _) = errand::read(client, &call).await?;
         for item in items.as_array().into_iter().flatten() {
             if let Some(id) = item["id"].as_str() {
@@ -114,14 +121,58 @@ impl Clearing<'_> {
     pub async fn clear(&mut self) -> Result<Vec<String>, RecordError> {
         let mut left = Vec::new();
         self.directory(&mut left).await?;
-        self.of_runs(&mut left).await?;
-        let group = self.plot.group.clone();
         if self.before.is_some() {
-            let call = arm("DELETE", &group, RESOURCES);
-            let back = arm("GET", &group, RESOURCES);
-            self.one(&group, &call, Some(&back), &mut left).await?;
+            let group = self.plot.group.clone();
+            self.group(&group, &mut left).await?;
+            self.vaults(&mut left).await?;
         }
+        self.of_runs(&mut left).await?;
         Ok(left)
+    }
+
+    async fn group(&mut self, id: &str, left: &mut Vec<String>) -> Result<(), RecordError> {
+        let (call, back) = (arm("DELETE", id, RESOURCES), arm("GET", id, RESOURCES));
+        self.one(id, &call, Some(&back), left).await
+    }
+
+    /// Deletes vaults for good that went with the drill's group: until then their names are taken.
+    async fn vaults(&mut self, left: &mut Vec<String>) -> Result<(), RecordError> {
+        let built = self.standing.made.iter().map(|built| &built.id);
+        let vault = "/providers/microsoft.keyvault/vaults/";
+        if !built
+            .chain(&self.standing.making)
+            .any(|id| id.to_lowercase().contains(vault))
+        {
+            return Ok(());
+        }
+        let within = format!("{}/", self.plot.group.to_lowercase());
+        let subscription = self.plot.group.split('/').nth(2).unwrap_or_default();
+        let path =
+            format!("/subscriptions/{subscription}/providers/Microsoft.KeyVault/deletedVaults");
+        let mut list = arm("GET", &path, VAULTS);
+        list.pages = Some("value".to_owned());
+        let found = match errand::read(self.client, &list).await {
+            Ok((found, _)) => found,
+            Err(why) => {
+                left.push(format!("vaults that are deleted and not purged: {why}"));
+                return Ok(());
+            }
+        };
+        for deleted in found.as_array().into_iter().flatten() {
+            let of = deleted["properties"]["vaultId"]
+                .as_str()
+                .unwrap_or_default();
+            let Some(id) = deleted["id"]
+                .as_str()
+                .filter(|_| of.to_lowercase().starts_with(&within))
+            else {
+                continue;
+            };
+            let call = arm("POST", &format!("{id}/purge"), VAULTS);
+            self.one(id, &call, Some(&arm("GET", id, VAULTS)), left)
+                .await?;
+        }
+        Ok(())
     }
 
     /// Takes away one thing and reads whether it is gone.
@@ -178,13 +229,22 @@ impl Clearing<'_> {
             let Some(call) = built.remove.as_ref().and_then(call_of) else {
                 continue;
             };
-            self.one(&built.id, &call, None, left).await?;
+            let back = RenderedCall {
+                method: "GET".to_owned(),
+                body: None,
+                missing_ok: true,
+                ..call.clone()
+            };
+            let back = Some(&back).filter(|_| call.method == "DELETE");
+            self.one(&built.id, &call, back, left).await?;
             self.for_good(&built.id, &call.path_or_url, left).await?;
         }
         // What was sent and whose answer was lost has no id on record; its name says whose it is.
         if made.iter().any(|built| built.remove.is_some()) || !self.standing.making.is_empty() {
-            for kind in PUT_ASIDE {
-                self.by_name(kind, left).await?;
+            for (kind, whole) in PUT_ASIDE {
+                self.by_name(kind, &format!("/v1.0/{kind}"), left).await?;
+                let aside = format!("/v1.0/directory/deletedItems/{whole}");
+                self.by_name(kind, &aside, left).await?;
             }
         }
         Ok(())
@@ -199,7 +259,7 @@ impl Clearing<'_> {
     ) -> Result<(), RecordError> {
         let aside = PUT_ASIDE
             .iter()
-            .any(|kind| path.contains(&format!("/{kind}/")) && path.ends_with(id));
+            .any(|(kind, _)| path.contains(&format!("/{kind}/")) && path.ends_with(id));
         if !aside {
             return Ok(());
         }
@@ -210,9 +270,14 @@ impl Clearing<'_> {
             .await
     }
 
-    /// Deletes objects whose names begin with the drill's prefix.
-    async fn by_name(&mut self, kind: &str, left: &mut Vec<String>) -> Result<(), RecordError> {
-        let mut call = graph("GET", format!("/v1.0/{kind}"));
+    /// Deletes objects of a list whose names begin with the drill's prefix.
+    async fn by_name(
+        &mut self,
+        kind: &str,
+        list: &str,
+        left: &mut Vec<String>,
+    ) -> Result<(), RecordError> {
+        let mut call = graph("GET", list.to_owned());
         let filter = format!("startswith(displayName,'{}')", self.plot.prefix);
         call.query = vec![
             ("$filter".to_owned(), filter),
@@ -241,8 +306,11 @@ impl Clearing<'_> {
                 fence.allow(id);
             }
             let path = format!("/v1.0/{kind}/{id}");
-            self.one(id, &graph("DELETE", path.clone()), None, left)
-                .await?;
+            if list.ends_with(kind) {
+                let back = graph("GET", path.clone());
+                self.one(id, &graph("DELETE", path.clone()), Some(&back), left)
+                    .await?;
+            }
             self.for_good(id, &path, left).await?;
         }
         Ok(())
@@ -261,16 +329,25 @@ impl Clearing<'_> {
             }
         };
         let kept = Kept::read(self.case);
-        let group = format!("{}/", self.plot.group.to_lowercase());
-        for (key, resource) in &now {
-            if before.contains(key) || key.starts_with(&group) {
-                continue;
-            }
+        let own = self.plot.group.to_lowercase();
+        let within = format!("{own}/");
+        let is_new =
+            |key: &&String| !before.contains(*key) && **key != own && !key.starts_with(&within);
+        let new: Vec<&String> = now.keys().filter(is_new).collect();
+        // What lies in a group goes before the group.
+        let (groups, others): (Vec<&String>, Vec<&String>) =
+            new.into_iter().partition(|key| is_group(key));
+        for key in others.into_iter().chain(groups) {
+            let resource = &now[key];
             let id = resource["id"].as_str().unwrap_or(key);
             if !self.is_ours(key, resource, &kept) {
                 let why = "it came while the drill ran, and is not the drill's".to_owned();
                 let id = id.to_owned();
                 self.record.add(self.clock.now(), What::Left { id, why })?;
+                continue;
+            }
+            if is_group(key) {
+                self.group_if_empty(id, left).await?;
                 continue;
             }
             match self.version(id).await {
@@ -282,6 +359,30 @@ impl Clearing<'_> {
             }
         }
         Ok(())
+    }
+
+    /// Deletes a group that a run made, unless somebody put something in it.
+    async fn group_if_empty(
+        &mut self,
+        id: &str,
+        left: &mut Vec<String>,
+    ) -> Result<(), RecordError> {
+        let mut list = arm("GET", &format!("{id}/resources"), RESOURCES);
+        list.pages = Some("value".to_owned());
+        match errand::read(self.client, &list).await {
+            Ok((found, _)) if found.as_array().is_some_and(Vec::is_empty) => {
+                self.group(id, left).await
+            }
+            Ok(_) => {
+                let why = "a run of the drill made it, and it holds what is not the drill's";
+                let (id, why) = (id.to_owned(), why.to_owned());
+                self.record.add(self.clock.now(), What::Left { id, why })
+            }
+            Err(why) => {
+                left.push(format!("{id}: {why}"));
+                Ok(())
+            }
+        }
     }
 
     /// Whether the drill or one of its runs made a resource: by its tags, else by the record.
@@ -323,4 +424,10 @@ impl Clearing<'_> {
             .cloned()
             .ok_or_else(|| format!("{provider} names no version for {kind}"))
     }
+}
+
+/// Whether an id in lower case is that of a resource group.
+fn is_group(id: &str) -> bool {
+    let mut segments = id.split('/').skip(1);
+    segments.nth(2) == Some("resourcegroups") && segments.count() == 1
 }

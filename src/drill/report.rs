@@ -157,7 +157,8 @@ fn read(folder: &Path, verdict: &Verdict) -> Result<Scenario, String> {
             path.display()
         ));
     }
-    Scenario::parse(&text).map_err(|why| format!("{}: {why}", path.display()))
+    let scenario = Scenario::parse(&text).map_err(|why| format!("{}: {why}", path.display()))?;
+    Ok(scenario.at(verdict.place))
 }
 
 /// Fills in templates.

@@ -22,8 +22,9 @@
 //! tabletop:                                    # what is made in a subscription for exercises, in this order
 //!   costs: a machine of the smallest size while the drill lasts
 //!   names: {vm: "{{ group }}/providers/Microsoft.Compute/virtualMachines/{{ prefix }}vm"}
+//!   planted: ["..."]
 //!   build:
-//!     - {id: vm, title: Make the machine, request: {arm: "PUT {{ vm }}", api_version: "2024-11-01", body: {...}}}
+//!     - {id: machine, title: Make the machine, request: {arm: "PUT {{ vm }}", api_version: "2024-11-01", body: {...}}}
 //! auto:                                        # what --auto does
 //!   - {run: isolate-vm, target: "{{ vm }}", choose: {cut_roles_which: ["..."]}}
 //! moments:
@@ -38,18 +39,22 @@
 //! leaves: ["..."]
 //! ```
 //!
+//! A run of `auto`, a condition, an order and what must be the same may say `only: lab` or `only: tabletop`: elsewhere it
+//! is not there.
+//!
 //! Templates are those of runbooks. They see the `names` of the place, `drill` (`{id, short, incident, started_at,
 //! place}`), `profile`, `cloud` (`{vault_suffix}`: an address of a key vault is not the same in every process of a lab),
 //! `group` and `prefix` in a tabletop subscription, and what each field's own comment adds. A key that is not known is
 //! refused with the line it stands in.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use indexmap::IndexMap;
 use serde::Deserialize;
 use serde_json::{Map, Value};
 
+use super::verdict::Place as Where;
 use crate::digest::Digest;
 use crate::runbook::model::{Call, Plane};
 use crate::runbook::params;
@@ -139,10 +144,17 @@ pub struct LabPlace {
 pub struct Tabletop {
     /// What it costs, in words.
     pub costs: String,
-    /// What templates see, as in [`LabPlace::names`]; `group` is the id of the drill's own resource group, `prefix` what
-    /// the names of its own things begin with, `location` the region, `domain` the tenant's first verified domain and
-    /// `secret` a password that is made for this drill and written down nowhere (in `build` only).
+    /// What templates see, as in [`LabPlace::names`]. `group` is the id of the drill's own resource group, `prefix` what
+    /// the names of its own things begin with, `location` the region, `domain` the tenant's default domain and `caller`
+    /// the object id of who builds; the answers of what was built are there by its id, less what they hold of secrets.
+    /// Builds alone see `secret`, a password that is made for this drill and written down nowhere, and `ssh_key`, a
+    /// public key whose other half nobody has.
     pub names: IndexMap<String, Value>,
+    /// What was planted there, in sentences: templates.
+    pub planted: Vec<String>,
+    /// What stays there after tear-down, in sentences: templates.
+    #[serde(default)]
+    pub leaves: Vec<String>,
     /// What is made, in order. Each sees the answers of those before it under their ids.
     pub build: Vec<Build>,
 }
@@ -155,7 +167,7 @@ pub struct Build {
     pub id: String,
     /// What it is, one line, imperative.
     pub title: String,
-    /// The write.
+    /// The write; a GET only looks something up.
     pub request: Asked,
     /// How it is taken away where deleting the resource group does not: a template of a call, that sees the answer as
     /// `made`.
@@ -184,6 +196,9 @@ pub struct AutoRun {
     /// Steps whose checks are true before they act, and why that is no fault.
     #[serde(default)]
     pub already: BTreeMap<String, String>,
+    /// Where it is done alone; absent: everywhere.
+    #[serde(default)]
+    pub only: Option<Where>,
     /// Why it is not undone with the others, as where it took nothing but what was the attacker's; absent: it is undone.
     #[serde(default)]
     pub lasting: Option<String>,
@@ -280,6 +295,9 @@ pub struct Condition {
     /// The runbooks that claim it when they end well: one that does so while it is not so says what is not so.
     #[serde(default)]
     pub said_by: Vec<String>,
+    /// Where it is judged alone; absent: everywhere.
+    #[serde(default)]
+    pub only: Option<Where>,
     /// What it counts.
     pub points: u32,
 }
@@ -296,6 +314,9 @@ pub struct Order {
     pub first: String,
     /// The moment that comes after it.
     pub then: String,
+    /// Where it is judged alone; absent: everywhere.
+    #[serde(default)]
+    pub only: Option<Where>,
     /// What it counts.
     pub points: u32,
 }
@@ -318,6 +339,9 @@ pub struct Same {
     pub read: Asked,
     /// What of it must be as it was: a template that sees `got`.
     pub same: String,
+    /// Where it is judged alone; absent: everywhere.
+    #[serde(default)]
+    pub only: Option<Where>,
     /// What it counts.
     pub points: u32,
 }
@@ -363,6 +387,19 @@ pub struct Asked {
 }
 
 impl Asked {
+    /// Returns every template in it.
+    pub(super) fn texts(&self) -> Vec<&str> {
+        let lines = [&self.arm, &self.graph, &self.vault, &self.blob];
+        let lines = lines.into_iter().flatten();
+        let mut texts: Vec<&str> = lines
+            .chain(self.query.values())
+            .chain(self.headers.values())
+            .map(String::as_str)
+            .collect();
+        within(self.body.as_ref().unwrap_or(&Value::Null), &mut texts);
+        texts
+    }
+
     /// Returns it as a runbook would have it.
     ///
     /// # Errors
@@ -418,6 +455,16 @@ impl Asked {
     }
 }
 
+/// Gathers the texts inside of a value.
+pub(super) fn within<'a>(value: &'a Value, texts: &mut Vec<&'a str>) {
+    match value {
+        Value::String(text) => texts.push(text),
+        Value::Array(items) => items.iter().for_each(|item| within(item, texts)),
+        Value::Object(members) => members.values().for_each(|member| within(member, texts)),
+        _ => {}
+    }
+}
+
 impl Scenario {
     /// Reads a scenario.
     ///
@@ -444,6 +491,24 @@ impl Scenario {
     }
 }
 
+/// Refuses an id that is none, or is there twice.
+fn unique<'a>(ids: impl Iterator<Item = &'a str>) -> Result<(), String> {
+    let mut seen = BTreeSet::new();
+    for id in ids {
+        let sound = id.starts_with(|c: char| c.is_ascii_lowercase())
+            && id
+                .chars()
+                .all(|c| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '_');
+        if !sound {
+            return Err(format!("{id:?} is no name such as interfaces_cut"));
+        }
+        if !seen.insert(id) {
+            return Err(format!("{id} is there twice"));
+        }
+    }
+    Ok(())
+}
+
 /// Reads a span as `5m`.
 fn span<'de, D: serde::Deserializer<'de>>(deserializer: D) -> Result<Duration, D::Error> {
     let text = String::deserialize(deserializer)?;
@@ -463,18 +528,13 @@ impl Scenario {
         if self.rehearses.is_empty() || self.auto.is_empty() {
             return Err("a scenario rehearses a runbook, and --auto does something".to_owned());
         }
-        let mut ids = std::collections::BTreeSet::new();
-        for id in self.ids() {
-            let sound = id.starts_with(|c: char| c.is_ascii_lowercase())
-                && id
-                    .chars()
-                    .all(|c| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '_');
-            if !sound {
-                return Err(format!("{id:?} is no name such as interfaces_cut"));
-            }
-            if !ids.insert(id) {
-                return Err(format!("{id} is there twice"));
-            }
+        let builds = self.tabletop.iter().flat_map(|tabletop| &tabletop.build);
+        let builds: Vec<&str> = builds.map(|build| build.id.as_str()).collect();
+        unique(self.ids())?;
+        unique(builds.iter().copied())?;
+        let mut names = self.tabletop.iter().flat_map(|one| one.names.keys());
+        if let Some(name) = names.find(|name| builds.contains(&name.as_str())) {
+            return Err(format!("{name} is a name, and the id of a build"));
         }
         for (what, asked) in self.calls() {
             asked.call().map_err(|why| format!("{what}: {why}"))?;
@@ -493,25 +553,50 @@ impl Scenario {
                 ));
             }
         }
-        let of_conditions = self.conditions().filter_map(|one| one.at.as_ref());
-        let of_order = self
-            .judge
-            .order
-            .iter()
-            .flat_map(|one| [&one.first, &one.then]);
-        match of_conditions
-            .chain(of_order)
-            .find(|name| !self.moments.contains_key(*name))
-        {
+        let mut asked = self.moments_asked();
+        match asked.find(|name| !self.moments.contains_key(*name)) {
             Some(name) => Err(format!("there is no moment {name} under moments")),
             None => Ok(()),
         }
+    }
+
+    /// Returns the scenario as it is at a place: without what is only for another, and with what was planted there.
+    #[must_use]
+    pub fn at(mut self, place: Where) -> Self {
+        let here = |only: Option<Where>| only.is_none_or(|only| only == place);
+        self.auto.retain(|one| here(one.only));
+        let judge = &mut self.judge;
+        for conditions in [
+            &mut judge.contained,
+            &mut judge.eradicated,
+            &mut judge.evidence,
+            &mut judge.undone,
+        ] {
+            conditions.retain(|one| here(one.only));
+        }
+        judge.order.retain(|one| here(one.only));
+        judge.unharmed.retain(|one| here(one.only));
+        // What nobody asks for here need not be there.
+        let asked: BTreeSet<String> = self.moments_asked().cloned().collect();
+        self.moments.retain(|name, _| asked.contains(name));
+        if let (Where::Tabletop, Some(tabletop)) = (place, &self.tabletop) {
+            self.planted.clone_from(&tabletop.planted);
+            self.leaves.clone_from(&tabletop.leaves);
+        }
+        self
     }
 
     /// Returns whether what `--auto` does with a runbook is not undone.
     pub(super) fn is_lasting(&self, runbook: &str) -> bool {
         let of_runbook = self.auto.iter().filter(|run| run.run == runbook);
         of_runbook.into_iter().any(|run| run.lasting.is_some())
+    }
+
+    /// Returns the name of every moment that something asks for.
+    fn moments_asked(&self) -> impl Iterator<Item = &String> {
+        let of_conditions = self.conditions().filter_map(|one| one.at.as_ref());
+        let order = self.judge.order.iter();
+        of_conditions.chain(order.flat_map(|one| [&one.first, &one.then]))
     }
 
     /// Returns every condition.

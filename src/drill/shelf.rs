@@ -98,6 +98,7 @@ mod tests {
 
     use super::*;
     use crate::drill::scenario::{Asked, AutoRun};
+    use crate::drill::verdict::Place;
     use crate::lab::scenario::Scenario as Tenant;
     use crate::runbook::catalogue::Catalogue;
     use crate::runbook::expr::{Expressions, Scope};
@@ -213,22 +214,40 @@ mod tests {
 
     #[test]
     fn every_template_names_what_is_there() {
+        for scenario in shipped() {
+            let known: BTreeSet<String> = scenario.lab.names.keys().cloned().collect();
+            its_templates_name_what_is_there(&scenario.clone().at(Place::Lab), known);
+            let tabletop = scenario.tabletop.as_ref().unwrap();
+            let own = ["group", "prefix", "location"].map(str::to_owned);
+            let known = tabletop.names.keys().cloned().chain(own).collect();
+            its_templates_name_what_is_there(&scenario.clone().at(Place::Tabletop), known);
+        }
+    }
+
+    fn its_templates_name_what_is_there(scenario: &Scenario, mut known: BTreeSet<String>) {
+        let expressions = Expressions::new();
+        known.extend(["drill", "profile", "cloud", "subscriptions"].map(str::to_owned));
+        let of_reads = ["got", "got_status", "record"].map(str::to_owned);
+        let told = [&scenario.finding.title, &scenario.finding.text].into_iter();
+        let told = told.chain(&scenario.planted).chain(&scenario.leaves);
+        let told = told.map(|text| ("told".to_owned(), String::new(), text.clone()));
+        for (what, own, text) in templates(scenario).into_iter().chain(told) {
+            let unknown = expressions.unknown_words(&text);
+            assert_eq!(unknown, Vec::<String>::new(), "{}: {what}", scenario.name);
+            for name in expressions.names(&text).unwrap() {
+                assert!(
+                    known.contains(&name) || of_reads.contains(&name) || own == name,
+                    "{}: {what} names {name}: {text}",
+                    scenario.name
+                );
+            }
+        }
+    }
+
+    #[test]
+    fn what_is_told_of_a_scenario_is_text() {
         let expressions = Expressions::new();
         for scenario in shipped() {
-            let mut known: BTreeSet<String> = scenario.lab.names.keys().cloned().collect();
-            known.extend(["drill", "profile", "cloud", "subscriptions"].map(str::to_owned));
-            let of_reads = ["got", "got_status", "record"].map(str::to_owned);
-            for (what, own, text) in templates(&scenario) {
-                let unknown = expressions.unknown_words(&text);
-                assert_eq!(unknown, Vec::<String>::new(), "{}: {what}", scenario.name);
-                for name in expressions.names(&text).unwrap() {
-                    assert!(
-                        known.contains(&name) || of_reads.contains(&name) || own == name,
-                        "{}: {what} names {name}: {text}",
-                        scenario.name
-                    );
-                }
-            }
             let mut scope = place(&scenario);
             let at = "2026-11-24T03:00:00.123456Z";
             scope.set(
