@@ -446,11 +446,43 @@ async fn answer(
         proofs: Some(&proofs),
         now,
     };
-    let not_begun = execute::settle(async { Ok(auto.answer().await) }, &live, halt).await?;
-    let now = connection.clock.now();
-    let mut verdict = judge(now).judge().await;
-    let not_undone = auto.undo().await;
-    judge(now).judge_undone(&mut verdict).await;
+    let halted = engine.halt.clone();
+    let answered = execute::settle(
+        async {
+            let not_begun = auto.answer().await;
+            // Whoever stopped it wants no judgement of half an answer.
+            if *halted.borrow() {
+                return Ok(None);
+            }
+            let now = connection.clock.now();
+            let mut verdict = judge(now).judge().await;
+            let not_undone = auto.undo().await;
+            if *halted.borrow() {
+                return Ok(None);
+            }
+            judge(now).judge_undone(&mut verdict).await;
+            Ok(Some((verdict, not_begun, not_undone)))
+        },
+        &live,
+        halt,
+    );
+    let Some((mut verdict, not_begun, not_undone)) = answered.await? else {
+        record
+            .add(
+                connection.clock.now(),
+                What::Aborted {
+                    why: "it was stopped".to_owned(),
+                },
+            )
+            .map_err(unreadable)?;
+        let left = clear_away(home, record, connection).await?;
+        tell_left(&left, &begun.drill, "abort");
+        return Err(Refusal::failed(
+            "stopped",
+            format!("drill {} was stopped and does not count", begun.drill),
+            format!("azir drill start {} --auto", begun.scenario.name),
+        ));
+    };
     for (line, all) in [("runs_ended", not_begun), ("undo_ends", not_undone)] {
         for NotBegun { runbook, error } in all {
             let why = format!("{runbook} was refused: {}", error.message());
@@ -467,7 +499,7 @@ fn finish(own: &ArgMatches, home: &Home) -> Result<u8, Refusal> {
     let case = case(home)?;
     let id = &drill.standing.begun.drill;
     match drill.standing.state {
-        State::Running => {}
+        State::Running => drill.must_run()?,
         // What was left over then is tried again.
         State::Judged => return clear_again(own, home),
         State::Closed => {

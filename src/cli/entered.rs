@@ -16,7 +16,7 @@ use super::{Output, out};
 use crate::drill::names;
 use crate::drill::record::{self, RecordError, Standing, State};
 use crate::drill::scenario::Scenario;
-use crate::drill::verdict::Place;
+use crate::drill::verdict::{By, Place};
 use crate::runbook::expr::Scope;
 
 /// A drill that a command takes place in.
@@ -129,7 +129,13 @@ impl Entered {
     /// Refuses to act in a drill whose clock does not run.
     pub(super) fn must_run(&self) -> Result<(), Refusal> {
         let id = &self.standing.begun.drill;
+        let auto = self.standing.begun.by == By::Auto;
         let (why, hint) = match self.standing.state {
+            // What people did would be judged as azir's.
+            State::Running if auto => (
+                "is answered by azir alone",
+                format!("azir drill abort {id}, if it broke off"),
+            ),
             State::Running => return Ok(()),
             State::Planting => ("has not begun", format!("azir drill abort {id}")),
             State::Judged | State::Closed => ("is over", format!("azir drill report {id}")),

@@ -87,7 +87,7 @@ pub(super) fn serve(own: &ArgMatches) -> Result<u8, Refusal> {
 }
 
 /// Listens for SIGTERM and ctrl-C from now on; the future ends with the first of them.
-fn stopped() -> impl Future<Output = ()> {
+pub(super) fn stopped() -> impl Future<Output = ()> {
     #[cfg(unix)]
     let terminate = tokio::signal::unix::signal(tokio::signal::unix::SignalKind::terminate());
     async move {

@@ -32,6 +32,7 @@ mod drill_history;
 mod drill_kit;
 mod drill_page;
 mod drill_sabotage;
+mod drill_together;
 mod every_runbook;
 mod exports;
 mod fallback;
