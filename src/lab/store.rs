@@ -38,6 +38,8 @@ pub(super) struct Store {
     operations: HashMap<String, Operation>,
     /// Operations that have not ended.
     open: BTreeSet<String>,
+    /// Resources that operations have removed and nobody has followed up yet.
+    gone: Vec<Value>,
     journal: Option<File>,
     /// Grows with each change; etags come from it.
     pub(super) version: u64,
@@ -147,6 +149,12 @@ impl Store {
             }
             Some("delete") => {
                 self.remove(&key);
+                // An operation whose removal is on record was followed up by the lab that carried it out.
+                let is = |value: &Value| {
+                    let id = value["id"].as_str().unwrap_or_default();
+                    id.eq_ignore_ascii_case(&key)
+                };
+                self.gone.retain(|value| !is(value));
             }
             Some("object") => {
                 let kind = change["kind"].as_str().unwrap_or_default();
@@ -299,8 +307,14 @@ impl Store {
             .take_while(|id| id.starts_with(&below))
             .collect();
         for id in gone.iter().chain([&key]) {
-            self.delete(id);
+            let removed = self.delete(id);
+            self.gone.extend(removed);
         }
+    }
+
+    /// Returns what operations have removed since this was last asked.
+    pub(super) fn take_gone(&mut self) -> Vec<Value> {
+        std::mem::take(&mut self.gone)
     }
 
     /// Puts an object of the directory.
@@ -451,7 +465,10 @@ impl Store {
         let state = value
             .pointer("/properties/provisioningState")
             .and_then(Value::as_str);
-        if !matches!(state, Some("Creating" | "Updating" | "Deleting")) {
+        if !matches!(
+            state,
+            Some("Creating" | "Deleting" | "RegisteringDns" | "Updating")
+        ) {
             return;
         }
         let mut value = value.clone();

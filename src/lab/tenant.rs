@@ -129,8 +129,15 @@ impl Tenant {
     /// Returns the state, with every operation ended that ever ends.
     pub(super) fn state(&self) -> Value {
         let mut store = lock(&self.store);
-        store.settle(u64::MAX - 1);
+        self.settle(&mut store, u64::MAX - 1);
         store.snapshot()
+    }
+
+    /// Ends the operations whose time has come, and follows up what they removed.
+    fn settle(&self, store: &mut Store, now_us: u64) {
+        store.settle(now_us);
+        let gone = store.take_gone();
+        arm::released(store, &gone, self.clock.now());
     }
 
     /// Changes a resource outside of any request.
@@ -348,7 +355,7 @@ impl Tenant {
             _ => Fate::Good,
         };
         let mut store = lock(&self.store);
-        store.settle(now_us);
+        self.settle(&mut store, now_us);
         let grants = Grants::of(&store, claims);
         let behind = rule.is_some_and(|rule| rule.fault == Fault::Stale) && ask.method == "GET";
         if behind {
@@ -414,8 +421,14 @@ impl Tenant {
 /// Returns what the request log keeps of a body: no value of a vault, and no password.
 fn kept(ask: &Ask) -> Option<serde_json::Value> {
     let mut body = ask.json().ok().filter(|_| !ask.host.contains(".vault."))?;
-    if let Some(password) = body.pointer_mut("/passwordProfile/password") {
-        *password = "***".into();
+    for secret in [
+        "/passwordProfile/password",
+        "/properties/osProfile/adminPassword",
+        "/properties/osProfile/customData",
+    ] {
+        if let Some(secret) = body.pointer_mut(secret) {
+            *secret = "***".into();
+        }
     }
     Some(body)
 }

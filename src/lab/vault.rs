@@ -201,12 +201,32 @@ fn allowed(
     }
 }
 
+/// Returns where a vault is.
+pub(super) fn uri(name: &str, port: u16) -> String {
+    format!("https://{name}.vault.localhost:{port}/")
+}
+
+/// Takes out all that lies in a vault, and what is deleted there.
+pub(super) fn empty(store: &mut Store, vault: &str, at_us: u64) {
+    let vault = vault.to_ascii_lowercase();
+    for kind in [
+        SECRETS.kind,
+        SECRETS.deleted_kind,
+        KEYS.kind,
+        KEYS.deleted_kind,
+    ] {
+        let within = format!("{vault}/");
+        for id in store.directory.ids(kind, |id, _| id.starts_with(&within)) {
+            store.remove_object(kind, &id, at_us);
+        }
+    }
+}
+
 /// Says of every vault where it is: the port is another one at each start.
 pub(super) fn at_port(store: &mut Store, port: u16) {
     let vaults: Vec<Value> = store.of_type("", VAULT).cloned().collect();
     for mut vault in vaults {
-        let uri = format!("https://{}.vault.localhost:{port}/", text(&vault, "name"));
-        vault["properties"]["vaultUri"] = json!(uri);
+        vault["properties"]["vaultUri"] = json!(uri(text(&vault, "name"), port));
         let id = text(&vault, "id").to_owned();
         store.seed(&id, vault);
     }

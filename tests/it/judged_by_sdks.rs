@@ -48,6 +48,22 @@ fn the_compute_client_works_with_machines_disks_and_snapshots() {
 
 #[test]
 #[ignore = "needs the Azure SDKs for Python"]
+fn the_clients_build_a_machine_and_a_vault_and_take_them_away() {
+    judged(
+        SDKS,
+        "built",
+        usual,
+        &[
+            "test_a_group_goes_with_all_that_is_in_it",
+            "test_a_machine_has_no_more_interfaces_than_its_size_takes",
+            "test_a_machine_is_made_with_its_parts_and_deleted_to_the_end",
+            "test_a_vault_is_made_deleted_and_purged",
+        ],
+    );
+}
+
+#[test]
+#[ignore = "needs the Azure SDKs for Python"]
 fn the_network_client_works_with_interfaces_and_security_groups() {
     judged(
         SDKS,

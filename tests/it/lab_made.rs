@@ -114,3 +114,110 @@ fn a_role_takes_members_once_it_is_activated() {
     assert_eq!(graph.call("DELETE", &member, &Value::Null).status, 204);
     assert_eq!(graph.call("DELETE", &member, &Value::Null).status, 404);
 }
+
+#[test]
+fn an_application_is_registered_signs_in_and_goes_for_good() {
+    let bench = Bench::with(az_kit::scenario(), |_| {});
+    let graph = Directory::of(&bench);
+    let made = graph.call("POST", "applications", &json!({"displayName": "Sync"}));
+    assert_eq!(made.status, 201);
+    let (id, app) = (
+        made.body["id"].as_str().unwrap(),
+        made.body["appId"].as_str().unwrap(),
+    );
+    let principal = graph.call("POST", "servicePrincipals", &json!({"appId": app}));
+    assert_eq!(principal.status, 201, "{}", principal.text);
+    let of_tenant = &principal.body["appOwnerOrganizationId"];
+    assert_eq!(of_tenant, &json!(bench.lab.ready().tenant_id));
+    let again = graph.call("POST", "servicePrincipals", &json!({"appId": app}));
+    assert_eq!(
+        again.error(),
+        (409, "Request_MultipleObjectsWithSameKeyValue")
+    );
+    let unknown = json!({"appId": "0d0d0d0d-0000-4000-8000-000000000009"});
+    assert_eq!(
+        graph.call("POST", "servicePrincipals", &unknown).error(),
+        (400, "NoBackingApplicationObject")
+    );
+    let consent = json!({"clientId": principal.body["id"], "consentType": "Principal", "principalId": ALICE, "resourceId": principal.body["id"], "scope": "Mail.Read"});
+    let consent = graph.call("POST", "oauth2PermissionGrants", &consent);
+    assert_eq!(consent.status, 201);
+    let gone = graph.call("DELETE", &format!("applications/{id}"), &Value::Null);
+    assert_eq!(gone.status, 204);
+    let own = principal.body["id"].as_str().unwrap();
+    for deleted in [id, own] {
+        let place = format!("directory/deletedItems/{deleted}");
+        assert_eq!(graph.get(&place).body["id"], deleted);
+        assert_eq!(graph.call("DELETE", &place, &Value::Null).status, 204);
+        assert_eq!(graph.call("DELETE", &place, &Value::Null).status, 404);
+        assert_eq!(graph.get(&place).status, 404);
+    }
+    let grant = format!(
+        "oauth2PermissionGrants/{}",
+        consent.body["id"].as_str().unwrap()
+    );
+    assert_eq!(graph.get(&grant).status, 404, "it went with its client");
+}
+
+#[test]
+fn a_user_has_one_phone_of_a_kind_and_takes_all_along_for_good() {
+    let bench = Bench::with(az_kit::scenario(), |_| {});
+    let graph = Directory::of(&bench);
+    let made = graph.call("POST", "users", &user("new@contoso.com", "Abcdefgh-1234"));
+    let id = made.body["id"].as_str().unwrap();
+    let phones = format!("users/{id}/authentication/phoneMethods");
+    let phone = |number: &str, kind: &str| {
+        let body = json!({"phoneNumber": number, "phoneType": kind});
+        graph.call("POST", &phones, &body)
+    };
+    assert_eq!(phone("+1 2065550100", "alternateMobile").status, 400);
+    assert_eq!(phone("2065550100", "mobile").status, 400);
+    let added = phone("+1 2065550100", "mobile");
+    assert_eq!(
+        (added.status, &added.body["id"]),
+        (201, &json!("3179e48a-750b-4051-897c-87b9720928f7"))
+    );
+    assert_eq!(phone("+1 2065550101", "mobile").status, 400);
+    assert_eq!(phone("+1 2065550101", "alternateMobile").status, 201);
+    let methods = graph.get(&format!("users/{id}/authentication/methods"));
+    assert_eq!(methods.each("id").len(), 3, "and a password");
+    let group = json!({"displayName": "Drill", "mailNickname": "drill", "mailEnabled": false, "securityEnabled": true});
+    let group = graph.call("POST", "groups", &group);
+    let group = group.body["id"].as_str().unwrap();
+    let member =
+        json!({"@odata.id": format!("https://graph.microsoft.com/v1.0/directoryObjects/{id}")});
+    let members = format!("groups/{group}/members");
+    assert_eq!(
+        graph
+            .call("POST", &format!("{members}/$ref"), &member)
+            .status,
+        204
+    );
+    // A deleted group has no members; one that comes back has.
+    let gone = graph.call("DELETE", &format!("groups/{group}"), &Value::Null);
+    assert_eq!(gone.status, 204);
+    assert!(
+        graph
+            .get(&format!("users/{id}/memberOf"))
+            .each("id")
+            .is_empty()
+    );
+    let restore = format!("directory/deletedItems/{group}/restore");
+    assert_eq!(graph.call("POST", &restore, &json!({})).status, 200);
+    assert_eq!(graph.get(&members).each("id"), [id]);
+    let before = bench.lab.state();
+    for kind in ["users", "groups"] {
+        let id = if kind == "users" { id } else { group };
+        let gone = graph.call("DELETE", &format!("{kind}/{id}"), &Value::Null);
+        assert_eq!(gone.status, 204);
+        let place = format!("directory/deletedItems/{id}");
+        assert_eq!(graph.call("DELETE", &place, &Value::Null).status, 204);
+    }
+    let left = bench.lab.state()["directory"].to_string();
+    assert!(before["directory"]["methods"].to_string().contains(id));
+    for kind in ["methods", "members", "users", "groups", "deletedItems"] {
+        let kept = bench.lab.state()["directory"][kind].to_string();
+        assert!(!kept.contains(id) && !kept.contains(group), "{kind}");
+    }
+    assert!(left.contains("Add user"), "the log remembers");
+}

@@ -73,6 +73,7 @@ mod lab;
 mod lab_accounts;
 mod lab_blob;
 mod lab_blocks;
+mod lab_built;
 mod lab_compute;
 mod lab_directory;
 mod lab_disks;

@@ -23,6 +23,12 @@ impl Arm<'_> {
             ("PATCH", "microsoft.compute/virtualmachines", Target::Resource(id)) => {
                 self.patch_machine(&id)
             }
+            ("PUT", "microsoft.compute/virtualmachines", Target::Resource(id)) => {
+                self.put_machine(&id)
+            }
+            ("DELETE", "microsoft.compute/virtualmachines", Target::Resource(id)) => {
+                self.delete_machine(&id)
+            }
             ("POST", "microsoft.compute/virtualmachines", Target::Action { id, name }) => {
                 self.power(&id, &name)
             }
@@ -117,7 +123,7 @@ impl Arm<'_> {
         }
     }
 
-    fn machine_is_free(&self, id: &ArmId) -> Result<(), Reply> {
+    pub(super) fn machine_is_free(&self, id: &ArmId) -> Result<(), Reply> {
         if self.store.busy(id.as_str()) {
             let message = format!(
                 "The request failed due to conflict with a concurrent request. The virtual machine '{}' is being updated.",
@@ -128,8 +134,8 @@ impl Arm<'_> {
         Ok(())
     }
 
-    /// Answers a PATCH: 200 with the machine, which is being updated, and the operation's address.
-    fn begin_machine(&mut self, id: &ArmId, value: Value) -> Reply {
+    /// Answers a change: 200 with the machine, which is being updated, and the operation's address.
+    pub(super) fn begin_machine(&mut self, id: &ArmId, value: Value) -> Reply {
         let (value, operation) = self.updating(id, value);
         let address = self.address(
             &operation,

@@ -1,11 +1,12 @@
-//! Network interfaces: a PUT replaces the whole body (arm.md section 2.5).
+//! Network interfaces: a PUT makes one, or replaces the whole body of one (arm.md section 2.5; "Network Interfaces -
+//! Create Or Update", "Network Interfaces - Delete (REST API)").
 
 use serde_json::{Value, json};
 
 use super::network::NIC;
 use super::{Arm, only_members};
 use crate::ids::ArmId;
-use crate::lab::reply::{Reply, arm_error, not_modelled};
+use crate::lab::reply::{Reply, arm_error};
 
 const MEMBERS: &[&str] = &[
     "id",
@@ -77,9 +78,6 @@ const WRITE: &str = "Microsoft.Network/networkInterfaces/write";
 impl Arm<'_> {
     pub(super) fn put_nic(&mut self, id: &ArmId) -> Result<Reply, Reply> {
         self.group_exists(id)?;
-        let Some(before) = self.store.get(id.as_str()).cloned() else {
-            return Err(not_modelled("new network interfaces"));
-        };
         let mut body = self.ask.json()?;
         only_members(&body, MEMBERS, "NetworkInterface")?;
         only_members(
@@ -87,7 +85,15 @@ impl Arm<'_> {
             PROPERTIES,
             "NetworkInterfacePropertiesFormat",
         )?;
-        let location = before["location"].as_str().unwrap_or_default().to_owned();
+        let before = self.store.get(id.as_str()).cloned();
+        let at = before.as_ref().unwrap_or(&body);
+        let Some(location) = at["location"].as_str().map(str::to_owned) else {
+            return Err(arm_error(
+                400,
+                "LocationRequired",
+                "The location property is required for this definition.",
+            ));
+        };
         if !body["location"]
             .as_str()
             .is_some_and(|given| given.eq_ignore_ascii_case(&location))
@@ -102,10 +108,16 @@ impl Arm<'_> {
             ));
         }
         self.network_is_free(id, &location)?;
-        self.as_expected(&before)?;
-        let configurations = self.configurations(id, &body, &location)?;
+        if let Some(before) = &before {
+            self.as_expected(before)?;
+        }
+        let mut configurations = self.configurations(id, &body, &location)?;
+        self.addresses(before.as_ref(), &mut configurations)?;
         body["properties"]["ipConfigurations"] = json!(configurations);
         self.join_group(id, WRITE, &location, &mut body)?;
+        let Some(before) = before else {
+            return Ok(self.new_nic(id, body));
+        };
         for name in ["id", "name", "type", "location", "kind"] {
             body[name] = before[name].clone();
         }
@@ -116,6 +128,90 @@ impl Arm<'_> {
             DNS_READ_ONLY,
         );
         Ok(self.finish_put(id, body, 200, NIC))
+    }
+
+    /// Puts an interface that was not there.
+    fn new_nic(&mut self, id: &ArmId, mut body: Value) -> Reply {
+        if let Some(properties) = body["properties"].as_object_mut() {
+            for name in READ_ONLY {
+                properties.shift_remove(*name);
+            }
+        }
+        let usual = json!({
+            "resourceGuid": self.tenant.random.uuid().to_string(), "dnsSettings": {"dnsServers": []},
+            "enableAcceleratedNetworking": false, "vnetEncryptionSupported": false, "enableIPForwarding": false,
+            "disableTcpStateTracking": false, "hostedWorkloads": [], "tapConfigurations": [], "nicType": "Standard",
+            "allowPort25Out": true, "auxiliaryMode": "None", "auxiliarySku": "None",
+        });
+        for (name, value) in usual.as_object().into_iter().flatten() {
+            if body["properties"][name].is_null() {
+                body["properties"][name] = value.clone();
+            }
+        }
+        body["properties"]["dnsSettings"]["appliedDnsServers"] = json!([]);
+        body["id"] = json!(id.as_str());
+        body["name"] = json!(id.name());
+        body["type"] = json!(NIC);
+        body["kind"] = json!("Regular");
+        self.finish_put(id, body, 201, NIC)
+    }
+
+    /// Gives each configuration that asks for none the address that it had, or one that is free.
+    fn addresses(&self, before: Option<&Value>, configurations: &mut [Value]) -> Result<(), Reply> {
+        let alone = configurations.len() == 1;
+        let mut given: Vec<String> = Vec::new();
+        for one in configurations {
+            let subnet = one["properties"]["subnet"]["id"]
+                .as_str()
+                .unwrap_or_default();
+            let had = before.and_then(|before| {
+                let all = before["properties"]["ipConfigurations"].as_array();
+                all.into_iter()
+                    .flatten()
+                    .find(|had| had["name"] == one["name"])
+            });
+            let had = had.and_then(|had| had["properties"]["privateIPAddress"].as_str());
+            let asked = one["properties"]["privateIPAddress"].as_str().or(had);
+            let address = match asked {
+                Some(address) => address.to_owned(),
+                None => self.free_address(subnet, &given).ok_or_else(|| {
+                    let message = format!("Subnet {} is full.", ArmId::name_of(subnet));
+                    arm_error(400, "SubnetIsFull", &message)
+                })?,
+            };
+            given.push(address.clone());
+            let properties = &mut one["properties"];
+            properties["privateIPAddress"] = json!(address);
+            for (name, usual) in [
+                ("privateIPAllocationMethod", "Dynamic"),
+                ("privateIPAddressVersion", "IPv4"),
+            ] {
+                if properties[name].is_null() {
+                    properties[name] = json!(usual);
+                }
+            }
+            if alone {
+                properties["primary"] = json!(true);
+            }
+        }
+        Ok(())
+    }
+
+    pub(super) fn delete_nic(&mut self, id: &ArmId) -> Result<Reply, Reply> {
+        let Some(value) = self.store.get(id.as_str()).cloned() else {
+            return Ok(Reply::empty(204));
+        };
+        let location = value["location"].as_str().unwrap_or_default();
+        self.network_is_free(id, location)?;
+        if let Some(user) = value["properties"]["virtualMachine"]["id"].as_str() {
+            let message = format!(
+                "Network Interface {} is used by existing VM {user}.",
+                id.name()
+            );
+            return Err(arm_error(400, "NicInUse", &message));
+        }
+        self.store.delete(id.as_str());
+        Ok(self.gone(NIC, location))
     }
 
     /// Checks the IP configurations of a body, and returns them as the service keeps them.

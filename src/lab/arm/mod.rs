@@ -5,6 +5,7 @@
 mod access;
 mod accounts;
 mod activity;
+mod assigned;
 mod authorization;
 mod compute;
 pub(super) mod containers;
@@ -17,12 +18,15 @@ mod identity;
 pub(super) mod immutability;
 mod interfaces;
 mod inventory;
+mod machines;
 mod network;
+mod networks;
 mod operations;
 mod policy;
 mod policy_assignments;
 mod providers;
 mod query;
+mod released;
 mod resources;
 mod restore_points;
 mod security_groups;
@@ -31,10 +35,12 @@ mod snapshots;
 mod storage;
 mod subnets;
 mod types;
+mod vaults;
 mod workflows;
 mod written;
 
 pub(super) use activity::events;
+pub(super) use released::released;
 
 use serde_json::{Value, json};
 
@@ -139,7 +145,9 @@ impl Arm<'_> {
             "microsoft.authorization" => self.authorization(target, &lower),
             "microsoft.compute" => self.compute(target, &lower),
             "microsoft.insights" if lower == types::EVENTS.to_ascii_lowercase() => self.activity(),
+            "microsoft.keyvault" => self.vaults(target, &lower),
             "microsoft.logic" => self.workflows(target),
+            "microsoft.managedidentity" => self.identities(target, &lower),
             "microsoft.network" => self.network(target, &lower),
             "microsoft.operationalinsights" => self.workspaces(target, &lower),
             "microsoft.resourcegraph" => self.query(),

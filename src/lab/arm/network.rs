@@ -44,6 +44,12 @@ impl Arm<'_> {
             {
                 self.effective(&id)
             }
+            ("DELETE", "microsoft.network/networkinterfaces", Target::Resource(id)) => {
+                self.delete_nic(&id)
+            }
+            ("PUT", "microsoft.network/virtualnetworks", Target::Resource(id)) => {
+                self.put_network(&id)
+            }
             ("PUT", "microsoft.network/virtualnetworks/subnets", Target::Resource(id)) => {
                 self.put_subnet(&id)
             }

@@ -129,20 +129,20 @@ impl Arm<'_> {
             ));
         }
         self.store.delete(id.as_str());
-        Ok(self.gone(location))
+        Ok(self.gone(NSG, location))
     }
 
     /// Answers a deletion: 202, with the Location that says when it is over.
-    fn gone(&mut self, location: &str) -> Reply {
+    pub(super) fn gone(&mut self, kind: &str, location: &str) -> Reply {
         let operation = self.begin(Start {
-            kind: NSG,
+            kind,
             ..Start::default()
         });
         let reply = Reply::empty(202).with(
             "azure-asyncoperation",
-            self.address(&operation, NSG, location, false),
+            self.address(&operation, kind, location, false),
         );
-        reply.with("location", self.address(&operation, NSG, location, true))
+        reply.with("location", self.address(&operation, kind, location, true))
     }
 
     /// Rules as resources of their own; they live in their group.

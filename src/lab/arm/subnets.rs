@@ -1,11 +1,13 @@
-//! Subnets: a PUT replaces the whole body (arm.md section 2.5, of network resources; "Subnets - Create Or Update").
+//! Subnets: a PUT makes one, or replaces the whole body of one (arm.md section 2.5, of network resources; "Subnets -
+//! Create Or Update").
 
-use serde_json::Value;
+use serde_json::{Value, json};
 
 use super::network::SUBNET;
+use super::networks::subnet_fits;
 use super::{Arm, only_members};
 use crate::ids::ArmId;
-use crate::lab::reply::{Reply, arm_error, not_modelled};
+use crate::lab::reply::{Reply, arm_error};
 
 const MEMBERS: &[&str] = &["id", "name", "type", "etag", "properties"];
 /// Those that are read-only are ignored when they are echoed.
@@ -36,12 +38,12 @@ const PROPERTIES: &[&str] = &[
 impl Arm<'_> {
     pub(super) fn put_subnet(&mut self, id: &ArmId) -> Result<Reply, Reply> {
         self.group_exists(id)?;
-        let Some(before) = self.store.get(id.as_str()).cloned() else {
-            return Err(not_modelled("new subnets"));
-        };
         let mut body = self.ask.json()?;
         only_members(&body, MEMBERS, "Subnet")?;
         only_members(&body["properties"], PROPERTIES, "SubnetPropertiesFormat")?;
+        let Some(before) = self.store.get(id.as_str()).cloned() else {
+            return self.new_subnet(id, body);
+        };
         let prefix = |value: &Value| {
             let one = value["properties"]["addressPrefix"].clone();
             if one.is_null() {
@@ -71,5 +73,26 @@ impl Arm<'_> {
             body[name] = before[name].clone();
         }
         Ok(self.finish_put(id, body, 200, SUBNET))
+    }
+
+    fn new_subnet(&mut self, id: &ArmId, mut body: Value) -> Result<Reply, Reply> {
+        let parent = id.parent().and_then(|id| self.store.get(id.as_str()));
+        let Some(network) = parent.cloned() else {
+            let message = "Can not perform requested operation on nested resource. Parent resource not found.";
+            return Err(arm_error(404, "ParentResourceNotFound", message));
+        };
+        body["name"] = json!(id.name());
+        subnet_fits(
+            &network,
+            network["name"].as_str().unwrap_or_default(),
+            &body,
+        )?;
+        let location = self.location_of(id, &body);
+        self.network_is_free(id, &location)?;
+        let write = "Microsoft.Network/virtualNetworks/subnets/write";
+        self.join_group(id, write, &location, &mut body)?;
+        body["id"] = json!(id.as_str());
+        body["type"] = json!(SUBNET);
+        Ok(self.finish_put(id, body, 201, SUBNET))
     }
 }

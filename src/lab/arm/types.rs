@@ -82,7 +82,13 @@ const STORAGE: &[&str] = &[
     "2023-05-01",
     "2023-01-01",
 ];
-
+const VAULTS: &[&str] = &[
+    "2026-05-15",
+    "2026-02-01",
+    "2024-11-01",
+    "2023-07-01",
+    "2023-02-01",
+];
 const WORKSPACES: &[&str] = &[
     "2025-07-01",
     "2025-02-01",
@@ -126,16 +132,9 @@ const TYPES: &[(&str, &[&str])] = &[
         &["2021-05-01-preview"],
     ),
     ("microsoft.insights/eventtypes/values", &["2015-04-01"]),
-    (
-        "microsoft.keyvault/vaults",
-        &[
-            "2026-05-15",
-            "2026-02-01",
-            "2024-11-01",
-            "2023-07-01",
-            "2023-02-01",
-        ],
-    ),
+    ("microsoft.keyvault/deletedvaults", VAULTS),
+    ("microsoft.keyvault/locations/deletedvaults", VAULTS),
+    ("microsoft.keyvault/vaults", VAULTS),
     ("microsoft.logic/workflows", &["2019-05-01"]),
     (
         "microsoft.managedidentity/userassignedidentities",

@@ -40,6 +40,19 @@ impl Directory {
             .flat_map(BTreeMap::values)
     }
 
+    /// Returns the ids of the objects of a kind that pass, as the primary knows them.
+    pub(in crate::lab) fn ids(
+        &self,
+        kind: &str,
+        pass: impl Fn(&str, &Value) -> bool,
+    ) -> Vec<String> {
+        let objects = self.objects.get(kind).into_iter().flatten();
+        objects
+            .filter(|(id, value)| pass(id, value))
+            .map(|(id, _)| id.clone())
+            .collect()
+    }
+
     /// Returns an object as a read by id at `at_us` sees it.
     pub(in crate::lab) fn seen(&self, kind: &str, id: &str, at_us: u64) -> Option<&Value> {
         self.behind(kind, &id.to_ascii_lowercase(), at_us, self.lag_us)

@@ -81,6 +81,12 @@ const OBJECT: &[&str] = &["Directory.Read.All", "Directory.ReadWrite.All"];
 pub(super) const ROUTES: &[Route] = &[
     route("GET", "groups", READ, list),
     route("GET", "groups/{}", READ, get),
+    route(
+        "DELETE",
+        "groups/{}",
+        &["Group.ReadWrite.All", "Directory.ReadWrite.All"],
+        delete,
+    ),
     route("GET", "groups/{}/members", READ, members),
     route(
         "GET",
@@ -134,6 +140,31 @@ fn get(visit: &mut Visit<'_>, held: &[&str]) -> Reply {
         (Ok(_), None) => missing(held[0]),
         (Err(refusal), _) => refusal,
     }
+}
+
+/// A deleted group has no members; they come back with it.
+fn delete(visit: &mut Visit<'_>, held: &[&str]) -> Reply {
+    let Some(mut group) = visit.current("groups", held[0]) else {
+        return missing(held[0]);
+    };
+    let of_it = |_: &str, link: &Value| link["group"] == group["id"];
+    let links = visit.store.directory.ids("members", of_it);
+    let removed: Vec<Value> = links
+        .iter()
+        .filter_map(|link| visit.remove("members", link))
+        .map(|link| link["member"].clone())
+        .collect();
+    group["__members"] = json!(removed);
+    super::users::discard(visit, "groups", &group);
+    let act = Act {
+        activity: "Delete group",
+        category: "GroupManagement",
+        kind: "Group",
+        target: &group,
+        modified: &[],
+    };
+    audit::write(visit, &act);
+    Reply::empty(204)
 }
 
 fn page(visit: &Visit<'_>, objects: Vec<Value>) -> Reply {

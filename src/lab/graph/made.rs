@@ -3,7 +3,7 @@
 use serde_json::{Map, Value, json};
 
 use super::audit::{self, Act};
-use super::{Route, Visit, bad, body, denied, privileged, route, users};
+use super::{Route, Visit, bad, body, denied, methods, privileged, route, users};
 use crate::digest::Digest;
 use crate::lab::reply::Reply;
 
@@ -13,6 +13,8 @@ const GROUPS: &[&str] = &[
     "Group.ReadWrite.All",
     "Directory.ReadWrite.All",
 ];
+/// The id of everybody's password method (section 1.5).
+const PASSWORD: &str = "28c10230-6103-485e-b985-444c60001490";
 /// What making a group takes that may hold directory roles.
 const ASSIGNABLE: &str = "RoleManagement.ReadWrite.Directory";
 
@@ -73,6 +75,10 @@ fn make_user(visit: &mut Visit<'_>) -> Result<Reply, Reply> {
     });
     note(visit, "Add user", "UserManagement", "User", &user);
     visit.put("users", &id, user.clone());
+    visit.put("methods", &methods::key(&id, PASSWORD), json!({
+        "@odata.type": "#microsoft.graph.passwordAuthenticationMethod", "id": PASSWORD, "createdDateTime": now,
+        "password": null, "__user": id, "__second_factor": false, "__default": false,
+    }));
     Ok(created(visit, "users", &user))
 }
 

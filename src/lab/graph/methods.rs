@@ -157,6 +157,12 @@ pub(super) const ROUTES: &[Route] = &[
     ),
     route(
         "POST",
+        "users/{}/authentication/phoneMethods",
+        &["UserAuthMethod-Phone.ReadWrite.All", ANY],
+        add_phone,
+    ),
+    route(
+        "POST",
         "users/{}/authentication/temporaryAccessPassMethods",
         &["UserAuthMethod-TAP.ReadWrite.All", ANY],
         issue_pass,
@@ -325,5 +331,65 @@ fn issue_pass(visit: &mut Visit<'_>, held: &[&str]) -> Reply {
     let mut shown = super::directory::shown(&kept);
     shown["temporaryAccessPass"] = json!(hex::encode(secret));
     visit.put("methods", &key(&id, &method), kept);
+    Reply::json(201, &shown)
+}
+
+/// Kinds of phone, and the id that a method of each has with every user (section 1.7).
+const PHONES: [(&str, &str); 3] = [
+    ("alternateMobile", "b6332ec1-7057-4abe-9331-3d72feddfe41"),
+    ("mobile", "3179e48a-750b-4051-897c-87b9720928f7"),
+    ("office", "e37fc753-ff3b-4958-9484-eaa9425c82bc"),
+];
+
+/// "Create phoneMethod": one of each kind, and an alternate one only beside a mobile one.
+fn add_phone(visit: &mut Visit<'_>, held: &[&str]) -> Reply {
+    let Some(user) = users::primary(visit, held[0]) else {
+        return missing(held[0]);
+    };
+    let asked = body::read(visit, &["phoneNumber", "phoneType"]).and_then(|members| {
+        Ok((
+            body::text(&members, "phoneNumber")?,
+            body::text(&members, "phoneType")?,
+        ))
+    });
+    let (number, wanted) = match asked {
+        Ok(asked) => asked,
+        Err(refusal) => return refusal,
+    };
+    let refuse = |message: &str| graph_error(400, "badRequest", message);
+    let Some((kind, method)) = PHONES.iter().find(|(kind, _)| *kind == wanted) else {
+        return refuse("The phone type is not valid.");
+    };
+    // As +{country code} {number}.
+    let digits = number
+        .strip_prefix('+')
+        .and_then(|rest| rest.split_once(' '));
+    let is_number = |text: &str| !text.is_empty() && text.chars().all(|c| c.is_ascii_digit());
+    if !digits.is_some_and(|(country, rest)| is_number(country) && is_number(rest)) {
+        return refuse("The phone number is not valid.");
+    }
+    let id = user["id"].as_str().unwrap_or_default().to_owned();
+    if visit.current("methods", &key(&id, method)).is_some() {
+        return refuse("A phone method of this type is already registered.");
+    }
+    let mobile = visit.current("methods", &key(&id, PHONES[1].1));
+    if *kind == "alternateMobile" && mobile.is_none() {
+        return refuse("An alternate mobile phone needs a mobile phone beside it.");
+    }
+    let kept = json!({
+        "@odata.type": "#microsoft.graph.phoneAuthenticationMethod", "id": method, "createdDateTime": visit.time(),
+        "phoneNumber": number, "phoneType": kind, "smsSignInState": "notAllowedByPolicy",
+        "__user": id, "__second_factor": true, "__default": false,
+    });
+    let shown = super::directory::shown(&kept);
+    visit.put("methods", &key(&id, method), kept);
+    let act = Act {
+        activity: "Admin registered security info",
+        category: "UserManagement",
+        kind: "User",
+        target: &user,
+        modified: &[],
+    };
+    audit::write(visit, &act);
     Reply::json(201, &shown)
 }

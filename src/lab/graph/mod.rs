@@ -8,6 +8,7 @@ mod activated;
 mod applications;
 mod audit;
 mod batch;
+mod bin;
 mod body;
 mod builtin;
 mod clouds;
@@ -27,6 +28,7 @@ mod policies;
 mod principals;
 mod privileged;
 mod query;
+mod registered;
 mod risk;
 mod roles;
 mod secrets;
@@ -108,6 +110,7 @@ const ROUTES: &[&[Route]] = &[
     activated::ROUTES,
     applications::ROUTES,
     batch::ROUTES,
+    bin::ROUTES,
     devices::ROUTES,
     grants::ROUTES,
     groups::ROUTES,
@@ -119,6 +122,7 @@ const ROUTES: &[&[Route]] = &[
     pim::ROUTES,
     policies::ROUTES,
     principals::ROUTES,
+    registered::ROUTES,
     risk::ROUTES,
     roles::ROUTES,
     users::ROUTES,

@@ -200,7 +200,8 @@ class Compute(unittest.TestCase):
         self.assertIn(SUBSCRIPTION, error.message)
 
     def test_what_the_lab_does_not_model_is_refused(self):
-        machine = models.VirtualMachine(location="westeurope")
+        size = models.HardwareProfile(vm_size="Standard_M416ms_v2")
+        machine = models.VirtualMachine(location="westeurope", hardware_profile=size)
         with self.assertRaises(HttpResponseError) as refused:
             self.client.virtual_machines.begin_create_or_update(GROUP, "vm-new", machine)
         self.assertEqual((refused.exception.status_code, code(refused.exception)), (501, "NotModelled"))
