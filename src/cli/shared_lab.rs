@@ -137,12 +137,11 @@ impl SharedLab {
             }
         });
         while matches!(self.guests.try_lock(), Err(TryLockError::WouldBlock)) {
-            let stopped = match listening {
-                Ok(_) => stop.recv_timeout(PAUSE).is_ok(),
-                Err(_) => {
-                    std::thread::sleep(PAUSE);
-                    false
-                }
+            let stopped = if listening.is_ok() {
+                stop.recv_timeout(PAUSE).is_ok()
+            } else {
+                std::thread::sleep(PAUSE);
+                false
             };
             if stopped {
                 return;
