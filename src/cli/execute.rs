@@ -45,7 +45,7 @@ pub(super) fn run(
     // Everything that was typed is understood before anything is reached or made.
     let earlier = retry::named(own, &chosen.runbook, home)?;
     let asked = meaning::run(own, &chosen.runbook, catalogue, earlier.as_ref())?;
-    home.must_run()?;
+    let _acting = home.act(&chosen.runbook.name.value)?;
     let place = match &earlier {
         // What is done again is done where it was done.
         Some(earlier) => retry::place(own, earlier, home)?,
@@ -99,11 +99,12 @@ pub(super) async fn carry_out(
     chosen: &Chosen,
 ) -> Result<Ended, Refusal> {
     let about = (request.incident.clone(), request.targets.clone());
+    let drill = request.mode == Mode::Drill;
     let ended = settle(engine.run(request), live, halt).await;
     if let Err(refusal) = &ended
         && !live.began()
     {
-        notify::never_began(engine, chosen, about, refusal).await;
+        notify::never_began(engine, chosen, about, drill, refusal).await;
     }
     ended
 }
