@@ -21,7 +21,7 @@ pub struct RunLine {
     /// `execute`, `drill` or `undo`.
     pub mode: String,
     /// Whether it is an exercise, or the undo of one; absent: it is not.
-    #[serde(skip_serializing_if = "is_false")]
+    #[serde(default, skip_serializing_if = "is_false")]
     pub drill: bool,
     /// How it stands.
     pub status: RunStatus,
