@@ -74,7 +74,7 @@ pub(super) fn serve(own: &ArgMatches) -> Result<u8, Refusal> {
     let waited = runtime.map(|runtime| {
         runtime.block_on(async {
             let stop = stopped();
-            out::result(&serde_json::to_string(lab.ready()).unwrap_or_default());
+            out::raw(&serde_json::to_string(lab.ready()).unwrap_or_default());
             stop.await;
         });
     });
