@@ -10,6 +10,7 @@ use chrono::{DateTime, Utc};
 use clap::{Arg, ArgAction, ArgMatches, Command};
 
 use super::connect::{Connection, Place, connect};
+use super::entered::LEAVE;
 use super::execute::{self, Chosen, engine, engine_with, finish, settle, show_plan};
 use super::exit::Exit;
 use super::home::Home;
@@ -17,6 +18,7 @@ use super::meaning::{self, Asked};
 use super::refusal::Refusal;
 use super::{Output, ask, case, key, out, plan, retry, seal, shelf, shown};
 use crate::clock::{Clock, SystemClock};
+use crate::drill::record;
 use crate::engine::approval::{Keys, PlanFile, Role};
 use crate::engine::profile::Profile;
 use crate::engine::{Bulk, RunRequest};
@@ -105,8 +107,9 @@ pub(super) fn plan(
         write_new(path, &file)?;
         let code = show_plan(&found, Output::of(own));
         out::line(&format!("azir: planned by {by}; wrote {path}"));
+        let inside = inside(&file);
         out::line(&format!(
-            "next: another person types azir approve {path}, then azir run --approved {path}"
+            "next: another person types azir approve {path}{inside}, then azir run --approved {path}{inside}"
         ));
         Ok(code)
     })
@@ -116,6 +119,7 @@ pub(super) fn plan(
 pub(super) fn approve(own: &ArgMatches, home: &Home) -> Result<u8, Refusal> {
     let path = own.get_one::<String>("file").map_or("", String::as_str);
     let mut file = PlanFile::read(&read(path)?, path)?;
+    keep_apart(&file, home, &format!("azir approve {path}"))?;
     let profile = case::profile(own, home)?;
     let by = seal::whose(own, &profile, home);
     file.may_approve(&by)?;
@@ -153,6 +157,7 @@ pub(super) fn approve(own: &ArgMatches, home: &Home) -> Result<u8, Refusal> {
         .signatures
         .last()
         .is_some_and(|last| last.signature.is_some());
+    let next = format!("azir run --approved {path}{}", inside(&file));
     if Output::of(own) == Output::Human {
         let unsigned = if signed {
             ""
@@ -160,13 +165,13 @@ pub(super) fn approve(own: &ArgMatches, home: &Home) -> Result<u8, Refusal> {
             ", unsigned: by name alone"
         };
         out::result(&format!("approved by {by}{unsigned}: plan {}", file.digest));
-        out::line(&format!("next: azir run --approved {path}"));
+        out::line(&format!("next: {next}"));
     } else {
         let told = serde_json::json!({
             "plan_digest": file.digest,
             "approved_by": by,
             "signed": signed,
-            "next": format!("azir run --approved {path}"),
+            "next": next,
         });
         out::result(&told.to_string());
     }
@@ -184,7 +189,8 @@ pub(super) fn run(
     let text = read(path)?;
     let file = PlanFile::read(&text, path)?;
     let incident = meaning::incident_id(&file.plan.incident)?;
-    if let Some(named) = case::named(own)?
+    keep_apart(&file, home, &format!("azir run --approved {path}"))?;
+    if let Some(named) = case::named(own, home)?
         && named != incident
         && own.value_source("incident") == Some(clap::parser::ValueSource::CommandLine)
     {
@@ -223,7 +229,7 @@ pub(super) fn run(
     };
     let chosen = shelf::find(catalogue, name)?;
     let place = Place::of(own)?;
-    home.must_run()?;
+    let _acting = home.act("run --approved")?;
     home.prepare()?;
     execute::runtime()?.block_on(async {
         let connection = connect(&place, home, &folder).await?;
@@ -244,6 +250,42 @@ pub(super) fn run(
         let ended = execute::carry_out(&engine, request, &live, halt, &chosen).await?;
         finish(&ended, Output::of(own), home)
     })
+}
+
+/// Refuses a plan that was made on the other side of a drill's border: what was planned as an exercise must not be
+/// carried out in earnest, nor what was meant in earnest in an exercise.
+fn keep_apart(file: &PlanFile, home: &Home, command: &str) -> Result<(), Refusal> {
+    let incident = &file.plan.incident;
+    let rehearsed = file.plan.drill || record::is_id(incident) || home.is_drill(incident);
+    match &home.drill {
+        None if rehearsed => Err(Refusal::usage(
+            format!("the plan was made in drill {incident}, and counts inside it alone"),
+            format!("{command} --incident {incident}"),
+        )),
+        Some(drill) if !file.plan.drill || *incident != drill.standing.begun.drill => {
+            Err(Refusal::usage(
+                format!(
+                    "the plan was made for incident {incident}, and this is drill {}",
+                    drill.standing.begun.drill
+                ),
+                if rehearsed {
+                    format!("{command} --incident {incident}")
+                } else {
+                    format!("{LEAVE}, or leave --incident out, then {command}")
+                },
+            ))
+        }
+        _ => Ok(()),
+    }
+}
+
+/// Returns what a command about a drill's plan is typed with.
+fn inside(file: &PlanFile) -> String {
+    if file.plan.drill {
+        format!(" --incident {}", file.plan.incident)
+    } else {
+        String::new()
+    }
 }
 
 /// Refuses what would change a plan after it was approved.

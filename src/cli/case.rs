@@ -7,13 +7,16 @@ use clap::parser::ValueSource;
 use clap::{Arg, ArgMatches};
 use serde_json::json;
 
+use super::acting::Acting;
 use super::config::{self, Config};
+use super::entered::LEAVE;
 use super::home::Home;
 use super::refusal::Refusal;
 use super::seal::whose;
 use super::witnesses::at_the_desk;
 use super::{Output, execute, meaning, out, shown};
 use crate::clock::{Clock, SystemClock};
+use crate::drill::record;
 use crate::drill::verdict::Place;
 use crate::engine::desk::{Desk, Written};
 use crate::engine::profile::Profile;
@@ -31,8 +34,8 @@ pub(super) fn argument() -> Arg {
         .help("The incident; absent: --incident, else the only open one")
 }
 
-/// Returns the incident that was named, if one was: behind the command or by `--incident`.
-pub(super) fn named(own: &ArgMatches) -> Result<Option<IncidentId>, Refusal> {
+/// Returns the incident that was named, if one was: behind the command or by `--incident`. In a drill no other is.
+pub(super) fn named(own: &ArgMatches, home: &Home) -> Result<Option<IncidentId>, Refusal> {
     let behind = own
         .try_get_one::<String>("case")
         .ok()
@@ -45,8 +48,29 @@ pub(super) fn named(own: &ArgMatches) -> Result<Option<IncidentId>, Refusal> {
             format!("{behind} and --incident {option} contradict each other"),
             "leave one of them out",
         )),
-        (Some(text), _) | (None, Some(text)) => meaning::incident_id(text).map(Some),
+        (Some(text), _) | (None, Some(text)) => {
+            let id = meaning::incident_id(text)?;
+            of_drill(&id, home)?;
+            Ok(Some(id))
+        }
         (None, None) => Ok(None),
+    }
+}
+
+/// Refuses an incident that is not the drill's that was entered, and a drill's where none was.
+fn of_drill(id: &IncidentId, home: &Home) -> Result<(), Refusal> {
+    match &home.drill {
+        None if record::is_id(id.as_str()) => Err(home.no_drill(id.as_str())),
+        Some(drill) if drill.standing.begun.drill != id.as_str() => {
+            let drill = &drill.standing.begun.drill;
+            Err(Refusal::usage(
+                format!(
+                    "{id} is not drill {drill}, in which this command takes place: nothing real is filed there"
+                ),
+                format!("{LEAVE}, for the real thing"),
+            ))
+        }
+        _ => Ok(()),
     }
 }
 
@@ -55,7 +79,7 @@ pub(super) fn named(own: &ArgMatches) -> Result<Option<IncidentId>, Refusal> {
 /// Where none was ever opened, the only one that has runs; a guess between several could put a note into the
 /// wrong record.
 pub(super) fn meant(own: &ArgMatches, home: &Home) -> Result<IncidentId, Refusal> {
-    if let Some(id) = named(own)? {
+    if let Some(id) = named(own, home)? {
         return Ok(id);
     }
     let (mut open, mut others) = (Vec::new(), Vec::new());
@@ -142,8 +166,13 @@ fn folders(cases: &Path) -> Vec<PathBuf> {
     found
 }
 
-/// Returns the desk that people write at, and who writes.
-pub(super) fn desk(own: &ArgMatches, home: &Home) -> Result<(Desk, Responder), Refusal> {
+/// Returns the desk that people write at, who writes, and what keeps a drill from being ended meanwhile.
+pub(super) fn desk(
+    own: &ArgMatches,
+    home: &Home,
+    command: &str,
+) -> Result<(Desk, Responder, Acting), Refusal> {
+    let acting = home.act(command)?;
     let profile = profile(own, home)?;
     home.prepare()?;
     let by = Responder {
@@ -172,7 +201,7 @@ pub(super) fn desk(own: &ArgMatches, home: &Home) -> Result<(Desk, Responder), R
         witnesses,
         tell: |ask| out::line(&format!("azir: {}", shown::line(ask))),
     };
-    Ok((desk, by))
+    Ok((desk, by, acting))
 }
 
 /// Returns the profile in force, without reaching anything.

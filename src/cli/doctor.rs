@@ -381,7 +381,7 @@ pub(super) fn schema(own: &ArgMatches) -> Result<u8, Refusal> {
         Some("drill-list") => schemars::schema_for!(super::drill_told::Listing),
         _ => schemars::schema_for!(crate::report::model::RunReport),
     };
-    out::result(&serde_json::to_string_pretty(&schema).unwrap_or_default());
+    out::raw(&serde_json::to_string_pretty(&schema).unwrap_or_default());
     Ok(0)
 }
 
@@ -390,7 +390,7 @@ pub(super) fn completions(own: &ArgMatches) -> u8 {
     let shell = own
         .get_one::<String>("shell")
         .map_or("bash", String::as_str);
-    out::result(match shell {
+    out::raw(match shell {
         "fish" => "COMPLETE=fish azir | source",
         "zsh" => "source <(COMPLETE=zsh azir)",
         _ => "source <(COMPLETE=bash azir)",

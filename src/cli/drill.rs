@@ -7,6 +7,7 @@ use clap::parser::ValueSource;
 use clap::{Arg, ArgAction, ArgMatches, Command};
 use serde_json::{Value, json};
 
+use super::acting::Acting;
 use super::config;
 use super::connect::{Connection, Place as Where, Tabletop, connect_by};
 use super::entered::{Entered, unreadable};
@@ -129,9 +130,7 @@ pub(super) fn dispatch(
     catalogue: &Arc<Catalogue>,
     home: Result<Home, Refusal>,
 ) -> Result<u8, Refusal> {
-    // A report is a file in a format of its own, which says DRILL in its own way.
-    let marks = Output::of(own) == Output::Human && command != "report";
-    out::enter_drill(marks);
+    out::enter_drill(Output::of(own) == Output::Human);
     let home = home?;
     match command {
         "start" => start(own, catalogue, &home),
@@ -336,6 +335,18 @@ fn new_id(own: &ArgMatches, home: &Home) -> Result<IncidentId, Refusal> {
         format!("DRILL-{day}-{}", hex::encode(bytes))
     };
     let id = meaning::incident_id(&text)?;
+    if !text.starts_with(record::ID_BEGINS) || text.len() == record::ID_BEGINS.len() {
+        return Err(Refusal::usage(
+            format!(
+                "a drill's id begins with {}, so that nobody takes it for an incident's, and {id} does not",
+                record::ID_BEGINS
+            ),
+            format!(
+                "--incident {}{id}, or leave --incident out",
+                record::ID_BEGINS
+            ),
+        ));
+    }
     let real = home.root.join("cases").join(id.as_str());
     let drill = record::folder(&home.root, id.as_str());
     if real.exists() || drill.exists() {
@@ -446,11 +457,43 @@ async fn answer(
         proofs: Some(&proofs),
         now,
     };
-    let not_begun = execute::settle(async { Ok(auto.answer().await) }, &live, halt).await?;
-    let now = connection.clock.now();
-    let mut verdict = judge(now).judge().await;
-    let not_undone = auto.undo().await;
-    judge(now).judge_undone(&mut verdict).await;
+    let halted = engine.halt.clone();
+    let answered = execute::settle(
+        async {
+            let not_begun = auto.answer().await;
+            // Whoever stopped it wants no judgement of half an answer.
+            if *halted.borrow() {
+                return Ok(None);
+            }
+            let now = connection.clock.now();
+            let mut verdict = judge(now).judge().await;
+            let not_undone = auto.undo().await;
+            if *halted.borrow() {
+                return Ok(None);
+            }
+            judge(now).judge_undone(&mut verdict).await;
+            Ok(Some((verdict, not_begun, not_undone)))
+        },
+        &live,
+        halt,
+    );
+    let Some((mut verdict, not_begun, not_undone)) = answered.await? else {
+        record
+            .add(
+                connection.clock.now(),
+                What::Aborted {
+                    why: "it was stopped".to_owned(),
+                },
+            )
+            .map_err(unreadable)?;
+        let left = clear_away(home, record, connection).await?;
+        tell_left(&left, &begun.drill, "abort");
+        return Err(Refusal::failed(
+            "stopped",
+            format!("drill {} was stopped and does not count", begun.drill),
+            format!("azir drill start {} --auto", begun.scenario.name),
+        ));
+    };
     for (line, all) in [("runs_ended", not_begun), ("undo_ends", not_undone)] {
         for NotBegun { runbook, error } in all {
             let why = format!("{runbook} was refused: {}", error.message());
@@ -462,12 +505,12 @@ async fn answer(
 
 /// Stops the clock and judges.
 fn finish(own: &ArgMatches, home: &Home) -> Result<u8, Refusal> {
-    let home = &meant(own, home)?;
+    let (_ending, home) = &ending(own, home)?;
     let drill = entered(home)?;
     let case = case(home)?;
     let id = &drill.standing.begun.drill;
     match drill.standing.state {
-        State::Running => {}
+        State::Running => drill.must_run()?,
         // What was left over then is tried again.
         State::Judged => return clear_again(own, home),
         State::Closed => {
@@ -596,18 +639,9 @@ fn tell_left(left: &[String], drill: &str, command: &str) -> Option<u8> {
 
 /// Gives a drill up.
 fn abort(own: &ArgMatches, home: &Home) -> Result<u8, Refusal> {
-    let home = &meant(own, home)?;
+    let (_ending, home) = &ending(own, home)?;
     let drill = entered(home)?;
     let id = &drill.standing.begun.drill;
-    if !matches!(
-        drill.standing.state,
-        State::Planting | State::Running | State::Aborting
-    ) {
-        return Err(Refusal::usage(
-            format!("drill {id} is over"),
-            format!("azir drill report {id}"),
-        ));
-    }
     let why = own
         .get_one::<String>("why")
         .map_or("no reason was given", String::as_str);
@@ -625,6 +659,16 @@ fn abort(own: &ArgMatches, home: &Home) -> Result<u8, Refusal> {
 async fn give_up(own: &ArgMatches, home: &Home, why: &str) -> Result<Vec<String>, Refusal> {
     let drill = entered(home)?;
     let (mut record, standing) = Record::open(&drill.folder).map_err(unreadable)?;
+    if !matches!(
+        standing.state,
+        State::Planting | State::Running | State::Aborting
+    ) {
+        let id = &standing.begun.drill;
+        return Err(Refusal::usage(
+            format!("drill {id} is over"),
+            format!("azir drill report {id}"),
+        ));
+    }
     if standing.state != State::Aborting {
         let aborted = What::Aborted {
             why: why.to_owned(),
@@ -702,19 +746,25 @@ fn tell_start(own: &ArgMatches, home: &Home, connection: &Connection) -> u8 {
     Exit::Done.code()
 }
 
+/// Returns the home inside the drill that is meant, and what keeps everybody from acting in it while it is ended.
+fn ending(own: &ArgMatches, home: &Home) -> Result<(Acting, Home), Refusal> {
+    let home = meant(own, home)?;
+    let drill = entered(&home)?;
+    let ending = drill.end()?;
+    // Somebody else may have ended it before: how it stands is read now that nobody changes it.
+    let home = home.inside(&drill.standing.begun.drill)?;
+    Ok((ending, home))
+}
+
 /// Returns the home inside the drill that is meant: the one that was named, else the only one whose clock runs.
 fn meant(own: &ArgMatches, home: &Home) -> Result<Home, Refusal> {
+    // What is exported for the real thing says nothing of drills; what was typed was meant.
+    let typed = own.value_source("incident") == Some(ValueSource::CommandLine);
     let named = own.get_one::<String>("drill").or_else(|| {
         own.get_one::<String>("incident")
-            .filter(|id| home.is_drill(id))
+            .filter(|id| typed || home.is_drill(id))
     });
     if let Some(id) = named {
-        if !home.is_drill(id) {
-            return Err(Refusal::usage(
-                format!("there is no drill {id}"),
-                "azir drill list",
-            ));
-        }
         return home.inside(id);
     }
     let (drills, bad) = record::all(&home.root);

@@ -1,4 +1,5 @@
-//! The drill that a command takes place in: the one whose id `--incident` names, with its own cases and its own place.
+//! The drill that a command takes place in: the one whose id stands behind the command or in `--incident`, with its own
+//! cases and its own place. An id that is written as a drill's and is none here is refused, never taken for an incident.
 //!
 //! Whoever works in a drill types the ordinary commands. Where they act is the drill's to say, not the flags', because a
 //! flag that were forgotten would send a rehearsed command into the real tenant.
@@ -16,7 +17,7 @@ use super::{Output, out};
 use crate::drill::names;
 use crate::drill::record::{self, RecordError, Standing, State};
 use crate::drill::scenario::Scenario;
-use crate::drill::verdict::Place;
+use crate::drill::verdict::{By, Place};
 use crate::runbook::expr::Scope;
 
 /// A drill that a command takes place in.
@@ -31,16 +32,18 @@ pub(super) struct Entered {
 }
 
 impl Home {
-    /// Returns this home as a command in `own` sees it: inside the drill that `--incident` names, where it names one.
+    /// Returns this home as a command in `own` sees it: inside the drill that it names, where it names one.
     pub(super) fn entering(self, own: &ArgMatches) -> Result<Self, Refusal> {
-        let named = own.try_get_one::<String>("incident").ok().flatten();
-        let Some(id) = named.filter(|id| self.is_drill(id)) else {
+        let word = |name: &str| own.try_get_one::<String>(name).ok().flatten();
+        let drill = |id: &&String| record::is_id(id) || self.is_drill(id);
+        // What stands behind the command was typed for it; what is exported may be of another day.
+        let named = word("case").filter(drill);
+        let named = named.or_else(|| word("incident").filter(drill));
+        let Some(id) = named else {
             return Ok(self);
         };
         let home = self.inside(id)?;
-        // A file that is exported says DRILL in its own way, and must stay what its format is.
-        let exports = own.try_contains_id("format").is_ok();
-        out::enter_drill(Output::of(own) == Output::Human && !exports);
+        out::enter_drill(Output::of(own) == Output::Human);
         if let Some(drill) = &home.drill {
             drill.agrees(own)?;
         }
@@ -52,10 +55,32 @@ impl Home {
         !id.contains(['/', '\\']) && record::folder(&self.root, id).join("drill.jsonl").is_file()
     }
 
+    /// Says that there is no such drill, and which one may be meant.
+    pub(super) fn no_drill(&self, id: &str) -> Refusal {
+        let (drills, _) = record::all(&self.root);
+        let mut ids = drills.into_iter().map(|(_, standing)| standing.begun.drill);
+        let near = ids.find(|known| known.eq_ignore_ascii_case(id));
+        let near = near.map_or_else(String::new, |near| format!("; did you mean {near}?"));
+        Refusal::usage(
+            format!(
+                "there is no drill {id} in {}, and no incident is named so{near}",
+                self.root.display()
+            ),
+            format!("azir drill list, or {LEAVE} for the real thing"),
+        )
+    }
+
     /// Returns this home inside a drill.
     pub(super) fn inside(&self, id: &str) -> Result<Self, Refusal> {
+        if !self.is_drill(id) {
+            return Err(self.no_drill(id));
+        }
         let folder = record::folder(&self.root, id);
         let standing = record::read(&folder).map_err(unreadable)?;
+        // A disk that does not tell upper from lower case finds the folder all the same.
+        if standing.begun.drill != id {
+            return Err(self.no_drill(id));
+        }
         let path = folder.join("scenario.yaml");
         let text = std::fs::read_to_string(&path)
             .map_err(|source| unreadable(RecordError::File { path, source }))?;
@@ -129,18 +154,38 @@ impl Entered {
 
     /// Refuses to act in a drill whose clock does not run.
     pub(super) fn must_run(&self) -> Result<(), Refusal> {
-        let id = &self.standing.begun.drill;
-        let (why, hint) = match self.standing.state {
-            State::Running => return Ok(()),
-            State::Planting => ("has not begun", format!("azir drill abort {id}")),
-            State::Judged | State::Closed => ("is over", format!("azir drill report {id}")),
-            State::Aborting | State::Aborted => ("was given up", "azir drill list".to_owned()),
-        };
-        Err(Refusal::usage(
-            format!("drill {id} {why}: nothing is done in it"),
-            hint,
-        ))
+        must_run(&self.standing)
     }
+}
+
+/// How a responder leaves a drill.
+pub(super) const LEAVE: &str = "unset AZIR_INCIDENT";
+
+/// Refuses to act in a drill whose clock does not run.
+pub(super) fn must_run(standing: &Standing) -> Result<(), Refusal> {
+    let id = &standing.begun.drill;
+    let auto = standing.begun.by == By::Auto;
+    let (why, hint) = match standing.state {
+        // What people did would be judged as azir's.
+        State::Running if auto => (
+            "is answered by azir alone",
+            format!("azir drill abort {id}, if it broke off"),
+        ),
+        State::Running => return Ok(()),
+        State::Planting => ("has not begun", format!("azir drill abort {id}")),
+        State::Judged | State::Closed => (
+            "is over",
+            format!("azir drill report {id}, or {LEAVE} for the real thing"),
+        ),
+        State::Aborting | State::Aborted => (
+            "was given up",
+            format!("azir drill list, or {LEAVE} for the real thing"),
+        ),
+    };
+    Err(Refusal::usage(
+        format!("drill {id} {why}: nothing is done in it"),
+        hint,
+    ))
 }
 
 /// Says that the record of a drill cannot be used.
@@ -148,6 +193,7 @@ pub(super) fn unreadable(error: RecordError) -> Refusal {
     match error {
         RecordError::Line { .. } => Refusal::integrity(&error),
         RecordError::Busy { .. } => Refusal::record(error.to_string(), "wait for it to end"),
+        RecordError::Illegal { .. } => Refusal::usage(error.to_string(), "azir drill list"),
         RecordError::File { .. } => Refusal::record(
             error.to_string(),
             "export AZIR_HOME=/path/to/a/writable/folder",

@@ -45,7 +45,7 @@ pub(super) fn run(
     // Everything that was typed is understood before anything is reached or made.
     let earlier = retry::named(own, &chosen.runbook, home)?;
     let asked = meaning::run(own, &chosen.runbook, catalogue, earlier.as_ref())?;
-    home.must_run()?;
+    let _acting = home.act(&chosen.runbook.name.value)?;
     let place = match &earlier {
         // What is done again is done where it was done.
         Some(earlier) => retry::place(own, earlier, home)?,
@@ -99,11 +99,12 @@ pub(super) async fn carry_out(
     chosen: &Chosen,
 ) -> Result<Ended, Refusal> {
     let about = (request.incident.clone(), request.targets.clone());
+    let drill = request.mode == Mode::Drill;
     let ended = settle(engine.run(request), live, halt).await;
     if let Err(refusal) = &ended
         && !live.began()
     {
-        notify::never_began(engine, chosen, about, refusal).await;
+        notify::never_began(engine, chosen, about, drill, refusal).await;
     }
     ended
 }
@@ -322,37 +323,44 @@ pub(super) async fn settle<T>(
     }
 }
 
-/// The signals that ask for a stop.
+/// The signals that ask for a stop, heard from the beginning to the end: one that came while nobody listened would be
+/// lost, and the run would go on under the hands of who stopped it.
 struct Stops {
+    #[cfg(unix)]
+    interrupt: Option<tokio::signal::unix::Signal>,
     #[cfg(unix)]
     terminate: Option<tokio::signal::unix::Signal>,
 }
 
 impl Stops {
     fn new() -> Self {
+        #[cfg(unix)]
+        let heard = |kind| tokio::signal::unix::signal(kind).ok();
         Self {
             #[cfg(unix)]
-            terminate: tokio::signal::unix::signal(tokio::signal::unix::SignalKind::terminate())
-                .ok(),
+            interrupt: heard(tokio::signal::unix::SignalKind::interrupt()),
+            #[cfg(unix)]
+            terminate: heard(tokio::signal::unix::SignalKind::terminate()),
         }
     }
 
     async fn next(&mut self) {
-        let interrupt = async {
-            // Without a handler there is nothing to wait for, and the system's own way holds.
-            if tokio::signal::ctrl_c().await.is_err() {
-                std::future::pending::<()>().await;
-            }
-        };
         #[cfg(unix)]
-        if let Some(terminate) = &mut self.terminate {
+        {
+            // Without a handler there is nothing to wait for, and the system's own way holds.
+            let heard = async |signal: &mut Option<tokio::signal::unix::Signal>| match signal {
+                Some(signal) => signal.recv().await,
+                None => std::future::pending().await,
+            };
             tokio::select! {
-                () = interrupt => {}
-                _ = terminate.recv() => {}
+                _ = heard(&mut self.interrupt) => {}
+                _ = heard(&mut self.terminate) => {}
             }
-            return;
         }
-        interrupt.await;
+        #[cfg(not(unix))]
+        if tokio::signal::ctrl_c().await.is_err() {
+            std::future::pending::<()>().await;
+        }
     }
 }
 
@@ -417,5 +425,15 @@ mod tests {
         ] {
             assert_eq!(at(hint, lab), hint);
         }
+    }
+
+    #[cfg(unix)]
+    #[tokio::test]
+    async fn a_stop_that_came_while_nobody_looked_is_not_lost() {
+        let mut stops = Stops::new();
+        let this = rustix::process::getpid();
+        rustix::process::kill_process(this, rustix::process::Signal::INT).unwrap();
+        let heard = tokio::time::timeout(std::time::Duration::from_secs(60), stops.next());
+        assert!(heard.await.is_ok());
     }
 }

@@ -35,7 +35,7 @@ pub(super) fn command() -> Command {
 pub(super) fn hand_over(own: &ArgMatches, home: &Home) -> Result<u8, Refusal> {
     let id = case::meant(own, home)?;
     let to = own.get_one::<String>("to").map_or("", String::as_str);
-    let (desk, by) = case::desk(own, home)?;
+    let (desk, by, _acting) = case::desk(own, home, "handover")?;
     if to.eq_ignore_ascii_case(&by.upn) {
         return Err(Refusal::usage(
             format!("{to} cannot hand over to the same person"),

@@ -96,11 +96,6 @@ impl Home {
         }
     }
 
-    /// Refuses to act in a drill whose clock does not run.
-    pub(super) fn must_run(&self) -> Result<(), Refusal> {
-        self.drill.as_ref().map_or(Ok(()), |drill| drill.must_run())
-    }
-
     /// Says that there is no such run, or in which drill it is.
     fn elsewhere(&self, name: &str) -> Refusal {
         let (drills, _) = record::all(&self.root);

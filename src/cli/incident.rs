@@ -91,12 +91,12 @@ fn about(own: &ArgMatches) -> Result<AboutIncident, Refusal> {
 
 /// Opens an incident.
 pub(super) fn open(own: &ArgMatches, home: &Home) -> Result<u8, Refusal> {
-    let id = match case::named(own)? {
+    let id = match case::named(own, home)? {
         Some(id) => id,
         None => meaning::new_incident()?,
     };
     let about = about(own)?;
-    let (desk, by) = case::desk(own, home)?;
+    let (desk, by, _acting) = case::desk(own, home, "incident open")?;
     let (opening, written) = execute::runtime()?.block_on(desk.open_incident(&id, &by, &about))?;
     let what = match opening {
         Opening::Opened => format!("incident {id} is open"),
@@ -130,7 +130,7 @@ pub(super) fn close(own: &ArgMatches, home: &Home) -> Result<u8, Refusal> {
         why: own.get_one::<String>("why").cloned(),
         ..AboutIncident::default()
     };
-    let (desk, by) = case::desk(own, home)?;
+    let (desk, by, _acting) = case::desk(own, home, "incident close")?;
     let written = execute::runtime()?.block_on(desk.close_incident(&id, &by, &about))?;
     let status = look(&folder, home)?;
     case::say(

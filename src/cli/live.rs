@@ -100,7 +100,7 @@ impl Live {
             text.push_str("\x1b[J");
         }
         view.drawn = lines.len();
-        out::talk(&text);
+        out::draw(&text);
     }
 
     /// Whether the picture is to be drawn anew: one of many targets has thousands of events in a second.

@@ -3,6 +3,7 @@
 //! command it is, `meaning`, what is meant, and `execute`, a run.
 
 mod acted;
+mod acting;
 mod approve;
 mod args;
 mod ask;

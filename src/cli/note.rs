@@ -81,7 +81,7 @@ pub(super) fn manual_command() -> Command {
 pub(super) fn note(own: &ArgMatches, home: &Home) -> Result<u8, Refusal> {
     let id = case::meant(own, home)?;
     let text = text(own)?;
-    let (desk, by) = case::desk(own, home)?;
+    let (desk, by, _acting) = case::desk(own, home, "note")?;
     let Some(target) = own.get_one::<String>("clears") else {
         let data = json!({"kind": "said", "text": text, "by": by.upn});
         let written = execute::runtime()?.block_on(desk.say(&id, &by, "note", "note", data))?;
@@ -107,7 +107,7 @@ pub(super) fn attach(own: &ArgMatches, home: &Home) -> Result<u8, Refusal> {
     let id = case::meant(own, home)?;
     let file = own.get_one::<String>("file").map_or("", String::as_str);
     let description = own.get_one::<String>("description").map(String::as_str);
-    let (desk, by) = case::desk(own, home)?;
+    let (desk, by, _acting) = case::desk(own, home, "attach")?;
     let attached =
         execute::runtime()?.block_on(desk.attach(&id, &by, Path::new(file), description))?;
     out::line("azir: the file is kept as it is; secrets in it are not looked for");
@@ -133,7 +133,7 @@ pub(super) fn manual(own: &ArgMatches, home: &Home) -> Result<u8, Refusal> {
         known_step(step, &id, home)?;
     }
     let text = text(own)?;
-    let (desk, by) = case::desk(own, home)?;
+    let (desk, by, _acting) = case::desk(own, home, "manual")?;
     let data = json!({"finding": text, "at": at.map(micros), "step": step, "by": by.upn});
     let written = execute::runtime()?.block_on(desk.say(&id, &by, "manual", "manual", data))?;
     case::say(own, &id, &format!("recorded in {id}"), &written, json!({}));

@@ -31,6 +31,7 @@ pub(super) async fn never_began(
     engine: &Engine,
     chosen: &Chosen,
     (incident, targets): (IncidentId, Vec<String>),
+    drill: bool,
     refusal: &Refusal,
 ) {
     let failed = [Exit::Failed.code(), Exit::CannotRecord.code()].contains(&refusal.exit_code);
@@ -42,7 +43,7 @@ pub(super) async fn never_began(
         run: None,
         runbook: chosen.runbook.name.value.clone(),
         news: News::Ended(RunStatus::Failed),
-        drill: false,
+        drill,
         at: engine.clock.now(),
         failed: vec![(chosen.runbook.name.value.clone(), refusal.message.clone())],
         targets,
@@ -90,7 +91,7 @@ pub(super) fn residual_ended(channels: &Channels, report: &RunReport) -> Result<
         run: Some(report.run.clone()),
         runbook: report.runbook.name.clone(),
         news: News::ResidualEnded(report.status),
-        drill: report.mode == "drill",
+        drill: report.drill,
         at: clock.now(),
         targets: report
             .targets

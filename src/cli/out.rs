@@ -11,10 +11,11 @@ use crate::clock::{Clock, SystemClock};
 /// What stands before every line of a drill.
 pub(super) const DRILL: &str = "DRILL ";
 
-/// Present in a drill; whether its lines are for people to read.
+/// Present in a drill; whether its results are for people to read.
 static IN_DRILL: OnceLock<bool> = OnceLock::new();
 
-/// Says that what is written from now on is of a drill; for people each line says so.
+/// Says that what is written from now on is of a drill. Each line on stderr says so, and each of a result that is for
+/// people; a program finds it in the result's own members.
 pub(super) fn enter_drill(for_people: bool) {
     let _ = IN_DRILL.set(for_people);
 }
@@ -24,14 +25,17 @@ pub(super) fn is_drill() -> bool {
     IN_DRILL.get().is_some()
 }
 
-/// Returns a text with the mark before each line that does not bear it.
-fn marked(text: &str) -> Cow<'_, str> {
-    if IN_DRILL.get() != Some(&true) {
+/// Returns a text with the mark before each line that does not bear it, in a drill.
+pub(super) fn marked(text: &str) -> Cow<'_, str> {
+    if !is_drill() {
         return Cow::Borrowed(text);
     }
+    let mark = DRILL.trim_end();
     let lines = text.split_inclusive('\n').map(|line| {
-        if line.starts_with(DRILL.trim_end()) {
+        if line.trim_end() == mark || line.starts_with(DRILL) {
             line.to_owned()
+        } else if line.trim_end().is_empty() {
+            format!("{mark}{line}")
         } else {
             format!("{DRILL}{line}")
         }
@@ -39,9 +43,22 @@ fn marked(text: &str) -> Cow<'_, str> {
     Cow::Owned(lines.collect())
 }
 
+/// Returns a result as it is read: marked in a drill, where people read it.
+fn told(text: &str) -> Cow<'_, str> {
+    if IN_DRILL.get() == Some(&true) {
+        marked(text)
+    } else {
+        Cow::Borrowed(text)
+    }
+}
+
 /// Writes a result to stdout.
 pub(super) fn result(text: &str) {
-    let text = &*marked(text);
+    raw(&told(text));
+}
+
+/// Writes to stdout what has a format of its own, in which a mark would be an error.
+pub(super) fn raw(text: &str) {
     let mut out = anstream::stdout().lock();
     // Whoever closed the pipe has read enough.
     let _ = out
@@ -74,15 +91,20 @@ pub(super) fn reader() -> Reader {
     }
 }
 
-/// Writes to stderr, as it is.
+/// Writes to stderr.
 pub(super) fn talk(text: &str) {
+    draw(&marked(text));
+}
+
+/// Writes to stderr as it is: a picture that bears the mark in each of its lines.
+pub(super) fn draw(text: &str) {
     let mut err = anstream::stderr().lock();
     let _ = err.write_all(text.as_bytes()).and_then(|()| err.flush());
 }
 
 /// Writes a line to stderr.
 pub(super) fn line(text: &str) {
-    talk(&format!("{}\n", marked(text)));
+    talk(&format!("{text}\n"));
 }
 
 /// Many lines to stdout, without a system call for each.
@@ -103,8 +125,13 @@ impl Stream {
 
     /// Writes a line, as long as somebody reads.
     pub(super) fn line(&mut self, text: &str) {
+        self.raw(&told(text));
+    }
+
+    /// Writes a line of what has a format of its own.
+    pub(super) fn raw(&mut self, text: &str) {
         if self.broken.is_none() {
-            self.broken = writeln!(self.out, "{}", marked(text)).err();
+            self.broken = writeln!(self.out, "{text}").err();
         }
     }
 

@@ -20,7 +20,7 @@ pub(super) fn ask(path: &Path) -> Option<Secret> {
     let silenced = Silenced::new(&terminal)?;
     let prompt = format!("Passphrase of {}: ", path.display());
     (&terminal)
-        .write_all(super::shown::line(&prompt).as_bytes())
+        .write_all(super::out::marked(&super::shown::line(&prompt)).as_bytes())
         .ok()?;
     let typed = typed(&mut &terminal);
     drop(silenced);

@@ -151,21 +151,23 @@ pub(super) fn journal_show(own: &ArgMatches, home: &Home) -> Result<u8, Refusal>
     if Output::of(own) != Output::Human {
         return written(&run_dir);
     }
-    each(&run_dir, |line, _| shown::line(&readable(line)))
+    each(&run_dir, |out, line, _| {
+        out.line(&shown::line(&readable(line)));
+    })
 }
 
 /// Writes each line exactly as it was written.
 pub(super) fn written(run_dir: &Path) -> Result<u8, Refusal> {
-    each(run_dir, |_, bytes| bytes.to_owned())
+    each(run_dir, |out, _, bytes| out.raw(bytes))
 }
 
-/// Writes what `say` makes of each line, as it is read; says so where the lines do not reach the end.
-fn each(run_dir: &Path, say: impl Fn(&Line, &str) -> String) -> Result<u8, Refusal> {
+/// Lets `say` write each line, as it is read; says so where the lines do not reach the end.
+fn each(run_dir: &Path, say: impl Fn(&mut out::Stream, &Line, &str)) -> Result<u8, Refusal> {
     let mut out = out::Stream::new();
     let mut shown = 0;
     crate::journal::reader::each(run_dir, |line, bytes, _| {
         shown += bytes.len() as u64 + 1;
-        out.line(&say(&line, bytes));
+        say(&mut out, &line, bytes);
     })
     .map_err(|error| Refusal::integrity(&error))?;
     out.end().map_err(|error| Refusal::cut_off(&error))?;

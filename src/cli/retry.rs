@@ -2,6 +2,7 @@
 
 use clap::ArgMatches;
 
+use super::acted::keep_apart;
 use super::connect::Place;
 use super::home::Home;
 use super::refusal::Refusal;
@@ -29,6 +30,8 @@ pub(super) fn named(
             ..Refusal::integrity(&format!("the record of run {name} does not verify: {why}"))
         });
     }
+    let start = started(&run_dir).map_err(|error| Refusal::integrity(&error))?;
+    keep_apart(&start, home, &format!("{} --retry", runbook.name.value))?;
     let again = again(&run_dir).map_err(|error| Refusal::integrity(&error))?;
     sound(again, &runbook.name.value).map(Some)
 }
@@ -42,10 +45,11 @@ pub(super) fn place(own: &ArgMatches, earlier: &Again, home: &Home) -> Result<Pl
 /// Refuses a run that is no earlier run of this command, or that has nothing left to do.
 fn sound(again: Again, command: &str) -> Result<Again, Refusal> {
     let run = &again.run;
-    if again.mode != "execute" || again.runbook != command {
+    // Whether a drill's is done again in that drill was looked at before.
+    let acted = matches!(again.mode.as_str(), "execute" | "drill");
+    if !acted || again.runbook != command {
         let what = match again.mode.as_str() {
             "undo" => format!("an undo of {}", again.runbook),
-            "drill" => format!("a drill of {}", again.runbook),
             _ => format!("one of {}", again.runbook),
         };
         return Err(Refusal::usage(

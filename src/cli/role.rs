@@ -21,7 +21,7 @@ pub(super) fn print(
     let role = Role::of(&chosen.runbook, catalogue)
         .map_err(|error| Refusal::usage(error.to_string(), "azir runbook list"))?;
     let definition = role.definition(&chosen.runbook, &scopes);
-    out::result(&serde_json::to_string_pretty(&definition).unwrap_or_default());
+    out::raw(&serde_json::to_string_pretty(&definition).unwrap_or_default());
     if !role.graph.is_empty() {
         let graph: Vec<&str> = role.graph.iter().map(String::as_str).collect();
         out::line(&format!(

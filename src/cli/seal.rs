@@ -6,6 +6,8 @@ use std::sync::Arc;
 use clap::ArgMatches;
 use serde_json::{Value, json};
 
+use super::acted::keep_apart;
+use super::acting::Acting;
 use super::config::{self, Config};
 use super::connect::{Connection, Place, connect};
 use super::exit::Exit;
@@ -27,7 +29,7 @@ use crate::report::run::started;
 
 /// Seals a run that did not seal itself, and asks those who did not vouch for it.
 pub(super) fn seal_run(own: &ArgMatches, home: &Home) -> Result<u8, Refusal> {
-    let (run_dir, profile) = chosen(own, home)?;
+    let (run_dir, profile, _acting) = chosen(own, home, "journal seal")?;
     unchanged(home, &run_dir)?;
     let sealed_before = last_line_is_seal(&run_dir);
     let mine = whose(own, &profile, home);
@@ -171,7 +173,7 @@ fn code(sealed: &Sealed) -> u8 {
 
 /// Signs the last checkpoint of a run, as its responder or as second person.
 pub(super) fn countersign_run(own: &ArgMatches, home: &Home) -> Result<u8, Refusal> {
-    let (run_dir, profile) = chosen(own, home)?;
+    let (run_dir, profile, _acting) = chosen(own, home, "journal countersign")?;
     let Some(key) = key::responder_key(own, &profile)? else {
         return Err(Refusal::usage(
             "there is no key to sign with",
@@ -264,9 +266,18 @@ fn refusal(error: &NotCountersigned) -> Refusal {
     }
 }
 
-/// Returns the run that was named and the profile that is in force.
-fn chosen(own: &ArgMatches, home: &Home) -> Result<(PathBuf, Profile), Refusal> {
+/// Returns the run that was named, the profile that is in force, and what keeps a drill from being ended meanwhile.
+fn chosen(
+    own: &ArgMatches,
+    home: &Home,
+    command: &str,
+) -> Result<(PathBuf, Profile, Acting), Refusal> {
     let run_dir = home.run(own.get_one::<String>("run").map_or("last", String::as_str))?;
+    // One whose first line cannot be read does not verify, and is refused for that.
+    if let Ok(start) = started(&run_dir) {
+        keep_apart(&start, home, command)?;
+    }
+    let acting = home.act(command)?;
     let typed = own.value_source("profile") == Some(clap::parser::ValueSource::CommandLine);
     let named = own.get_one::<String>("profile").cloned();
     // What vouches for a run is what its own profile names, not whatever profile is in force now.
@@ -281,7 +292,7 @@ fn chosen(own: &ArgMatches, home: &Home) -> Result<(PathBuf, Profile), Refusal> 
         _ if typed => Config::load(home)?.choose(named.as_deref())?.1,
         recorded => Config::load(home)?.choose(Some(recorded))?.1,
     };
-    Ok((run_dir, profile))
+    Ok((run_dir, profile, acting))
 }
 
 /// Returns who is named: by the flag, by the signers file as the owner of the key, by the profile.

@@ -6,8 +6,8 @@ use std::fs::{File, OpenOptions, TryLockError};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use super::out;
 use super::refusal::Refusal;
+use super::{out, tenant};
 use crate::lab::{Lab, Options, Ready};
 
 /// How long a lab that somebody else has locked may take to open its door.
@@ -66,9 +66,16 @@ impl SharedLab {
         lock: File,
         guests: File,
     ) -> Result<Self, Refusal> {
-        // What an earlier run wrote down names hosts with their port, and an undo goes there.
+        // What an earlier run wrote down names hosts with their port, and an undo goes there. Until the lab answers
+        // nobody is shown a door: behind the one of a lab that was killed there is nobody, or somebody else.
         let door = door(folder);
         let before = port(&door);
+        match std::fs::remove_file(&door) {
+            Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
+                return Err(unwritable(&door, &error));
+            }
+            _ => {}
+        }
         let again = before.and_then(|port| Lab::start(options(port)).ok());
         let lab = match again {
             Some(lab) => lab,
@@ -81,7 +88,10 @@ impl SharedLab {
         };
         let ready = lab.ready().clone();
         let port = ready.arm.rsplit(':').next().unwrap_or_default();
-        std::fs::write(&door, port).map_err(|error| unwritable(&door, &error))?;
+        let unnamed = folder.join("port.new");
+        std::fs::write(&unnamed, port)
+            .and_then(|()| std::fs::rename(&unnamed, &door))
+            .map_err(|error| unwritable(&door, &error))?;
         Ok(Self {
             ready,
             own: Some((lab, lock)),
@@ -101,11 +111,42 @@ impl Drop for SharedLab {
             return;
         }
         if matches!(self.guests.try_lock(), Err(TryLockError::WouldBlock)) {
-            out::line("azir: done; the lab waits for other commands that use it");
-            let _ = self.guests.lock();
+            out::line(
+                "azir: done; the lab waits for other commands that use it (ctrl-C: they lose it)",
+            );
+            self.wait_for_guests();
         }
         // The lab goes first, then its lock, and whoever waits starts it anew.
         self.own = None;
+    }
+}
+
+impl SharedLab {
+    /// Waits until the last guest has left, or somebody wants this process to end.
+    fn wait_for_guests(&self) {
+        let (sender, stop) = std::sync::mpsc::channel();
+        // The handlers that the run had set up stay, and here nobody else listens to them.
+        let listening = std::thread::Builder::new().spawn(move || {
+            let runtime = tokio::runtime::Builder::new_current_thread()
+                .enable_all()
+                .build();
+            if let Ok(runtime) = runtime {
+                runtime.block_on(async { tenant::stopped().await });
+                // Where nobody waits any more there is nothing to stop.
+                let _ = sender.send(());
+            }
+        });
+        while matches!(self.guests.try_lock(), Err(TryLockError::WouldBlock)) {
+            let stopped = if listening.is_ok() {
+                stop.recv_timeout(PAUSE).is_ok()
+            } else {
+                std::thread::sleep(PAUSE);
+                false
+            };
+            if stopped {
+                return;
+            }
+        }
     }
 }
 

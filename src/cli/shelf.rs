@@ -102,7 +102,7 @@ fn index(catalogue: &Catalogue) -> String {
 /// Lists the runbooks.
 pub(super) fn list(matches: &ArgMatches, own: &ArgMatches, catalogue: &Catalogue) -> u8 {
     if own.get_flag("markdown") {
-        out::result(&index(catalogue));
+        out::raw(&index(catalogue));
         return 0;
     }
     let mut text = String::new();
@@ -238,7 +238,7 @@ pub(super) fn new(own: &ArgMatches, catalogue: &Catalogue) -> Result<u8, Refusal
 
 /// Prints the JSON Schema of the format.
 pub(super) fn print_schema() -> u8 {
-    out::result(&serde_json::to_string_pretty(&schema::schema()).unwrap_or_default());
+    out::raw(&serde_json::to_string_pretty(&schema::schema()).unwrap_or_default());
     0
 }
 

@@ -364,7 +364,7 @@ fn headline(report: &RunReport) -> String {
     let noticed = since_detection(report)
         .map(|span| format!(", {} after detection", super::view::span(span)))
         .unwrap_or_default();
-    let drill = if report.mode == "drill" { "DRILL " } else { "" };
+    let drill = if report.drill { "DRILL " } else { "" };
     format!("{drill}{word}: {named}{took}{deadline}{noticed}")
 }
 
@@ -434,11 +434,12 @@ fn next(out: &mut String, report: &RunReport) {
 /// Returns the steps of a run, for `azir show`.
 pub(super) fn steps(report: &RunReport, reader: &Reader) -> String {
     let mut out = format!(
-        "{}{} {}, incident {}, run {}\nstarted {}\n",
-        match report.mode.as_str() {
-            "undo" => "undo of ",
-            "drill" => "DRILL ",
-            _ => "",
+        "{}{}{} {}, incident {}, run {}\nstarted {}\n",
+        if report.drill { "DRILL " } else { "" },
+        if report.mode == "undo" {
+            "undo of "
+        } else {
+            ""
         },
         report.runbook.name,
         report.runbook.version,

@@ -74,7 +74,7 @@ pub(super) fn serve(own: &ArgMatches) -> Result<u8, Refusal> {
     let waited = runtime.map(|runtime| {
         runtime.block_on(async {
             let stop = stopped();
-            out::result(&serde_json::to_string(lab.ready()).unwrap_or_default());
+            out::raw(&serde_json::to_string(lab.ready()).unwrap_or_default());
             stop.await;
         });
     });
@@ -87,7 +87,7 @@ pub(super) fn serve(own: &ArgMatches) -> Result<u8, Refusal> {
 }
 
 /// Listens for SIGTERM and ctrl-C from now on; the future ends with the first of them.
-fn stopped() -> impl Future<Output = ()> {
+pub(super) fn stopped() -> impl Future<Output = ()> {
     #[cfg(unix)]
     let terminate = tokio::signal::unix::signal(tokio::signal::unix::SignalKind::terminate());
     async move {

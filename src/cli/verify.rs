@@ -213,7 +213,7 @@ pub(super) fn prove_entry(own: &ArgMatches, home: &Home) -> Result<u8, Refusal> 
         .map_err(|error| refused(&error, &run_dir))?;
     let Some(path) = own.get_one::<String>("to").filter(|path| *path != "-") else {
         let mut stream = out::Stream::new();
-        stream.line(proof.trim_end_matches('\n'));
+        stream.raw(proof.trim_end_matches('\n'));
         stream.end().map_err(|error| Refusal::cut_off(&error))?;
         return Ok(Exit::Done.code());
     };

@@ -9,13 +9,14 @@ use std::time::{Duration, Instant};
 
 use clap::{Arg, ArgAction, ArgMatches, Command};
 
+use super::acted::keep_apart;
 use super::exit::Exit;
 use super::home::Home;
 use super::refusal::Refusal;
 use super::{Output, notify, out, outside, record, shown};
 use crate::journal::reader::{holder, is_held};
 use crate::report::model::{RunReport, RunStatus};
-use crate::report::run::{report, short, told};
+use crate::report::run::{report, short, started, told};
 use crate::runbook::model::ParamKind;
 
 /// How often the lock is asked for.
@@ -54,6 +55,11 @@ fn duration(text: &str) -> Result<Duration, String> {
 pub(super) fn wait(own: &ArgMatches, home: &Home) -> Result<u8, Refusal> {
     let run_dir = home.run(own.get_one::<String>("run").map_or("last", String::as_str))?;
     let most = own.get_one::<Duration>("timeout").copied();
+    if own.get_flag("residual") {
+        // Who is told of an exercise is told inside it, where it says so.
+        let start = started(&run_dir).map_err(|error| Refusal::integrity(&error))?;
+        keep_apart(&start, home, "wait --residual")?;
+    }
     let begun = Instant::now();
     until_over(&run_dir, most)?;
     if own.get_flag("residual") {

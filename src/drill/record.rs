@@ -200,12 +200,22 @@ pub enum RecordError {
         /// The file.
         path: PathBuf,
     },
+    /// A line that was to be added cannot follow on those that are there; it was not written.
+    #[error("drill {drill}: {message}; nothing was written")]
+    Illegal {
+        /// The drill.
+        drill: String,
+        /// What cannot follow.
+        message: String,
+    },
 }
 
 /// A drill's record, open for writing by this process alone.
 pub struct Record {
     path: PathBuf,
     file: std::fs::File,
+    /// How the drill stands by all that is written; nothing yet before the first line.
+    standing: Option<Standing>,
 }
 
 impl Record {
@@ -234,7 +244,11 @@ impl Record {
             .create_new(true)
             .open(&path)
             .map_err(file_error(&path))?;
-        let mut record = Self { path, file: made };
+        let mut record = Self {
+            path,
+            file: made,
+            standing: None,
+        };
         record.lock()?;
         record.add(time, What::Begun(Box::new(begun)))?;
         Ok(record)
@@ -253,10 +267,15 @@ impl Record {
                 path: path.clone(),
                 source,
             })?;
-        let record = Self { path, file };
+        let mut record = Self {
+            path,
+            file,
+            standing: None,
+        };
         record.lock()?;
         let standing = read(folder)?;
         record.take_off_torn()?;
+        record.standing = Some(standing.clone());
         Ok((record, standing))
     }
 
@@ -293,8 +312,13 @@ impl Record {
     /// Adds a line; it is on disk when this returns.
     ///
     /// # Errors
-    /// A file that does not take it.
+    /// A line that cannot follow, which would make the whole record unreadable; a file that does not take it.
     pub fn add(&mut self, time: DateTime<Utc>, what: What) -> Result<(), RecordError> {
+        let standing = after(self.standing.clone(), time, what.clone());
+        let standing = standing.map_err(|message| RecordError::Illegal {
+            drill: drill_of(&self.path),
+            message,
+        })?;
         let file = |source| RecordError::File {
             path: self.path.clone(),
             source,
@@ -303,8 +327,28 @@ impl Record {
             serde_json::to_vec(&Entry { time, what }).map_err(|error| file(error.into()))?;
         line.push(b'\n');
         self.file.write_all(&line).map_err(file)?;
-        self.file.sync_data().map_err(file)
+        self.file.sync_data().map_err(file)?;
+        self.standing = Some(standing);
+        Ok(())
     }
+}
+
+/// Returns how a drill stands after one more line; refuses what cannot follow.
+fn after(standing: Option<Standing>, time: DateTime<Utc>, what: What) -> Result<Standing, String> {
+    match (standing, what) {
+        (None, What::Begun(begun)) => Ok(Standing::new(*begun, time)),
+        (None, _) => Err("the first line does not begin a drill".to_owned()),
+        (Some(mut standing), what) => {
+            standing.take(time, what)?;
+            Ok(standing)
+        }
+    }
+}
+
+/// Returns the id of the drill whose record lies there: its folder is named so.
+fn drill_of(path: &Path) -> String {
+    let folder = path.parent().and_then(Path::file_name);
+    folder.map_or_else(String::new, |name| name.to_string_lossy().into_owned())
 }
 
 /// Reads how a drill stands. A last line that a crash cut short counts as not written.
@@ -328,11 +372,7 @@ pub fn read(folder: &Path) -> Result<Standing, RecordError> {
             break;
         }
         let entry: Entry = serde_json::from_str(line).map_err(|error| wrong(error.to_string()))?;
-        match (&mut standing, entry.what) {
-            (None, What::Begun(begun)) => standing = Some(Standing::new(*begun, entry.time)),
-            (None, _) => return Err(wrong("the first line does not begin a drill".to_owned())),
-            (Some(standing), what) => standing.take(entry.time, what).map_err(wrong)?,
-        }
+        standing = Some(after(standing.take(), entry.time, entry.what).map_err(wrong)?);
     }
     standing.ok_or(RecordError::Line {
         path,
@@ -436,6 +476,16 @@ impl Standing {
     }
 }
 
+/// What the id of every drill begins with. A home that does not know a drill must not take its id for an incident's.
+pub const ID_BEGINS: &str = "DRILL-";
+
+/// Returns whether a text is written as the id of a drill, in whatever case somebody typed it.
+pub fn is_id(text: &str) -> bool {
+    text.get(..ID_BEGINS.len())
+        .is_some_and(|head| head.eq_ignore_ascii_case(ID_BEGINS))
+        && !text.contains(['/', '\\'])
+}
+
 /// Returns the folder of a drill.
 pub fn folder(home: &Path, drill: &str) -> PathBuf {
     home.join("drills").join(drill)
@@ -508,7 +558,7 @@ mod tests {
     }
 
     /// Returns how a drill stands after these, or the one that cannot follow.
-    fn after(all: &[What]) -> Result<State, String> {
+    fn state_after(all: &[What]) -> Result<State, String> {
         let mut standing = Standing::new(begun(), DateTime::UNIX_EPOCH);
         for what in all {
             standing.take(DateTime::UNIX_EPOCH, what.clone())?;
@@ -522,11 +572,11 @@ mod tests {
             condition: "a".to_owned(),
         };
         assert_eq!(
-            after(&[made(), What::Emitted, seen(), aborted()]),
+            state_after(&[made(), What::Emitted, seen(), aborted()]),
             Ok(State::Aborting)
         );
         assert_eq!(
-            after(&[aborted(), cleared(), What::Closed]),
+            state_after(&[aborted(), cleared(), What::Closed]),
             Ok(State::Aborted)
         );
         for illegal in [
@@ -540,7 +590,7 @@ mod tests {
             vec![aborted(), aborted()],
             vec![aborted(), What::Closed, cleared()],
         ] {
-            assert!(after(&illegal).is_err(), "{illegal:?}");
+            assert!(state_after(&illegal).is_err(), "{illegal:?}");
         }
     }
 

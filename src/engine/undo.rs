@@ -18,7 +18,7 @@ use super::plan::{Plan, PlanStep, PlanTarget, Preflight, Verdict};
 use super::power::{Power, Teller};
 use super::preflight::Meant;
 use super::recorder::{Recorder, object};
-use super::request::{Ended, RunRequest, UndoRequest};
+use super::request::{Ended, Mode, RunRequest, UndoRequest};
 use super::run::{Engine, TARGETS_AT_ONCE};
 use super::schedule::Program;
 use super::siblings;
@@ -161,6 +161,11 @@ impl Engine {
         let own = (Arc::clone(&frame.runbook), Arc::clone(&frame.text));
         RunRequest {
             origin: "journal".to_owned(),
+            mode: if old.is_drill() {
+                Mode::Drill
+            } else {
+                Mode::Execute
+            },
             choices: request.choices.clone(),
             accept: request.accept.clone(),
             yes: request.yes,

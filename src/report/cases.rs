@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use schemars::JsonSchema;
 use serde::Serialize;
 
-use super::model::{RunReport, RunStatus, SignedBy};
+use super::model::{RunReport, RunStatus, SignedBy, is_false};
 use super::run::{report, started};
 use crate::journal::verify::Outside;
 
@@ -20,6 +20,9 @@ pub struct RunLine {
     pub runbook: String,
     /// `execute`, `drill` or `undo`.
     pub mode: String,
+    /// Whether it is an exercise, or the undo of one; absent: it is not.
+    #[serde(default, skip_serializing_if = "is_false")]
+    pub drill: bool,
     /// How it stands.
     pub status: RunStatus,
     /// When it began.
@@ -163,6 +166,7 @@ fn line(report: RunReport, path: &Path) -> RunLine {
         incident: report.incident,
         runbook: report.runbook.name,
         mode: report.mode,
+        drill: report.drill,
         status: report.status,
         started_at: report.started_at,
         targets: report

@@ -89,6 +89,7 @@ impl Fold {
                 digest: runbook("sha256"),
             },
             mode: text("mode"),
+            drill: started(run_dir).is_ok_and(|start| start.drill),
             detected_at: data
                 .get("detected_at")
                 .and_then(Value::as_str)
@@ -563,16 +564,30 @@ impl Fold {
             .collect();
         findings::sort(&mut report.findings);
         report.residual_until = times.into_iter().max().cloned();
+        let inside = inside(report);
         report.undo =
             (self.undoable && report.mode != "undo" && report.status != RunStatus::Undone)
-                .then(|| format!("azir undo {}", report.run));
-        let again = report.mode == "execute"
+                .then(|| format!("azir undo {}{inside}", report.run));
+        let again = matches!(report.mode.as_str(), "execute" | "drill")
             && matches!(report.status, RunStatus::Failed | RunStatus::Partial)
             && report.targets.len() > 1
             && again::unfinished(report).next().is_some();
-        report.retry =
-            again.then(|| format!("azir {} --retry {}", report.runbook.name, report.run));
+        report.retry = again.then(|| {
+            format!(
+                "azir {} --retry {}{inside}",
+                report.runbook.name, report.run
+            )
+        });
         self.report
+    }
+}
+
+/// Returns what a command that acts on a run of a drill is typed with, wherever it is typed.
+pub(super) fn inside(report: &RunReport) -> String {
+    if report.drill {
+        format!(" --incident {}", report.incident)
+    } else {
+        String::new()
     }
 }
 

@@ -21,6 +21,9 @@ pub struct RunReport {
     pub runbook: RunbookRef,
     /// `plan`, `execute`, `drill` or `undo`.
     pub mode: String,
+    /// Whether it is an exercise, or the undo of one; absent: it is not.
+    #[serde(default, skip_serializing_if = "is_false")]
+    pub drill: bool,
     /// How it stands.
     pub status: RunStatus,
     /// When the attack was detected, when that was said.
@@ -78,6 +81,15 @@ pub struct RunReport {
     /// Who is writing it still; absent: nobody.
     #[serde(default)]
     pub held_by: Option<String>,
+}
+
+/// Whether a mark is not there: what is real looks as it always did.
+#[expect(
+    clippy::trivially_copy_pass_by_ref,
+    reason = "serde calls it with a reference"
+)]
+pub(super) fn is_false(mark: &bool) -> bool {
+    !mark
 }
 
 /// Which runbook.

@@ -5,7 +5,7 @@ use std::path::Path;
 
 use serde_json::Value;
 
-use super::fold::Fold;
+use super::fold::{self, Fold};
 use super::model::{JournalRef, MissingWitness, RunReport, RunStatus, SignedBy};
 use crate::evidence::Store;
 use crate::journal::reader::{open_regular, walk};
@@ -94,7 +94,10 @@ pub fn told(run_dir: &Path) -> Result<RunReport, JournalError> {
         missing,
         ..JournalRef::default()
     };
-    report.resume = goes_on(&report).then(|| format!("azir resume {}", report.run));
+    report.resume = goes_on(&report).then(|| {
+        let inside = fold::inside(&report);
+        format!("azir resume {}{inside}", report.run)
+    });
     Ok(report)
 }
 
@@ -159,7 +162,7 @@ pub struct Started {
     pub host: String,
     /// The run that this one undoes.
     pub of: Option<String>,
-    /// Whether it is an exercise.
+    /// Whether it is an exercise, or the undo of one.
     pub drill: bool,
     /// The key that it was started with, if it was.
     pub once: Option<StartedOnce>,
@@ -181,24 +184,18 @@ pub struct StartedOnce {
 /// # Errors
 /// A folder whose journal has no first line.
 pub fn started(run_dir: &Path) -> Result<Started, JournalError> {
-    let unreadable = |message: String| JournalError::Unreadable {
-        path: run_dir.to_path_buf(),
-        message,
-    };
-    let file = open_regular(&run_dir.join("seg-000001.jsonl"))
-        .map_err(|error| unreadable(error.to_string()))?;
-    let mut text = String::new();
-    // No line is longer (JOURNAL.md, "Line").
-    std::io::BufReader::new(file.take(65_536))
-        .read_line(&mut text)
-        .map_err(|error| unreadable(error.to_string()))?;
-    let line: Value = serde_json::from_str(&text)
-        .map_err(|_| unreadable("its first line is no line of a journal".to_owned()))?;
+    let line = first_line(run_dir)?;
     let word = |path: &str| {
         line.pointer(path)
             .and_then(Value::as_str)
             .unwrap_or_default()
             .to_owned()
+    };
+    let of = Some(word("/data/of/run")).filter(|of| !of.is_empty());
+    let drill = match (word("/data/mode").as_str(), &of) {
+        ("drill", _) => true,
+        ("undo", Some(of)) => undoes_drill(run_dir, of),
+        _ => false,
     };
     Ok(Started {
         run: word("/data/origin")
@@ -212,14 +209,37 @@ pub fn started(run_dir: &Path) -> Result<Started, JournalError> {
         time: word("/time"),
         purpose: word("/data/purpose"),
         host: word("/data/host"),
-        of: Some(word("/data/of/run")).filter(|of| !of.is_empty()),
-        drill: word("/data/mode") == "drill",
+        of,
+        drill,
         once: line.pointer("/data/once").map(|_| StartedOnce {
             key: word("/data/once/key_sha256"),
             asks: word("/data/once/asks"),
             words: word("/data/once/words"),
         }),
     })
+}
+
+/// Returns whether the run that an undo puts back, which lies beside it in the case, is an exercise.
+fn undoes_drill(run_dir: &Path, of: &str) -> bool {
+    let beside = run_dir.parent().map(|case| case.join(format!("run-{of}")));
+    let line = beside.and_then(|run| first_line(&run).ok());
+    line.is_some_and(|line| line.pointer("/data/mode") == Some(&Value::from("drill")))
+}
+
+fn first_line(run_dir: &Path) -> Result<Value, JournalError> {
+    let unreadable = |message: String| JournalError::Unreadable {
+        path: run_dir.to_path_buf(),
+        message,
+    };
+    let file = open_regular(&run_dir.join("seg-000001.jsonl"))
+        .map_err(|error| unreadable(error.to_string()))?;
+    let mut text = String::new();
+    // No line is longer (JOURNAL.md, "Line").
+    std::io::BufReader::new(file.take(65_536))
+        .read_line(&mut text)
+        .map_err(|error| unreadable(error.to_string()))?;
+    serde_json::from_str(&text)
+        .map_err(|_| unreadable("its first line is no line of a journal".to_owned()))
 }
 
 /// Returns the writes of a run whose effect nobody knows.

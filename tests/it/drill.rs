@@ -3,7 +3,6 @@
 use std::path::Path;
 
 use azir::drill::record;
-use azir::drill::verdict::Part;
 use serde_json::Value;
 
 use crate::support::{Done, bare};
@@ -464,7 +463,8 @@ fn a_record_or_scenario_that_was_changed_is_found_out() {
 fn by_itself_azir_passes_both_drills_and_scores_the_same_twice() {
     let home = tempfile::tempdir().unwrap();
     for scenario in ["vm-compromise", "token-theft"] {
-        let once = || {
+        // Once at the latencies of a tenant, once at none: what is judged hangs on neither.
+        let once = |latency: &str| {
             let args = [
                 "drill",
                 "start",
@@ -474,7 +474,10 @@ fn by_itself_azir_passes_both_drills_and_scores_the_same_twice() {
                 "--clock-scale",
                 "10",
             ];
-            let (code, verdict) = json(home.path(), &args);
+            let more = ["--output", "json", "--lab-latency", latency];
+            let done = bare(home.path(), &[args.as_slice(), &more].concat());
+            let verdict: Value = serde_json::from_str(&done.stdout).unwrap();
+            let code = done.code;
             let missed: Vec<String> = verdict["lines"]
                 .as_array()
                 .unwrap()
@@ -499,10 +502,8 @@ fn by_itself_azir_passes_both_drills_and_scores_the_same_twice() {
                 })
                 .collect::<Vec<_>>()
         };
-        let first = once();
-        assert_eq!(first, once(), "{scenario}");
-        let undone = serde_json::to_value(Part::Undone).unwrap();
-        assert_eq!(undone, "undone");
+        let first = once("1");
+        assert_eq!(first, once("0"), "{scenario}");
         assert!(first.iter().any(|(id, _, _)| id == "undo_ends"));
     }
 }

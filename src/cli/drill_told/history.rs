@@ -10,7 +10,7 @@ use crate::cli::exit::Exit;
 use crate::cli::home::Home;
 use crate::cli::prose::count;
 use crate::cli::refusal::Refusal;
-use crate::drill::history::{Quarter, Series, Tendency, history as history_of};
+use crate::drill::history::{Quarter, Series, StepTimes, Tendency, history as history_of};
 use crate::drill::plot::{self, Measure};
 use crate::drill::{shelf, span};
 use crate::runbook::problem::nearest;
@@ -144,7 +144,8 @@ fn tell_quarter(lines: &mut Lines, quarter: &Quarter) {
             trend.unwrap_or_default()
         ),
     );
-    for step in &quarter.steps {
+    let (worth, left) = worth_telling(&quarter.steps);
+    for step in worth {
         let undo = if step.mode == "undo" { "undo of " } else { "" };
         let mean = step.mean_seconds.map_or("never done".to_owned(), |mean| {
             format!("mean {}", span::told(mean))
@@ -165,6 +166,28 @@ fn tell_quarter(lines: &mut Lines, quarter: &Quarter) {
             ),
         );
     }
+    if left > 0 {
+        let left = count(left as u64, "faster step");
+        lines.say("    ", &format!("{left}: azir drill history --output json"));
+    }
+}
+
+/// Steps that are told on a terminal: all that failed, and the slowest.
+const TOLD: usize = 8;
+
+/// Returns the steps that a reader looks for, slowest first, and how many are left out.
+fn worth_telling(steps: &[StepTimes]) -> (Vec<&StepTimes>, usize) {
+    let mut all: Vec<&StepTimes> = steps.iter().collect();
+    let slow = |step: &StepTimes| step.mean_seconds.unwrap_or_default();
+    all.sort_by(|one, other| {
+        let failed = (other.failed > 0).cmp(&(one.failed > 0));
+        failed.then(slow(other).total_cmp(&slow(one)))
+    });
+    let failed = all.iter().filter(|step| step.failed > 0).count();
+    let kept = all.len().min(failed.max(TOLD));
+    let left = all.len() - kept;
+    all.truncate(kept);
+    (all, left)
 }
 
 /// Says which way a time goes.

@@ -41,7 +41,7 @@ pub(in crate::cli) fn report(own: &ArgMatches, home: &Home) -> Result<u8, Refusa
         _ => page(&report, &seconds(kept.now)),
     };
     match to {
-        None => out::result(&text),
+        None => out::raw(&text),
         Some(path) => write(own, &report, format, Path::new(path), &text, folder)?,
     }
     Ok(kept.end(Exit::Done.code()))

@@ -9,7 +9,7 @@ use uuid::Uuid;
 
 use super::super::error::EngineError;
 use super::super::plan::{Plan, PlanTarget, Preflight};
-use super::super::request::{RunRequest, Selection};
+use super::super::request::{Mode, RunRequest, Selection};
 use crate::clock::seconds;
 use crate::digest::Digest;
 use crate::journal::entry::is_person;
@@ -49,6 +49,9 @@ pub struct Planned {
     pub title: String,
     /// The case.
     pub incident: String,
+    /// Whether it was planned in a drill, and so counts in that drill alone; absent: it was not.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub drill: bool,
     /// The cloud.
     pub cloud: String,
     /// The tenant's id.
@@ -129,6 +132,7 @@ impl PlanFile {
             origin: request.origin.clone(),
             title: plan.title.clone(),
             incident: plan.incident.clone(),
+            drill: request.mode == Mode::Drill,
             cloud: plan.cloud.clone(),
             tenant: plan.tenant.clone(),
             arguments: request
