@@ -28,7 +28,8 @@ pub(super) const RESOURCES: &str = "2021-04-01";
 const PATIENCE: Duration = Duration::from_secs(60);
 /// How long a role may take until a vault knows of it ("Troubleshoot Azure RBAC": up to ten minutes).
 const PATIENCE_OF_RIGHTS: Duration = Duration::from_secs(600);
-const PAUSE: Duration = Duration::from_secs(5);
+/// The first wait, and the longest; each is twice the one before.
+const PAUSES: (Duration, Duration) = (Duration::from_millis(500), Duration::from_secs(10));
 
 /// Why nothing, or not all, was made.
 #[derive(Debug, thiserror::Error)]
@@ -252,6 +253,7 @@ impl Builder<'_> {
             _ => PATIENCE,
         };
         let until = self.clock.mono_us() + patience.as_micros() as u64;
+        let mut pause = PAUSES.0;
         loop {
             match errand::write(self.client, call).await {
                 Ok(answer) => return Ok(answer),
@@ -260,7 +262,8 @@ impl Builder<'_> {
                         && is_early(call.plane, &error.code)
                         && self.clock.mono_us() < until =>
                 {
-                    self.clock.sleep(PAUSE).await;
+                    self.clock.sleep(pause).await;
+                    pause = (pause * 2).min(PAUSES.1);
                 }
                 Err(source) => {
                     let what = title.to_owned();

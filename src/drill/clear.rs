@@ -11,6 +11,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 use std::sync::Arc;
+use std::time::Duration;
 
 use serde_json::{Value, json};
 
@@ -32,6 +33,8 @@ const PUT_ASIDE: [(&str, &str); 4] = [
     ("users", "microsoft.graph.user"),
     ("groups", "microsoft.graph.group"),
 ];
+/// The waits, in seconds, until a replica of the directory knows what was done (graph-and-data-planes.md, "Replication").
+const PAUSES: [u64; 6] = [0, 1, 2, 4, 8, 15];
 /// The version of Key Vault's own operations on Resource Manager.
 const VAULTS: &str = "2023-07-01";
 
@@ -113,6 +116,40 @@ fn graph(method: &str, path: String) -> RenderedCall {
     }
 }
 
+/// Something that is taken away.
+struct Thing {
+    id: String,
+    call: RenderedCall,
+    /// What is read until it is not there; absent: the answer is all there is.
+    back: Option<RenderedCall>,
+}
+
+impl Thing {
+    fn of_arm(id: &str, version: &str) -> Self {
+        Self {
+            id: id.to_owned(),
+            call: arm("DELETE", id, version),
+            back: Some(arm("GET", id, version)),
+        }
+    }
+
+    fn of_graph(id: &str, path: &str) -> Self {
+        Self {
+            id: id.to_owned(),
+            call: graph("DELETE", path.to_owned()),
+            back: Some(graph("GET", path.to_owned())),
+        }
+    }
+
+    /// An object among the deleted: another thing than the object where it was.
+    fn put_aside(id: &str) -> Self {
+        Self {
+            id: format!("deleted/{id}"),
+            ..Self::of_graph(id, &format!("/v1.0/directory/deletedItems/{id}"))
+        }
+    }
+}
+
 impl Clearing<'_> {
     /// Clears everything away, and returns what is left of the drill, with the reason: nothing, if all went well.
     ///
@@ -122,17 +159,12 @@ impl Clearing<'_> {
         let mut left = Vec::new();
         self.directory(&mut left).await?;
         if self.before.is_some() {
-            let group = self.plot.group.clone();
-            self.group(&group, &mut left).await?;
+            let group = Thing::of_arm(&self.plot.group, RESOURCES);
+            self.take_away(vec![group], &mut left).await?;
             self.vaults(&mut left).await?;
         }
         self.of_runs(&mut left).await?;
         Ok(left)
-    }
-
-    async fn group(&mut self, id: &str, left: &mut Vec<String>) -> Result<(), RecordError> {
-        let (call, back) = (arm("DELETE", id, RESOURCES), arm("GET", id, RESOURCES));
-        self.one(id, &call, Some(&back), left).await
     }
 
     /// Deletes vaults for good that went with the drill's group: until then their names are taken.
@@ -158,52 +190,63 @@ impl Clearing<'_> {
                 return Ok(());
             }
         };
-        for deleted in found.as_array().into_iter().flatten() {
-            let of = deleted["properties"]["vaultId"]
-                .as_str()
-                .unwrap_or_default();
-            let Some(id) = deleted["id"]
-                .as_str()
-                .filter(|_| of.to_lowercase().starts_with(&within))
-            else {
+        let deleted = found.as_array().into_iter().flatten().filter(|deleted| {
+            let of = deleted["properties"]["vaultId"].as_str();
+            of.is_some_and(|of| of.to_lowercase().starts_with(&within))
+        });
+        let ids = deleted.filter_map(|deleted| deleted["id"].as_str());
+        let purge = |id: &str| Thing {
+            call: arm("POST", &format!("{id}/purge"), VAULTS),
+            ..Thing::of_arm(id, VAULTS)
+        };
+        self.take_away(ids.map(purge).collect(), left).await
+    }
+
+    /// Takes things away in this order, and then reads whether each is gone: what one waits for, the next need not.
+    async fn take_away(
+        &mut self,
+        things: Vec<Thing>,
+        left: &mut Vec<String>,
+    ) -> Result<(), RecordError> {
+        let mut sent = Vec::new();
+        for thing in things {
+            if self.is_cleared(&thing.id) {
                 continue;
+            }
+            (self.tell)(&format!("clear away {}", ArmId::name_of(&thing.id)));
+            let id = thing.id.clone();
+            self.record.add(self.clock.now(), What::Clearing { id })?;
+            match errand::write(self.client, &thing.call).await {
+                Ok(_) => sent.push(thing),
+                Err(error) => self.note(thing.id, Err(error.message), left)?,
+            }
+        }
+        for thing in sent {
+            let gone = match &thing.back {
+                None => Ok(()),
+                Some(back) => self.is_gone(back).await,
             };
-            let call = arm("POST", &format!("{id}/purge"), VAULTS);
-            self.one(id, &call, Some(&arm("GET", id, VAULTS)), left)
-                .await?;
+            self.note(thing.id, gone, left)?;
         }
         Ok(())
     }
 
-    /// Takes away one thing and reads whether it is gone.
-    async fn one(
+    /// Whether a clearing before this one saw that it is gone.
+    fn is_cleared(&self, id: &str) -> bool {
+        self.standing.cleared.iter().any(|known| known == id)
+    }
+
+    fn note(
         &mut self,
-        id: &str,
-        call: &RenderedCall,
-        back: Option<&RenderedCall>,
+        id: String,
+        gone: Result<(), String>,
         left: &mut Vec<String>,
     ) -> Result<(), RecordError> {
-        if self.standing.cleared.iter().any(|known| known == id) {
-            return Ok(());
-        }
-        (self.tell)(&format!("clear away {}", ArmId::name_of(id)));
-        let clearing = What::Clearing { id: id.to_owned() };
-        self.record.add(self.clock.now(), clearing)?;
-        let gone = match errand::write(self.client, call).await {
-            Err(error) => Err(error.message),
-            Ok(_) => match back {
-                None => Ok(()),
-                Some(back) => self.is_gone(back).await,
-            },
-        };
         let what = match gone {
-            Ok(()) => What::Cleared { id: id.to_owned() },
+            Ok(()) => What::Cleared { id },
             Err(why) => {
                 left.push(format!("{id}: {why}"));
-                What::Left {
-                    id: id.to_owned(),
-                    why,
-                }
+                What::Left { id, why }
             }
         };
         self.record.add(self.clock.now(), what)
@@ -211,10 +254,8 @@ impl Clearing<'_> {
 
     /// Reads until something is gone, as long as a replica may take.
     async fn is_gone(&self, back: &RenderedCall) -> Result<(), String> {
-        for pause in [0_u64, 1, 2, 4, 8, 15] {
-            self.clock
-                .sleep(std::time::Duration::from_secs(pause))
-                .await;
+        for pause in PAUSES {
+            self.clock.sleep(Duration::from_secs(pause)).await;
             if let (_, 404) = errand::read(self.client, back).await? {
                 return Ok(());
             }
@@ -224,8 +265,8 @@ impl Clearing<'_> {
 
     /// Deletes what was made in the directory, the last one first, and for good.
     async fn directory(&mut self, left: &mut Vec<String>) -> Result<(), RecordError> {
-        let made = self.standing.made.clone();
-        for built in made.iter().rev() {
+        let (mut things, mut aside) = (Vec::new(), Vec::new());
+        for built in self.standing.made.iter().rev() {
             let Some(call) = built.remove.as_ref().and_then(call_of) else {
                 continue;
             };
@@ -235,48 +276,72 @@ impl Clearing<'_> {
                 missing_ok: true,
                 ..call.clone()
             };
-            let back = Some(&back).filter(|_| call.method == "DELETE");
-            self.one(&built.id, &call, back, left).await?;
-            self.for_good(&built.id, &call.path_or_url, left).await?;
-        }
-        // What was sent and whose answer was lost has no id on record; its name says whose it is.
-        if made.iter().any(|built| built.remove.is_some()) || !self.standing.making.is_empty() {
-            for (kind, whole) in PUT_ASIDE {
-                self.by_name(kind, &format!("/v1.0/{kind}"), left).await?;
-                let aside = format!("/v1.0/directory/deletedItems/{whole}");
-                self.by_name(kind, &aside, left).await?;
+            let of_aside =
+                |kind: &str| call.path_or_url.ends_with(&format!("/{kind}/{}", built.id));
+            if PUT_ASIDE.iter().any(|(kind, _)| of_aside(kind)) {
+                aside.push(built.id.clone());
             }
+            things.push(Thing {
+                id: built.id.clone(),
+                back: Some(back).filter(|_| call.method == "DELETE"),
+                call,
+            });
+        }
+        let any = !things.is_empty() || !self.standing.making.is_empty();
+        self.for_good(things, &aside, left).await?;
+        // What was sent and whose answer was lost has no id on record; its name says whose it is.
+        for (kind, whole) in PUT_ASIDE.into_iter().filter(|_| any) {
+            let there = self.named(kind, &format!("/v1.0/{kind}"), left).await;
+            let deleted = format!("/v1.0/directory/deletedItems/{whole}");
+            let mut aside = self.named(kind, &deleted, left).await;
+            let thing = |id: &String| Thing::of_graph(id, &format!("/v1.0/{kind}/{id}"));
+            let things = there.iter().map(thing).collect();
+            aside.extend(there);
+            self.for_good(things, &aside, left).await?;
         }
         Ok(())
     }
 
-    /// Deletes an object for good that is only put aside.
+    /// Deletes objects, and then those for good that are only put aside.
     async fn for_good(
         &mut self,
-        id: &str,
-        path: &str,
+        things: Vec<Thing>,
+        aside: &[String],
         left: &mut Vec<String>,
     ) -> Result<(), RecordError> {
-        let aside = PUT_ASIDE
+        let now: Vec<String> = things
             .iter()
-            .any(|(kind, _)| path.contains(&format!("/{kind}/")) && path.ends_with(id));
-        if !aside {
-            return Ok(());
-        }
-        let path = format!("/v1.0/directory/deletedItems/{id}");
-        let (call, back) = (graph("DELETE", path.clone()), graph("GET", path));
-        // Its own place among the deleted is another thing than where it was.
-        self.one(&format!("deleted/{id}"), &call, Some(&back), left)
-            .await
+            .map(|thing| thing.id.clone())
+            .filter(|id| aside.contains(id) && !self.is_cleared(id))
+            .collect();
+        self.take_away(things, left).await?;
+        self.are_put_aside(&now).await;
+        let deleted = aside.iter().map(|id| Thing::put_aside(id)).collect();
+        self.take_away(deleted, left).await
     }
 
-    /// Deletes objects of a list whose names begin with the drill's prefix.
-    async fn by_name(
-        &mut self,
-        kind: &str,
-        list: &str,
-        left: &mut Vec<String>,
-    ) -> Result<(), RecordError> {
+    /// Waits until what was just deleted is among the deleted: before that, "not there" does not mean that it is gone.
+    async fn are_put_aside(&self, ids: &[String]) {
+        let backs = ids.iter().filter_map(|id| Thing::put_aside(id).back);
+        let mut backs: Vec<RenderedCall> = backs.collect();
+        for pause in PAUSES {
+            if backs.is_empty() {
+                return;
+            }
+            self.clock.sleep(Duration::from_secs(pause)).await;
+            let mut missing = Vec::new();
+            for back in backs {
+                // What cannot be read is not waited for: deleting it says why.
+                if let Ok((_, 404)) = errand::read(self.client, &back).await {
+                    missing.push(back);
+                }
+            }
+            backs = missing;
+        }
+    }
+
+    /// Returns the ids of the objects of a list whose names begin with the drill's prefix.
+    async fn named(&self, kind: &str, list: &str, left: &mut Vec<String>) -> Vec<String> {
         let mut call = graph("GET", list.to_owned());
         let filter = format!("startswith(displayName,'{}')", self.plot.prefix);
         call.query = vec![
@@ -287,33 +352,25 @@ impl Clearing<'_> {
         let found = match errand::read(self.client, &call).await {
             Ok((found, _)) => found,
             Err(why) => {
-                left.push(format!(
-                    "{kind} whose names begin with {}: {why}",
-                    self.plot.prefix
-                ));
-                return Ok(());
+                let prefix = &self.plot.prefix;
+                left.push(format!("{kind} whose names begin with {prefix}: {why}"));
+                return Vec::new();
             }
         };
+        let mut ids = Vec::new();
         for object in found.as_array().into_iter().flatten() {
             let (Some(id), Some(name)) = (object["id"].as_str(), object["displayName"].as_str())
             else {
                 continue;
             };
-            if !name.starts_with(&self.plot.prefix) {
-                continue;
+            if name.starts_with(&self.plot.prefix) {
+                if let Some(fence) = self.client.fence() {
+                    fence.allow(id);
+                }
+                ids.push(id.to_owned());
             }
-            if let Some(fence) = self.client.fence() {
-                fence.allow(id);
-            }
-            let path = format!("/v1.0/{kind}/{id}");
-            if list.ends_with(kind) {
-                let back = graph("GET", path.clone());
-                self.one(id, &graph("DELETE", path.clone()), Some(&back), left)
-                    .await?;
-            }
-            self.for_good(id, &path, left).await?;
         }
-        Ok(())
+        ids
     }
 
     /// Deletes what the runs made outside of the drill's group, as snapshots and a quarantine NSG.
@@ -337,52 +394,52 @@ impl Clearing<'_> {
         // What lies in a group goes before the group.
         let (groups, others): (Vec<&String>, Vec<&String>) =
             new.into_iter().partition(|key| is_group(key));
-        for key in others.into_iter().chain(groups) {
-            let resource = &now[key];
-            let id = resource["id"].as_str().unwrap_or(key);
-            if !self.is_ours(key, resource, &kept) {
-                let why = "it came while the drill ran, and is not the drill's".to_owned();
-                let id = id.to_owned();
-                self.record.add(self.clock.now(), What::Left { id, why })?;
-                continue;
-            }
-            if is_group(key) {
-                self.group_if_empty(id, left).await?;
-                continue;
-            }
-            match self.version(id).await {
-                Ok(version) => {
-                    let (call, back) = (arm("DELETE", id, &version), arm("GET", id, &version));
-                    self.one(id, &call, Some(&back), left).await?;
+        for keys in [others, groups] {
+            let mut things = Vec::new();
+            for key in keys {
+                let resource = &now[key];
+                let id = resource["id"].as_str().unwrap_or(key).to_owned();
+                match self.of_run(key, &id, resource, &kept).await {
+                    Ok(Ok(thing)) => things.push(thing),
+                    Ok(Err(why)) => {
+                        let why = why.to_owned();
+                        self.record.add(self.clock.now(), What::Left { id, why })?;
+                    }
+                    Err(why) => left.push(format!("{id}: {why}")),
                 }
-                Err(why) => left.push(format!("{id}: {why}")),
             }
+            self.take_away(things, left).await?;
         }
         Ok(())
     }
 
-    /// Deletes a group that a run made, unless somebody put something in it.
-    async fn group_if_empty(
-        &mut self,
+    /// Returns something new as what is taken away, or why it stays.
+    async fn of_run(
+        &self,
+        key: &str,
         id: &str,
-        left: &mut Vec<String>,
-    ) -> Result<(), RecordError> {
-        let mut list = arm("GET", &format!("{id}/resources"), RESOURCES);
-        list.pages = Some("value".to_owned());
-        match errand::read(self.client, &list).await {
-            Ok((found, _)) if found.as_array().is_some_and(Vec::is_empty) => {
-                self.group(id, left).await
-            }
-            Ok(_) => {
-                let why = "a run of the drill made it, and it holds what is not the drill's";
-                let (id, why) = (id.to_owned(), why.to_owned());
-                self.record.add(self.clock.now(), What::Left { id, why })
-            }
-            Err(why) => {
-                left.push(format!("{id}: {why}"));
-                Ok(())
-            }
+        resource: &Value,
+        kept: &Kept,
+    ) -> Result<Result<Thing, &'static str>, String> {
+        if !self.is_ours(key, resource, kept) {
+            return Ok(Err("it came while the drill ran, and is not the drill's"));
         }
+        if !is_group(key) {
+            return Ok(Ok(Thing::of_arm(id, &self.version(id).await?)));
+        }
+        if self.holds_others(id).await? {
+            let why = "a run of the drill made it, and it holds what is not the drill's";
+            return Ok(Err(why));
+        }
+        Ok(Ok(Thing::of_arm(id, RESOURCES)))
+    }
+
+    /// Whether something lies in a group that a run made.
+    async fn holds_others(&self, group: &str) -> Result<bool, String> {
+        let mut list = arm("GET", &format!("{group}/resources"), RESOURCES);
+        list.pages = Some("value".to_owned());
+        let (found, _) = errand::read(self.client, &list).await?;
+        Ok(found.as_array().is_none_or(|items| !items.is_empty()))
     }
 
     /// Whether the drill or one of its runs made a resource: by its tags, else by the record.
