@@ -29,6 +29,7 @@ mod directory_targets;
 mod drill;
 mod drill_guard;
 mod drill_history;
+mod drill_judge;
 mod drill_kit;
 mod drill_page;
 mod drill_sabotage;
