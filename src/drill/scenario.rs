@@ -29,9 +29,10 @@
 //!   - {run: isolate-vm, target: "{{ vm }}", choose: {cut_roles_which: ["..."]}}
 //! moments:
 //!   cut: {write_of: "{{ nics }}", which: first}
+//!   captured: {read: {...}, times: "{{ got | pluck('properties.timeCreated') }}", which: last}
 //! judge:
 //!   contained:
-//!     - {id: interfaces, claim: "...", for_each: "{{ nics }}", as: nic, read: {...}, that: "{{ ... }}", otherwise: "...", at: cut, points: 10}
+//!     - {id: interfaces, claim: "...", for_each: "{{ nics }}", as: nic, read: {...}, that: "{{ ... }}", otherwise: "...", at: cut, said_by: [{run: isolate-vm, target: "{{ vm }}"}], points: 10}
 //!   order:
 //!     - {id: captured_first, claim: "...", first: captured, then: cut, points: 5}
 //!   unharmed:
@@ -204,15 +205,32 @@ pub struct AutoRun {
     pub lasting: Option<String>,
 }
 
-/// A point in time. Exactly one of the ways to know it is given.
+/// A point in time. Exactly one of the ways to know it is given: `write_of`, `audit_of`, `times`, or `call` alone.
+///
+/// The activity log and the directory's show a thing minutes after it was done, and the record of the runs knows nothing
+/// of what was done past azir: what either of them says counts.
 #[derive(Clone, Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Moment {
-    /// When these resources were written, by the activity log: a template of an id or a list of ids, in which `*` stands
-    /// for anything.
+    /// A list; it is looked for with each item.
+    #[serde(default)]
+    pub for_each: Option<String>,
+    /// What an item is called in templates.
+    #[serde(default = "item", rename = "as")]
+    pub as_name: String,
+    /// With `for_each`: whether it must have happened with each item, and is the last of the times that `which` gives
+    /// with one; else `which` is of all of them.
+    #[serde(default)]
+    pub every: bool,
+    /// What is read first: its answer is `got` and `got_status` in the other templates.
+    #[serde(default)]
+    pub read: Option<Asked>,
+    /// When these resources were written, by the activity log, and by the record where it has a call to one: a template
+    /// of an id or a list of ids, in which `*` stands for anything.
     #[serde(default)]
     pub write_of: Option<String>,
-    /// With `write_of`: only such operations, as `Microsoft.Network/networkInterfaces/write`.
+    /// With `write_of`: only such operations, as `Microsoft.Network/*/write`: a template of a name or a list of names, in
+    /// which `*` stands for anything; absent: whatever writes or deletes.
     #[serde(default)]
     pub operation: Option<String>,
     /// When something was done to these objects, by the directory's audit log: a template of an object id or a list.
@@ -221,18 +239,18 @@ pub struct Moment {
     /// With `audit_of`: only activities whose name begins so.
     #[serde(default)]
     pub activity: Vec<String>,
-    /// Where the tenant itself says when.
-    #[serde(default)]
-    pub read: Option<Asked>,
-    /// With `read`: a template of a time or a list of times, that sees `got`.
+    /// With `read`, where the tenant itself says when: a template of a time or a list of times.
     #[serde(default)]
     pub times: Option<String>,
-    /// When a call was sent that was answered well, by the record of the runs: `METHOD pattern`, `*` standing for
-    /// anything, compared with the path alone and without regard to case. Beside `write_of` or `audit_of` it counts where
-    /// the log shows nothing yet: the activity log and the directory's take minutes. For `write_of` a call to the
-    /// resource itself counts even if this is absent.
+    /// When a call was sent that was answered well, by the record of the runs: templates of `METHOD pattern`, `*` standing
+    /// for anything, without regard to case. One with a `?` is compared with path and query, whose parameters are
+    /// decoded and in the order of their names, as `GET */x?$filter=a eq 'b'&$top=9`; any other with the path alone.
     #[serde(default)]
-    pub call: Option<String>,
+    pub call: Vec<String>,
+    /// With `call`: only those whose item or body, as the record has them, contains each of these, as
+    /// `"principalId":"..."`: templates, compared without regard to case.
+    #[serde(default)]
+    pub naming: Vec<String>,
     /// Which of several.
     pub which: Which,
 }
@@ -292,14 +310,48 @@ pub struct Condition {
     /// Since when it is so: a moment.
     #[serde(default)]
     pub at: Option<String>,
-    /// The runbooks that claim it when they end well: one that does so while it is not so says what is not so.
+    /// What makes it so as well; looked at first.
+    #[serde(default, rename = "or")]
+    pub instead: Option<Instead>,
+    /// Of what the undo puts back: the conditions that must have held before, because what was never so cannot be given
+    /// back.
     #[serde(default)]
-    pub said_by: Vec<String>,
+    pub after: Vec<String>,
+    /// The runs that claim it when they end well: one that does so while it is not so says what is not so.
+    #[serde(default)]
+    pub said_by: Vec<SaidBy>,
     /// Where it is judged alone; absent: everywhere.
     #[serde(default)]
     pub only: Option<Where>,
     /// What it counts.
     pub points: u32,
+}
+
+/// What makes a condition true in another way, as a machine that does not run is cut off whatever its rules are.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Instead {
+    /// What is read: its answer is `got` and `got_status`.
+    pub read: Asked,
+    /// The condition: a template.
+    pub that: String,
+    /// Since when it is so: a moment.
+    #[serde(default)]
+    pub at: Option<String>,
+}
+
+/// A run that claims something.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct SaidBy {
+    /// Its runbook.
+    pub run: String,
+    /// What it was about: a template of a name or a list of names, of which one is its target or stands among its
+    /// arguments.
+    pub target: String,
+    /// Only where this is so: a template that sees its `arguments`.
+    #[serde(default)]
+    pub when: Option<String>,
 }
 
 /// What came before what.
@@ -491,24 +543,6 @@ impl Scenario {
     }
 }
 
-/// Refuses an id that is none, or is there twice.
-fn unique<'a>(ids: impl Iterator<Item = &'a str>) -> Result<(), String> {
-    let mut seen = BTreeSet::new();
-    for id in ids {
-        let sound = id.starts_with(|c: char| c.is_ascii_lowercase())
-            && id
-                .chars()
-                .all(|c| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '_');
-        if !sound {
-            return Err(format!("{id:?} is no name such as interfaces_cut"));
-        }
-        if !seen.insert(id) {
-            return Err(format!("{id} is there twice"));
-        }
-    }
-    Ok(())
-}
-
 /// Reads a span as `5m`.
 fn span<'de, D: serde::Deserializer<'de>>(deserializer: D) -> Result<Duration, D::Error> {
     let text = String::deserialize(deserializer)?;
@@ -517,49 +551,6 @@ fn span<'de, D: serde::Deserializer<'de>>(deserializer: D) -> Result<Duration, D
 }
 
 impl Scenario {
-    /// Refuses what a reader of types cannot see: names that mean nothing, calls that are none.
-    fn is_sound(&self) -> Result<(), String> {
-        if self.azir != "drill-v1" {
-            return Err(format!(
-                "azir: {:?} is not a format that this azir reads; write azir: drill-v1",
-                self.azir
-            ));
-        }
-        if self.rehearses.is_empty() || self.auto.is_empty() {
-            return Err("a scenario rehearses a runbook, and --auto does something".to_owned());
-        }
-        let builds = self.tabletop.iter().flat_map(|tabletop| &tabletop.build);
-        let builds: Vec<&str> = builds.map(|build| build.id.as_str()).collect();
-        unique(self.ids())?;
-        unique(builds.iter().copied())?;
-        let mut names = self.tabletop.iter().flat_map(|one| one.names.keys());
-        if let Some(name) = names.find(|name| builds.contains(&name.as_str())) {
-            return Err(format!("{name} is a name, and the id of a build"));
-        }
-        for (what, asked) in self.calls() {
-            asked.call().map_err(|why| format!("{what}: {why}"))?;
-        }
-        for (name, moment) in &self.moments {
-            let ways = [
-                moment.write_of.is_some(),
-                moment.audit_of.is_some(),
-                moment.read.is_some() && moment.times.is_some(),
-                // Beside a log it stands in for what the log does not show yet.
-                moment.call.is_some() && moment.write_of.is_none() && moment.audit_of.is_none(),
-            ];
-            if ways.iter().filter(|way| **way).count() != 1 {
-                return Err(format!(
-                    "moment {name} is known by exactly one of write_of, audit_of, read with times, and call"
-                ));
-            }
-        }
-        let mut asked = self.moments_asked();
-        match asked.find(|name| !self.moments.contains_key(*name)) {
-            Some(name) => Err(format!("there is no moment {name} under moments")),
-            None => Ok(()),
-        }
-    }
-
     /// Returns the scenario as it is at a place: without what is only for another, and with what was planted there.
     #[must_use]
     pub fn at(mut self, place: Where) -> Self {
@@ -584,59 +575,5 @@ impl Scenario {
             self.leaves.clone_from(&tabletop.leaves);
         }
         self
-    }
-
-    /// Returns whether what `--auto` does with a runbook is not undone.
-    pub(super) fn is_lasting(&self, runbook: &str) -> bool {
-        let of_runbook = self.auto.iter().filter(|run| run.run == runbook);
-        of_runbook.into_iter().any(|run| run.lasting.is_some())
-    }
-
-    /// Returns the name of every moment that something asks for.
-    fn moments_asked(&self) -> impl Iterator<Item = &String> {
-        let of_conditions = self.conditions().filter_map(|one| one.at.as_ref());
-        let order = self.judge.order.iter();
-        of_conditions.chain(order.flat_map(|one| [&one.first, &one.then]))
-    }
-
-    /// Returns every condition.
-    pub fn conditions(&self) -> impl Iterator<Item = &Condition> {
-        let judge = &self.judge;
-        let groups = [
-            &judge.contained,
-            &judge.eradicated,
-            &judge.evidence,
-            &judge.undone,
-        ];
-        groups.into_iter().flatten()
-    }
-
-    /// Returns the name of everything that the judge looks at.
-    fn ids(&self) -> impl Iterator<Item = &str> {
-        let of_conditions = self.conditions().map(|one| one.id.as_str());
-        let of_order = self.judge.order.iter().map(|one| one.id.as_str());
-        let of_same = self.judge.unharmed.iter().map(|one| one.id.as_str());
-        of_conditions.chain(of_order).chain(of_same)
-    }
-
-    /// Returns every call, with what it belongs to.
-    fn calls(&self) -> Vec<(String, &Asked)> {
-        let mut calls: Vec<(String, &Asked)> = Vec::new();
-        for one in self.conditions() {
-            calls.extend(one.read.as_ref().map(|read| (one.id.clone(), read)));
-        }
-        for one in &self.judge.unharmed {
-            calls.push((one.id.clone(), &one.read));
-        }
-        for (name, moment) in &self.moments {
-            let what = format!("moment {name}");
-            calls.extend(moment.read.as_ref().map(|read| (what, read)));
-        }
-        for one in self.tabletop.iter().flat_map(|tabletop| &tabletop.build) {
-            calls.push((format!("build {}", one.id), &one.request));
-            let what = format!("build {}, remove", one.id);
-            calls.extend(one.remove.as_ref().map(|remove| (what, remove)));
-        }
-        calls
     }
 }

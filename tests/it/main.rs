@@ -30,6 +30,7 @@ mod drill;
 mod drill_apart;
 mod drill_guard;
 mod drill_history;
+mod drill_judge;
 mod drill_kit;
 mod drill_marked;
 mod drill_page;
