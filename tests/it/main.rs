@@ -34,6 +34,7 @@ mod drill_judge;
 mod drill_kit;
 mod drill_marked;
 mod drill_page;
+mod drill_play;
 mod drill_sabotage;
 mod drill_tabletop;
 mod drill_together;
