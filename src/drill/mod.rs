@@ -5,8 +5,8 @@
 //! tenant, not the journal of those who acted; what it found becomes a [`verdict`] whose score can be read line by
 //! line. [`history`] puts verdicts beside each other, by scenario and quarter, [`due`] says what to exercise again, and
 //! [`findings`] keeps what failed until a later drill passes it. A [`report`] puts all that beside a verdict; [`page`]
-//! tells it to people, and [`plot`] draws the history on a terminal. In the lab the tenant is seeded; in a tabletop subscription `build` makes what is needed
-//! and `clear` takes it away again.
+//! tells it to people, and [`plot`] draws the history on a terminal. In the lab the tenant is seeded; in a tabletop
+//! subscription [`build`] makes what is needed and [`clear`] takes it away again.
 
 pub mod assignment;
 mod auto;
@@ -16,6 +16,7 @@ pub mod clear;
 pub mod due;
 mod each;
 pub mod findings;
+mod foreseen;
 pub mod history;
 mod judge;
 mod kept;

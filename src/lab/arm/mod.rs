@@ -18,6 +18,7 @@ mod identity;
 pub(super) mod immutability;
 mod interfaces;
 mod inventory;
+mod machine_parts;
 mod machines;
 mod network;
 mod networks;
