@@ -10,12 +10,15 @@ use futures_util::StreamExt;
 use serde_json::{Map, Value, json};
 
 use super::claims::{self, Proofs};
+use super::each::{called, items};
 use super::kept::{Kept, seconds};
-use super::moments::{self, Logs, Sources};
+use super::logs::Logs;
+use super::moments::{self, Sources};
 use super::names;
 use super::record::Standing;
-use super::scenario::{Condition, Order, Same, Scenario};
+use super::scenario::{Asked, Condition, Order, Same, Scenario};
 use super::stored;
+use super::unharmed::{changed, values};
 use super::verdict::{Line, Part, Reached, SCHEMA_VERSION, Verdict};
 use crate::azure::Reader;
 use crate::engine::errand;
@@ -151,7 +154,13 @@ impl Judge<'_> {
             lines.push(self.same(same, &expressions, &scope).await);
         }
         lines.push(claims::ended(&kept));
-        lines.push(claims::so(&kept, &lines, self.scenario));
+        lines.push(claims::so(
+            &kept,
+            &lines,
+            self.scenario,
+            &expressions,
+            &scope,
+        ));
         lines.extend(self.proofs.map(Proofs::line));
         let begun = &self.standing.begun;
         let mut verdict = Verdict {
@@ -196,9 +205,27 @@ impl Judge<'_> {
         let found = self
             .conditions(Part::Undone, undone, &scope, &sources)
             .await;
+        let before: Vec<Line> = verdict.lines.clone();
         verdict
             .lines
             .extend(found.into_iter().map(|(line, _)| line));
+        for condition in undone {
+            let so = |id: &str| {
+                before
+                    .iter()
+                    .any(|line| line.id == id && line.holds == Some(true))
+            };
+            let never: Vec<&str> = condition
+                .after
+                .iter()
+                .map(String::as_str)
+                .filter(|id| !so(id))
+                .collect();
+            if !never.is_empty() {
+                let why = format!("what was never so cannot be put back: {}", never.join(", "));
+                verdict.fault(&condition.id, &why);
+            }
+        }
         verdict.lines.push(claims::undone(&kept, self.scenario));
         verdict.runs = kept.refs();
         verdict.add_up();
@@ -224,7 +251,7 @@ impl Judge<'_> {
             (Part::Eradicated, &self.scenario.judge.eradicated),
         ] {
             for condition in conditions {
-                let found = condition_of(&sources, condition, &scope).await;
+                let (found, _) = condition_of(&sources, condition, &scope).await;
                 lines.push(line(part, condition, &expressions, &scope, found, None));
             }
         }
@@ -241,8 +268,8 @@ impl Judge<'_> {
     ) -> Vec<(Line, Option<DateTime<Utc>>)> {
         futures_util::stream::iter(conditions)
             .map(|condition| async move {
-                let found = condition_of(sources, condition, scope).await;
-                let at = match (&condition.at, found.holds) {
+                let (found, moment) = condition_of(sources, condition, scope).await;
+                let at = match (moment, found.holds) {
                     (Some(name), Some(true)) => self.since(name, condition, scope, sources).await,
                     _ => None,
                 };
@@ -365,61 +392,30 @@ fn unread(logs: &Logs) -> String {
     format!(" (not read: {})", logs.unread.join("; "))
 }
 
-/// Reads what must be the same of each item: its name, and the value.
-async fn values(
-    reader: &Reader,
-    expressions: &Expressions,
-    same: &Same,
+/// Judges one condition, and returns the moment since when it is so.
+async fn condition_of<'a>(
+    sources: &Sources<'_>,
+    condition: &'a Condition,
     scope: &Scope,
-) -> Result<Vec<(String, Value)>, String> {
-    let mut all = Vec::new();
-    for item in items(expressions, same.for_each.as_deref(), scope)? {
+) -> (Found, Option<&'a str>) {
+    if let Some(instead) = &condition.instead {
+        // What cannot be told here is told by the condition itself.
         let mut scope = scope.clone();
-        scope.set(&same.as_name, &item);
-        let call = same.read.call()?;
-        let call = expressions
-            .call(&call, &scope)
-            .map_err(|error| error.to_string())?;
-        let (got, status) = errand::read(reader, &call).await?;
-        scope.set("got", &got);
-        scope.set("got_status", &json!(status));
-        let value = expressions
-            .template(&same.same, &scope)
-            .map_err(|error| error.to_string())?;
-        all.push((called(&item, &same.id), value));
+        let read = read_into(sources, &instead.read, &mut scope).await;
+        if read.is_ok() && sources.expressions.truth(&instead.that, &scope) == Ok(true) {
+            let found = Found {
+                holds: Some(true),
+                why: String::new(),
+            };
+            return (found, instead.at.as_deref());
+        }
     }
-    Ok(all)
-}
-
-/// Says which values are not what they were.
-fn changed(before: &[(String, Value)], now: &[(String, Value)]) -> Vec<String> {
-    let was = |name: &str| before.iter().find(|(known, _)| known == name);
-    let of_now = now.iter().filter_map(|(name, value)| match was(name) {
-        Some((_, old)) if old == value => None,
-        Some((_, old)) => Some(format!("{name} was {} and is {}", brief(old), brief(value))),
-        None => Some(format!("{name} was not there")),
-    });
-    let gone = before
-        .iter()
-        .filter(|(name, _)| !now.iter().any(|(known, _)| known == name))
-        .map(|(name, _)| format!("{name} is gone"));
-    of_now.chain(gone).collect()
-}
-
-fn brief(value: &Value) -> String {
-    let text = match value {
-        Value::String(text) => text.clone(),
-        other => other.to_string(),
-    };
-    if text.chars().count() <= 200 {
-        return text;
-    }
-    let cut: String = text.chars().take(200).collect();
-    format!("{cut}...")
+    let found = items_of(sources, condition, scope).await;
+    (found, condition.at.as_deref())
 }
 
 /// Judges one condition, for each of its items.
-async fn condition_of(sources: &Sources<'_>, condition: &Condition, scope: &Scope) -> Found {
+async fn items_of(sources: &Sources<'_>, condition: &Condition, scope: &Scope) -> Found {
     let items = match items(sources.expressions, condition.for_each.as_deref(), scope) {
         Ok(items) => items,
         Err(why) => return Found { holds: None, why },
@@ -458,23 +454,10 @@ async fn item_of(
     let expressions = sources.expressions;
     let mut scope = scope.clone();
     scope.set(&condition.as_name, &item);
-    if let Some(read) = &condition.read {
-        let call = read.call().and_then(|call| {
-            expressions
-                .call(&call, &scope)
-                .map_err(|error| error.to_string())
-        });
-        let call = match call {
-            Ok(call) => call,
-            Err(why) => return unknown(why),
-        };
-        match errand::read(sources.reader, &call).await {
-            Ok((got, status)) => {
-                scope.set("got", &got);
-                scope.set("got_status", &json!(status));
-            }
-            Err(why) => return unknown(format!("{}: {why}", called(&item, &condition.id))),
-        }
+    if let Some(read) = &condition.read
+        && let Err(why) = read_into(sources, read, &mut scope).await
+    {
+        return unknown(format!("{}: {why}", called(&item, &condition.id)));
     }
     match expressions.truth(&condition.that, &scope) {
         Ok(true) => Found {
@@ -489,42 +472,14 @@ async fn item_of(
     }
 }
 
-fn items(
-    expressions: &Expressions,
-    for_each: Option<&str>,
-    scope: &Scope,
-) -> Result<Vec<Value>, String> {
-    match for_each {
-        None => Ok(vec![Value::Null]),
-        Some(list) => {
-            let found = expressions
-                .list(list, scope)
-                .map_err(|error| error.to_string())?;
-            // Of nothing anything is true.
-            if found.is_empty() {
-                return Err(format!("{list} is empty: there is nothing to look at"));
-            }
-            Ok(found)
-        }
-    }
-}
-
-/// Returns what an item is called: by its id or itself, without one by the condition.
-fn called(item: &Value, id: &str) -> String {
-    let named = item
-        .as_str()
-        .or_else(|| item["id"].as_str())
-        .or_else(|| item["name"].as_str());
-    named.map_or_else(
-        || {
-            if item.is_null() {
-                id.to_owned()
-            } else {
-                item.to_string()
-            }
-        },
-        str::to_owned,
-    )
+/// Reads what is asked for, and shows templates the answer.
+async fn read_into(sources: &Sources<'_>, read: &Asked, scope: &mut Scope) -> Result<(), String> {
+    let call = sources.expressions.call(&read.call()?, scope);
+    let call = call.map_err(|error| error.to_string())?;
+    let (got, status) = errand::read(sources.reader, &call).await?;
+    scope.set("got", &got);
+    scope.set("got_status", &json!(status));
+    Ok(())
 }
 
 /// Returns a text; one without value is shown as it is written.

@@ -1,109 +1,17 @@
-//! Points in time: first by what the tenant itself wrote down, which nobody who acts can choose. Its logs show a thing
-//! only minutes after it was done; until then, and for what no tenant keeps, the verified record of the runs says when.
-//!
-//! Sources: arm.md, "Activity log" (`eventTimestamp`, `resourceId`, `operationName.value`, `status.value`);
-//! graph-and-data-planes.md, "Directory audits" (`activityDateTime`, `targetResources`).
+//! Points in time: by what the tenant itself wrote down, which nobody who acts can choose, and by the verified record of
+//! the runs. The tenant's logs show a thing only minutes after it was done, and no log shows what was read; the record
+//! knows nothing of what was done past azir. So neither stands in for the other: what either says counts.
 
 use chrono::{DateTime, Utc};
-use serde_json::Value;
+use serde_json::{Value, json};
 
+use super::each::items;
 use super::kept::{Call, Kept};
+use super::logs::{self, Logs};
 use super::scenario::{Moment, Which};
 use crate::azure::Reader;
 use crate::engine::errand;
-use crate::runbook::expr::{Expressions, RenderedCall, Scope};
-use crate::runbook::model::Plane;
-
-/// What the tenant wrote down since the finding.
-#[derive(Default)]
-pub(super) struct Logs {
-    /// Writes that succeeded: when, on which resource in lower case, which operation.
-    writes: Vec<(DateTime<Utc>, String, String)>,
-    /// What was done in the directory: when, which activity, to which objects.
-    audits: Vec<(DateTime<Utc>, String, Vec<String>)>,
-    /// What could not be read, and why.
-    pub(super) unread: Vec<String>,
-}
-
-impl Logs {
-    /// Reads both logs, as far as any moment of the scenario asks for them.
-    pub(super) async fn read<'a>(
-        reader: &Reader,
-        subscriptions: &[String],
-        since: DateTime<Utc>,
-        until: DateTime<Utc>,
-        moments: impl Iterator<Item = &'a Moment> + Clone,
-    ) -> Self {
-        let mut logs = Self::default();
-        let (from, to) = (
-            whole_second(since),
-            whole_second(until + chrono::TimeDelta::seconds(1)),
-        );
-        if moments.clone().any(|moment| moment.write_of.is_some()) {
-            for subscription in subscriptions {
-                let path = format!(
-                    "/subscriptions/{subscription}/providers/Microsoft.Insights/eventtypes/management/values"
-                );
-                let filter = format!("eventTimestamp ge '{from}' and eventTimestamp le '{to}'");
-                match errand::read(reader, &list(Plane::Arm, path, Some("2015-04-01"), filter))
-                    .await
-                {
-                    Ok((items, _)) => logs.take_events(&items),
-                    Err(why) => logs
-                        .unread
-                        .push(format!("the activity log of {subscription}: {why}")),
-                }
-            }
-        }
-        if moments.clone().any(|moment| moment.audit_of.is_some()) {
-            let path = "/v1.0/auditLogs/directoryAudits".to_owned();
-            let filter = format!("activityDateTime ge {from} and activityDateTime le {to}");
-            match errand::read(reader, &list(Plane::Graph, path, None, filter)).await {
-                Ok((items, _)) => logs.take_audits(&items),
-                Err(why) => logs
-                    .unread
-                    .push(format!("the directory's audit log: {why}")),
-            }
-        }
-        logs
-    }
-
-    fn take_events(&mut self, items: &Value) {
-        for event in items.as_array().into_iter().flatten() {
-            let status = event["status"]["value"].as_str().unwrap_or_default();
-            // A write that takes its time says first that it was accepted: that is when it was sent.
-            if !matches!(status, "Succeeded" | "Accepted" | "Started") {
-                continue;
-            }
-            if let (Some(time), Some(resource)) = (
-                moment(&event["eventTimestamp"]),
-                event["resourceId"].as_str(),
-            ) {
-                let operation = event["operationName"]["value"].as_str().unwrap_or_default();
-                self.writes
-                    .push((time, resource.to_lowercase(), operation.to_owned()));
-            }
-        }
-    }
-
-    fn take_audits(&mut self, items: &Value) {
-        for audit in items.as_array().into_iter().flatten() {
-            if audit["result"]
-                .as_str()
-                .is_some_and(|result| result != "success")
-            {
-                continue;
-            }
-            let Some(time) = moment(&audit["activityDateTime"]) else {
-                continue;
-            };
-            let activity = audit["activityDisplayName"].as_str().unwrap_or_default();
-            let targets = audit["targetResources"].as_array().into_iter().flatten();
-            let ids = targets.filter_map(|target| target["id"].as_str().map(str::to_lowercase));
-            self.audits.push((time, activity.to_owned(), ids.collect()));
-        }
-    }
-}
+use crate::runbook::expr::{Expressions, Scope};
 
 /// What is known when a moment is looked for.
 pub(super) struct Sources<'a> {
@@ -124,89 +32,131 @@ impl Sources<'_> {
         moment: &Moment,
         scope: &Scope,
     ) -> Result<Option<DateTime<Utc>>, String> {
-        let times = self.times(moment, scope).await?;
-        let times = times.into_iter().filter(|time| end_of(*time) >= self.since);
-        Ok(match moment.which {
-            Which::First => times.min(),
-            Which::Last => times.max(),
+        let mut of_items = Vec::new();
+        for item in items(self.expressions, moment.for_each.as_deref(), scope)? {
+            let mut scope = scope.clone();
+            scope.set(&moment.as_name, &item);
+            let times = self.times(moment, scope).await?.into_iter();
+            let times = times.filter(|time| end_of(*time) >= self.since);
+            of_items.push(pick(moment.which, times));
+        }
+        Ok(if moment.every {
+            let all: Option<Vec<DateTime<Utc>>> = of_items.into_iter().collect();
+            all.and_then(|times| times.into_iter().max())
+        } else {
+            pick(moment.which, of_items.into_iter().flatten())
         })
     }
 
-    async fn times(&self, moment: &Moment, scope: &Scope) -> Result<Vec<DateTime<Utc>>, String> {
-        if let Some(of) = &moment.write_of {
-            let ids = self.ids(of, scope)?;
-            let operation = moment.operation.as_deref();
-            let fits =
-                |name: &str| operation.is_none_or(|wanted| wanted.eq_ignore_ascii_case(name));
-            let operation = operation.unwrap_or_default();
-            let found = self.logs.writes.iter();
-            let named = |resource: &str| ids.iter().any(|id| matches(id, resource));
-            let found = found.filter(|(_, resource, name)| named(resource) && fits(name));
-            let found: Vec<_> = found.map(|(time, _, _)| *time).collect();
-            if !found.is_empty() {
-                return Ok(found);
-            }
-            if moment.call.is_none() {
-                let calls = self.kept.calls.iter();
-                let calls = calls.filter(|call| call.ok && named(&call.path.to_lowercase()));
-                let calls = calls.filter(|call| does(&call.method, operation));
-                return Ok(calls.map(|call| call.time).collect());
-            }
-        }
-        if let Some(of) = &moment.audit_of {
-            let ids = self.ids(of, scope)?;
-            let fits = |name: &str| {
-                moment.activity.is_empty()
-                    || moment
-                        .activity
-                        .iter()
-                        .any(|wanted| name.starts_with(wanted.as_str()))
-            };
-            let found = self.logs.audits.iter();
-            let found = found.filter(|(_, name, targets)| {
-                fits(name) && targets.iter().any(|id| ids.contains(id))
-            });
-            let found: Vec<_> = found.map(|(time, _, _)| *time).collect();
-            if !found.is_empty() || moment.call.is_none() {
-                return Ok(found);
-            }
-        }
-        if let (Some(read), Some(times)) = (&moment.read, &moment.times) {
+    async fn times(&self, moment: &Moment, mut scope: Scope) -> Result<Vec<DateTime<Utc>>, String> {
+        if let Some(read) = &moment.read {
             let call = self
                 .expressions
-                .call(&read.call()?, scope)
+                .call(&read.call()?, &scope)
                 .map_err(|error| error.to_string())?;
-            let (got, _) = errand::read(self.reader, &call).await?;
-            let mut scope = scope.clone();
+            let (got, status) = errand::read(self.reader, &call).await?;
             scope.set("got", &got);
+            scope.set("got_status", &json!(status));
+        }
+        if let Some(times) = &moment.times {
             let found = self
                 .expressions
                 .template(times, &scope)
                 .map_err(|error| error.to_string())?;
-            return Ok(each(&found).filter_map(self::moment).collect());
+            return Ok(each(&found).filter_map(logs::moment).collect());
         }
-        let pattern = moment.call.as_deref().unwrap_or_default();
-        let pattern = self
-            .expressions
-            .text(pattern, scope)
-            .map_err(|error| error.to_string())?;
-        let found = self
-            .kept
-            .calls
-            .iter()
-            .filter(|call| call.ok && fits(&pattern, call));
-        Ok(found.map(|call| call.time).collect())
+        let mut found = Vec::new();
+        if let Some(of) = &moment.write_of {
+            let ids = self.words(of, &scope)?;
+            let operations = match &moment.operation {
+                Some(operation) => self.words(operation, &scope)?,
+                None => ["*/write", "*/delete"].map(str::to_owned).to_vec(),
+            };
+            found.extend(written(self.logs, &ids, &operations));
+            if moment.call.is_empty() {
+                found.extend(sent(self.kept, &ids, &operations));
+            }
+        }
+        if let Some(of) = &moment.audit_of {
+            let ids = self.words(of, &scope)?;
+            found.extend(done(self.logs, &ids, &moment.activity));
+        }
+        let naming = self.texts(&moment.naming, &scope)?;
+        for pattern in self.texts(&moment.call, &scope)? {
+            let calls = self.kept.calls.iter();
+            let calls = calls.filter(|call| call.ok && fits(&pattern, call) && call.names(&naming));
+            found.extend(calls.map(|call| call.time));
+        }
+        Ok(found)
     }
 
-    fn ids(&self, template: &str, scope: &Scope) -> Result<Vec<String>, String> {
+    /// Returns the text or the list of texts that a template stands for, in lower case.
+    fn words(&self, template: &str, scope: &Scope) -> Result<Vec<String>, String> {
         let found = self
             .expressions
             .template(template, scope)
             .map_err(|error| error.to_string())?;
         Ok(each(&found)
-            .filter_map(|id| id.as_str().map(str::to_lowercase))
+            .filter_map(|word| word.as_str().map(str::to_lowercase))
             .collect())
     }
+
+    fn texts(&self, templates: &[String], scope: &Scope) -> Result<Vec<String>, String> {
+        let text = |template: &String| self.expressions.text(template, scope);
+        let texts: Result<Vec<String>, _> = templates.iter().map(text).collect();
+        texts.map_err(|error| error.to_string())
+    }
+}
+
+fn pick(which: Which, times: impl Iterator<Item = DateTime<Utc>>) -> Option<DateTime<Utc>> {
+    match which {
+        Which::First => times.min(),
+        Which::Last => times.max(),
+    }
+}
+
+/// Returns when resources were written, by the activity log.
+fn written<'a>(
+    logs: &'a Logs,
+    ids: &'a [String],
+    operations: &'a [String],
+) -> impl Iterator<Item = DateTime<Utc>> + 'a {
+    let writes = logs.writes.iter();
+    let writes = writes
+        .filter(|(_, resource, name)| any(ids, resource) && any(operations, &name.to_lowercase()));
+    writes.map(|(time, ..)| *time)
+}
+
+/// Returns when a write of resources was sent that was answered well, by the record.
+fn sent<'a>(
+    kept: &'a Kept,
+    ids: &'a [String],
+    operations: &'a [String],
+) -> impl Iterator<Item = DateTime<Utc>> + 'a {
+    let calls = kept.calls.iter().filter(|call| call.ok);
+    let calls = calls.filter(|call| {
+        let operation = call.operation();
+        operation.is_some_and(|(resource, name)| any(ids, &resource) && any(operations, &name))
+    });
+    calls.map(|call| call.time)
+}
+
+/// Returns when something was done to objects, by the directory's log.
+fn done<'a>(
+    logs: &'a Logs,
+    ids: &'a [String],
+    activities: &'a [String],
+) -> impl Iterator<Item = DateTime<Utc>> + 'a {
+    let begins = move |name: &str| {
+        activities
+            .iter()
+            .any(|begin| name.starts_with(begin.as_str()))
+    };
+    let fits = move |name: &str| activities.is_empty() || begins(name);
+    let audits = logs.audits.iter();
+    let audits =
+        audits.filter(move |(_, name, of)| fits(name) && of.iter().any(|id| ids.contains(id)));
+    audits.map(|(time, ..)| *time)
 }
 
 /// Returns the last moment that a time can mean: where a tenant keeps whole seconds alone, the second's end.
@@ -218,25 +168,6 @@ pub(super) fn end_of(time: DateTime<Utc>) -> DateTime<Utc> {
     }
 }
 
-fn list(plane: Plane, path: String, api_version: Option<&str>, filter: String) -> RenderedCall {
-    RenderedCall {
-        plane,
-        method: "GET".to_owned(),
-        path_or_url: path,
-        query: vec![("$filter".to_owned(), filter)],
-        api_version: api_version.map(str::to_owned),
-        headers: Vec::new(),
-        body: None,
-        pages: Some("value".to_owned()),
-        missing_ok: false,
-    }
-}
-
-/// Both logs take whole seconds everywhere.
-fn whole_second(time: DateTime<Utc>) -> String {
-    time.format("%Y-%m-%dT%H:%M:%SZ").to_string()
-}
-
 fn each(value: &Value) -> impl Iterator<Item = &Value> {
     let (list, one) = match value {
         Value::Array(items) => (items.as_slice(), None),
@@ -245,26 +176,21 @@ fn each(value: &Value) -> impl Iterator<Item = &Value> {
     list.iter().chain(one)
 }
 
-fn moment(value: &Value) -> Option<DateTime<Utc>> {
-    value.as_str()?.parse().ok()
-}
-
-/// Whether a request by this method is an operation of this name, or could be where none is named.
-fn does(method: &str, operation: &str) -> bool {
-    match operation.rsplit('/').next() {
-        Some("write") => matches!(method, "PUT" | "PATCH"),
-        Some("delete") => method == "DELETE",
-        Some("action") => method == "POST",
-        _ => method != "GET",
-    }
-}
-
 /// Whether a call is one that `METHOD pattern` means.
 fn fits(pattern: &str, call: &Call) -> bool {
     let Some((method, path)) = pattern.split_once(' ') else {
         return false;
     };
-    method == call.method && matches(&path.to_lowercase(), &call.path.to_lowercase())
+    let asked = if path.contains('?') {
+        format!("{}?{}", call.path, call.query)
+    } else {
+        call.path.clone()
+    };
+    method == call.method && matches(&path.to_lowercase(), &asked.to_lowercase())
+}
+
+fn any(patterns: &[String], text: &str) -> bool {
+    patterns.iter().any(|pattern| matches(pattern, text))
 }
 
 /// Whether `*` in a pattern can stand for what makes it the text.
@@ -291,6 +217,17 @@ fn matches(pattern: &str, text: &str) -> bool {
 mod tests {
     use super::*;
 
+    const NIC: &str =
+        "/subscriptions/s/resourceGroups/g/providers/Microsoft.Network/networkInterfaces/nic-";
+
+    fn at(seconds: i64) -> DateTime<Utc> {
+        DateTime::UNIX_EPOCH + chrono::TimeDelta::seconds(seconds)
+    }
+
+    fn writes() -> Vec<String> {
+        vec!["*/write".to_owned()]
+    }
+
     #[test]
     fn a_star_stands_for_anything_and_nothing_else_does() {
         for (pattern, text, same) in [
@@ -316,20 +253,88 @@ mod tests {
     }
 
     #[test]
-    fn only_what_succeeded_counts_and_times_are_read_as_the_service_writes_them() {
+    fn a_late_write_counts_while_the_log_shows_the_early_ones_alone() {
+        let ids: Vec<String> = ["1", "2", "3"]
+            .map(|nic| format!("{NIC}{nic}").to_lowercase())
+            .to_vec();
         let mut logs = Logs::default();
-        logs.take_events(&serde_json::json!([
-            {"eventTimestamp": "2026-11-24T03:00:00.1234567Z", "resourceId": "/S/Nic", "operationName": {"value": "x/write"}, "status": {"value": "Succeeded"}},
-            {"eventTimestamp": "2026-11-24T03:00:01Z", "resourceId": "/S/Nic", "operationName": {"value": "x/write"}, "status": {"value": "Failed"}},
-        ]));
-        assert_eq!(logs.writes.len(), 1);
-        assert_eq!(logs.writes[0].1, "/s/nic");
-        logs.take_audits(&serde_json::json!([
-            {"activityDateTime": "2026-11-24T03:00:00Z", "activityDisplayName": "Disable account", "result": "success", "targetResources": [{"id": "A"}]},
-            {"activityDateTime": "2026-11-24T03:00:00Z", "activityDisplayName": "Disable account", "result": "failure", "targetResources": [{"id": "A"}]},
-        ]));
-        assert_eq!(logs.audits.len(), 1);
+        let mut kept = Kept::default();
+        for (second, nic) in [(60, "1"), (61, "2"), (360, "3")] {
+            let path = format!("{NIC}{nic}");
+            kept.calls
+                .push(Call::answered(at(second), "PUT", &path, ""));
+            // The log is three minutes behind, and it is looked at after 400 s.
+            if second + 180 < 400 {
+                let operation = "Microsoft.Network/networkInterfaces/write".to_owned();
+                logs.writes
+                    .push((at(second + 1), path.to_lowercase(), operation));
+            }
+        }
+        let operations = writes();
+        let times = || written(&logs, &ids, &operations).chain(sent(&kept, &ids, &operations));
+        assert_eq!(pick(Which::First, times()), Some(at(60)));
+        assert_eq!(pick(Which::Last, times()), Some(at(360)));
+        // And what was done past azir counts where the record knows of another.
+        kept.calls.clear();
+        kept.calls
+            .push(Call::answered(at(90), "PUT", &format!("{NIC}3"), ""));
+        let times = || written(&logs, &ids, &operations).chain(sent(&kept, &ids, &operations));
+        assert_eq!(pick(Which::First, times()), Some(at(61)));
+        assert_eq!(pick(Which::Last, times()), Some(at(90)));
     }
+
+    #[test]
+    fn a_call_is_the_operation_that_the_log_would_name() {
+        let machine =
+            "/subscriptions/s/resourceGroups/g/providers/Microsoft.Compute/virtualMachines/vm";
+        let kept = |method: &str, path: &str| Kept {
+            calls: vec![Call::answered(at(1), method, path, "")],
+            ..Kept::default()
+        };
+        let ids = [machine.to_lowercase()];
+        for (method, below, operation, is) in [
+            ("PATCH", "", "microsoft.compute/virtualmachines/write", true),
+            (
+                "DELETE",
+                "",
+                "microsoft.compute/virtualmachines/delete",
+                true,
+            ),
+            (
+                "POST",
+                "/deallocate",
+                "microsoft.compute/virtualmachines/deallocate/action",
+                true,
+            ),
+            ("POST", "/deallocate", "*/write", false),
+            ("PUT", "/extensions/x", "*/write", false),
+            ("GET", "", "*", false),
+        ] {
+            let kept = kept(method, &format!("{machine}{below}"));
+            let operations = [operation.to_owned()];
+            let found = sent(&kept, &ids, &operations).next().is_some();
+            assert_eq!(found, is, "{method} {below} {operation}");
+        }
+    }
+
+    #[test]
+    fn a_pattern_with_a_question_mark_sees_the_query_and_any_other_does_not() {
+        let mine = "https://graph.microsoft.com/v1.0/g?$top=9&$filter=clientId+eq+%27A%27";
+        let url: url::Url = mine.parse().unwrap();
+        let call = Call::answered(at(1), "GET", "/v1.0/g", &crate::drill::kept::query(&url));
+        for (pattern, is) in [
+            ("GET */g", true),
+            ("GET */g?*", true),
+            ("GET */g?$filter=clientId eq 'a'&$top=9", true),
+            ("GET */g?*clientid eq 'b'*", false),
+            // Without a filter.
+            ("GET */g?$top=*", false),
+            ("DELETE */g", false),
+        ] {
+            assert_eq!(fits(pattern, &call), is, "{pattern}");
+        }
+    }
+
     #[test]
     fn a_time_of_whole_seconds_may_be_any_in_its_second() {
         let at = |text: &str| text.parse::<DateTime<Utc>>().unwrap();

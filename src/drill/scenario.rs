@@ -29,9 +29,10 @@
 //!   - {run: isolate-vm, target: "{{ vm }}", choose: {cut_roles_which: ["..."]}}
 //! moments:
 //!   cut: {write_of: "{{ nics }}", which: first}
+//!   captured: {read: {...}, times: "{{ got | pluck('properties.timeCreated') }}", which: last}
 //! judge:
 //!   contained:
-//!     - {id: interfaces, claim: "...", for_each: "{{ nics }}", as: nic, read: {...}, that: "{{ ... }}", otherwise: "...", at: cut, points: 10}
+//!     - {id: interfaces, claim: "...", for_each: "{{ nics }}", as: nic, read: {...}, that: "{{ ... }}", otherwise: "...", at: cut, said_by: [{run: isolate-vm, target: "{{ vm }}"}], points: 10}
 //!   order:
 //!     - {id: captured_first, claim: "...", first: captured, then: cut, points: 5}
 //!   unharmed:
@@ -204,15 +205,32 @@ pub struct AutoRun {
     pub lasting: Option<String>,
 }
 
-/// A point in time. Exactly one of the ways to know it is given.
+/// A point in time. Exactly one of the ways to know it is given: `write_of`, `audit_of`, `times`, or `call` alone.
+///
+/// The activity log and the directory's show a thing minutes after it was done, and the record of the runs knows nothing
+/// of what was done past azir: what either of them says counts.
 #[derive(Clone, Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Moment {
-    /// When these resources were written, by the activity log: a template of an id or a list of ids, in which `*` stands
-    /// for anything.
+    /// A list; it is looked for with each item.
+    #[serde(default)]
+    pub for_each: Option<String>,
+    /// What an item is called in templates.
+    #[serde(default = "item", rename = "as")]
+    pub as_name: String,
+    /// With `for_each`: whether it must have happened with each item, and is the last of the times that `which` gives
+    /// with one; else `which` is of all of them.
+    #[serde(default)]
+    pub every: bool,
+    /// What is read first: its answer is `got` and `got_status` in the other templates.
+    #[serde(default)]
+    pub read: Option<Asked>,
+    /// When these resources were written, by the activity log, and by the record where it has a call to one: a template
+    /// of an id or a list of ids, in which `*` stands for anything.
     #[serde(default)]
     pub write_of: Option<String>,
-    /// With `write_of`: only such operations, as `Microsoft.Network/networkInterfaces/write`.
+    /// With `write_of`: only such operations, as `Microsoft.Network/*/write`: a template of a name or a list of names, in
+    /// which `*` stands for anything; absent: whatever writes or deletes.
     #[serde(default)]
     pub operation: Option<String>,
     /// When something was done to these objects, by the directory's audit log: a template of an object id or a list.
@@ -221,18 +239,18 @@ pub struct Moment {
     /// With `audit_of`: only activities whose name begins so.
     #[serde(default)]
     pub activity: Vec<String>,
-    /// Where the tenant itself says when.
-    #[serde(default)]
-    pub read: Option<Asked>,
-    /// With `read`: a template of a time or a list of times, that sees `got`.
+    /// With `read`, where the tenant itself says when: a template of a time or a list of times.
     #[serde(default)]
     pub times: Option<String>,
-    /// When a call was sent that was answered well, by the record of the runs: `METHOD pattern`, `*` standing for
-    /// anything, compared with the path alone and without regard to case. Beside `write_of` or `audit_of` it counts where
-    /// the log shows nothing yet: the activity log and the directory's take minutes. For `write_of` a call to the
-    /// resource itself counts even if this is absent.
+    /// When a call was sent that was answered well, by the record of the runs: templates of `METHOD pattern`, `*` standing
+    /// for anything, without regard to case. One with a `?` is compared with path and query, whose parameters are
+    /// decoded and in the order of their names, as `GET */x?$filter=a eq 'b'&$top=9`; any other with the path alone.
     #[serde(default)]
-    pub call: Option<String>,
+    pub call: Vec<String>,
+    /// With `call`: only those whose item or body, as the record has them, contains each of these, as
+    /// `"principalId":"..."`: templates, compared without regard to case.
+    #[serde(default)]
+    pub naming: Vec<String>,
     /// Which of several.
     pub which: Which,
 }
@@ -292,14 +310,48 @@ pub struct Condition {
     /// Since when it is so: a moment.
     #[serde(default)]
     pub at: Option<String>,
-    /// The runbooks that claim it when they end well: one that does so while it is not so says what is not so.
+    /// What makes it so as well; looked at first.
+    #[serde(default, rename = "or")]
+    pub instead: Option<Instead>,
+    /// Of what the undo puts back: the conditions that must have held before, because what was never so cannot be given
+    /// back.
     #[serde(default)]
-    pub said_by: Vec<String>,
+    pub after: Vec<String>,
+    /// The runs that claim it when they end well: one that does so while it is not so says what is not so.
+    #[serde(default)]
+    pub said_by: Vec<SaidBy>,
     /// Where it is judged alone; absent: everywhere.
     #[serde(default)]
     pub only: Option<Where>,
     /// What it counts.
     pub points: u32,
+}
+
+/// What makes a condition true in another way, as a machine that does not run is cut off whatever its rules are.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Instead {
+    /// What is read: its answer is `got` and `got_status`.
+    pub read: Asked,
+    /// The condition: a template.
+    pub that: String,
+    /// Since when it is so: a moment.
+    #[serde(default)]
+    pub at: Option<String>,
+}
+
+/// A run that claims something.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct SaidBy {
+    /// Its runbook.
+    pub run: String,
+    /// What it was about: a template of a name or a list of names, of which one is its target or stands among its
+    /// arguments.
+    pub target: String,
+    /// Only where this is so: a template that sees its `arguments`.
+    #[serde(default)]
+    pub when: Option<String>,
 }
 
 /// What came before what.
@@ -523,30 +575,5 @@ impl Scenario {
             self.leaves.clone_from(&tabletop.leaves);
         }
         self
-    }
-
-    /// Returns whether what `--auto` does with a runbook is not undone.
-    pub(super) fn is_lasting(&self, runbook: &str) -> bool {
-        let of_runbook = self.auto.iter().filter(|run| run.run == runbook);
-        of_runbook.into_iter().any(|run| run.lasting.is_some())
-    }
-
-    /// Returns the name of every moment that something asks for.
-    pub(super) fn moments_asked(&self) -> impl Iterator<Item = &String> {
-        let of_conditions = self.conditions().filter_map(|one| one.at.as_ref());
-        let order = self.judge.order.iter();
-        of_conditions.chain(order.flat_map(|one| [&one.first, &one.then]))
-    }
-
-    /// Returns every condition.
-    pub fn conditions(&self) -> impl Iterator<Item = &Condition> {
-        let judge = &self.judge;
-        let groups = [
-            &judge.contained,
-            &judge.eradicated,
-            &judge.evidence,
-            &judge.undone,
-        ];
-        groups.into_iter().flatten()
     }
 }

@@ -148,6 +148,14 @@ mod tests {
                     scenario.name
                 );
             }
+            for by in scenario.conditions().flat_map(|one| &one.said_by) {
+                assert!(
+                    catalogue.load(&by.run).is_ok(),
+                    "{}: {}",
+                    scenario.name,
+                    by.run
+                );
+            }
             let done: BTreeSet<&String> = scenario.auto.iter().map(|run| &run.run).collect();
             let rehearsed: BTreeSet<&String> = scenario.rehearses.iter().collect();
             assert_eq!(done, rehearsed, "{}", scenario.name);
@@ -227,7 +235,7 @@ mod tests {
     fn its_templates_name_what_is_there(scenario: &Scenario, mut known: BTreeSet<String>) {
         let expressions = Expressions::new();
         known.extend(["drill", "profile", "cloud", "subscriptions"].map(str::to_owned));
-        let of_reads = ["got", "got_status", "record"].map(str::to_owned);
+        let of_reads = ["arguments", "got", "got_status", "record"].map(str::to_owned);
         let told = [&scenario.finding.title, &scenario.finding.text].into_iter();
         let told = told.chain(&scenario.planted).chain(&scenario.leaves);
         let told = told.map(|text| ("told".to_owned(), String::new(), text.clone()));
@@ -277,6 +285,12 @@ mod tests {
             let texts = [&one.claim, &one.that, &one.otherwise];
             let mut texts: Vec<&String> = texts.into_iter().chain(&one.for_each).collect();
             texts.extend(one.read.iter().flat_map(lines));
+            if let Some(instead) = &one.instead {
+                texts.extend(lines(&instead.read).chain([&instead.that]));
+            }
+            for by in &one.said_by {
+                texts.extend([&by.target].into_iter().chain(&by.when));
+            }
             add(&one.id, &one.as_name, texts);
         }
         for one in &scenario.judge.unharmed {
@@ -291,11 +305,12 @@ mod tests {
             add(&one.id, "", vec![&one.claim]);
         }
         for (name, one) in &scenario.moments {
-            let ways = [&one.write_of, &one.audit_of, &one.times, &one.call];
-            let texts = ways.into_iter().flatten();
+            let ways = [&one.write_of, &one.operation, &one.audit_of, &one.times];
+            let texts = ways.into_iter().chain([&one.for_each]).flatten();
+            let texts = texts.chain(&one.call).chain(&one.naming);
             add(
                 name,
-                "",
+                &one.as_name,
                 texts.chain(one.read.iter().flat_map(lines)).collect(),
             );
         }

@@ -14,7 +14,7 @@ const POINTS: u32 = 5;
 pub(super) async fn exhibits(reader: &Reader, kept: &Kept) -> Line {
     let mut why = Vec::new();
     let mut any = false;
-    for KeptRun { report, .. } in &kept.runs {
+    for KeptRun { report, .. } in kept.collecting() {
         for exhibit in &report.evidence {
             any = true;
             let name = &exhibit.name;
@@ -53,7 +53,7 @@ pub(super) fn records(kept: &Kept) -> Line {
         let name = folder.file_name().unwrap_or_default();
         format!("{}: {error}", name.to_string_lossy())
     }));
-    if kept.of_runbooks().next().is_none() {
+    if kept.acted().next().is_none() {
         why.push("no run is on record: what was done was done past azir".to_owned());
     }
     own(
@@ -67,6 +67,8 @@ pub(super) fn records(kept: &Kept) -> Line {
 
 /// Says whether a run names a gap.
 pub(super) fn gaps(kept: &Kept) -> Line {
+    let none = kept.acted().next().is_none();
+    let none = none.then(|| "no run is on record: nobody looked for any".to_owned());
     let gaps = kept.of_runbooks().flat_map(|KeptRun { report, .. }| {
         let name = format!("{} {}", report.runbook.name, short(&report.run));
         report
@@ -78,7 +80,7 @@ pub(super) fn gaps(kept: &Kept) -> Line {
         Part::Evidence,
         "no_gaps",
         "no run names a gap in evidence or checks",
-        gaps.collect(),
+        none.into_iter().chain(gaps).collect(),
         POINTS,
     )
 }

@@ -160,7 +160,7 @@ fn the_same_drill_twice_has_the_same_score_and_the_same_lines() {
 sabotages! {
     one_interface_of_three_is_not_cut: "vm-compromise", "isolate-vm",
         [Text("    title: Put every network interface behind the quarantine NSG\n    for_each: \"{{ nics.each }}\"", "    title: Put every network interface behind the quarantine NSG\n    for_each: \"{{ nics.each | without_in('name', ['web-07-nic-3']) }}\"")],
-        [("interfaces_cut", "interface web-07-nic-3 is not cut"), ("contained_in_time", ""), ("says_what_is_so", "interfaces_cut")];
+        [("interfaces_cut", "interface web-07-nic-3 is not cut"), ("contained_in_time", ""), ("says_what_is_so", "interfaces_cut"), ("interfaces_back", "what was never so cannot be put back: interfaces_cut")];
     only_the_first_interface_is_looked_at: "vm-compromise", "isolate-vm",
         [Text("nics: \"{{ body | get('properties.networkProfile.networkInterfaces', []) | pluck('id') }}\"", "nics: \"{{ [(body | get('properties.networkProfile.networkInterfaces', []) | pluck('id'))[0]] }}\"")],
         [("interfaces_cut", "interface web-07-nic-2 is not cut"), ("activity_kept", "no exhibit holds the activity log of rg-drill-net")];
@@ -172,10 +172,10 @@ sabotages! {
         [("user_identities_off", "user-assigned identity id-web-shared is still attached")];
     two_disks_are_not_captured: "vm-compromise", "snapshot-vm",
         [Text("(data_disks | pluck('managedDisk.id'))) | unique_ids", "(data_disks | where('lun', 0) | pluck('managedDisk.id'))) | unique_ids")],
-        [("disks_captured", "no snapshot of disk web-07-data-2"), ("says_what_is_so", "disks_captured")];
+        [("disks_captured", "no snapshot of disk web-07-data-2"), ("captured_first", "captured never happened"), ("says_what_is_so", "disks_captured")];
     the_disk_of_the_system_is_not_captured: "vm-compromise", "snapshot-vm",
         [Text("([] if ephemeral or not os_disk_id else [os_disk_id])", "[]")],
-        [("disks_captured", "no snapshot of disk vm-web-07_OsDisk")];
+        [("disks_captured", "no snapshot of disk vm-web-07_OsDisk"), ("captured_first", "captured never happened")];
     the_snapshots_are_open_to_the_network: "vm-compromise", "snapshot-vm",
         [Text("          networkAccessPolicy: DenyAll\n          publicNetworkAccess: Disabled\n", "")],
         [("snapshots_closed", "snapshots that whoever gets an address of can read: snap-")];
@@ -226,7 +226,7 @@ sabotages! {
         [("shared_role_stays", "was false and is true"), ("others_roles_stay", "others_roles_stay was")];
     the_machine_is_deallocated_with_what_is_in_its_memory: "vm-compromise", "isolate-vm",
         [Text("    fallback:\n      of: swap\n      price: \"what is in the machine's memory is lost, and whatever it does for others stops\"\n    consent: explicit\n", "")],
-        [("memory_kept", "vm-web-07 does not run any more")];
+        [("memory_kept", "PowerState/deallocated")];
 }
 
 // Checks that prove nothing, and an undo that gives the wrong things back.
@@ -249,7 +249,7 @@ sabotages! {
 sabotages! {
     the_account_stays_enabled: "token-theft", "revoke-user",
         [Text("    when: \"{{ state.enabled != false }}\"", "    when: \"{{ false }}\"")],
-        [("account_disabled", "the account nora.lind@contoso.com is still enabled")];
+        [("account_disabled", "the account nora.lind@contoso.com is still enabled"), ("account_back", "what was never so cannot be put back")];
     sessions_are_not_revoked: "token-theft", "revoke-user",
         [
             Text("    title: Revoke sessions and refresh tokens\n    when: \"{{ not state.guest }}\"", "    title: Revoke sessions and refresh tokens\n    when: \"{{ false }}\""),
