@@ -19,12 +19,13 @@ pub(crate) fn scenario() -> Scenario {
     with(Scenario::load("default").unwrap(), MORE)
 }
 
-/// Returns a tenant and what is more in another text; of that one's caller only the rights are read.
+/// Returns a tenant and what is more in another text; of that one's first caller only the rights are read.
 pub(crate) fn with(mut whole: Scenario, more: &str) -> Scenario {
     let mut more = Scenario::load(more).unwrap();
     let caller = more.callers.remove(0);
     whole.callers[0].graph.extend(caller.graph);
     whole.callers[0].roles.extend(caller.roles);
+    whole.callers.extend(more.callers);
     let known: Vec<String> = whole
         .subscriptions
         .iter()

@@ -440,3 +440,23 @@ fn a_directory_that_is_behind_is_waited_for() {
     assert_eq!(done.code, 0, "{}", done.stderr);
     nothing_is_left(&azir, &before);
 }
+
+#[test]
+fn the_rights_that_the_readme_names_suffice_to_build_and_to_clear() {
+    for (scenario, caller) in std::iter::zip(SCENARIOS, ["447", "446"]) {
+        let azir = tenant("faults: []", 0.0);
+        let before = state(&azir);
+        let caller = format!("44444444-4444-4444-8444-444444444{caller}");
+        for args in [&start(scenario, &[])[..], &["drill", "abort"]] {
+            let mut command = azir.command(args);
+            command
+                .env("AZURE_CLIENT_ID", &caller)
+                .env("AZURE_CLIENT_SECRET", "lab-secret-of-the-instructor");
+            let done = command.output().unwrap();
+            let said = [done.stdout, done.stderr].concat();
+            let said = String::from_utf8_lossy(&said);
+            assert!(done.status.success(), "{scenario}: {said}");
+        }
+        nothing_is_left(&azir, &before);
+    }
+}
