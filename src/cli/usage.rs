@@ -19,7 +19,7 @@ pub(super) fn show(error: &clap::Error, words: &[OsString]) -> u8 {
         return Exit::Done.code();
     }
     let code = code(words);
-    if let Some(unknown) = unknown_command(error) {
+    if let Some(unknown) = unknown_command(error, words) {
         let refusal = Refusal {
             exit_code: code,
             ..unknown
@@ -70,14 +70,15 @@ fn code(words: &[OsString]) -> u8 {
     }
 }
 
-fn unknown_command(error: &clap::Error) -> Option<Refusal> {
+fn unknown_command(error: &clap::Error, words: &[OsString]) -> Option<Refusal> {
     if error.kind() != ErrorKind::InvalidSubcommand {
         return None;
     }
     let Some(ContextValue::String(typed)) = error.get(ContextKind::InvalidSubcommand) else {
         return None;
     };
-    if RESERVED.contains(&typed.as_str()) {
+    let above = above(words, typed);
+    if above.is_empty() && RESERVED.contains(&typed.as_str()) {
         return Some(Refusal::usage(
             format!("azir {typed} is not in this version; the name is kept for a later one"),
             "azir --help",
@@ -92,8 +93,8 @@ fn unknown_command(error: &clap::Error) -> Option<Refusal> {
         _ => Vec::new(),
     };
     let hint = near.first().map_or_else(
-        || "azir --help".to_owned(),
-        |nearest| format!("azir {nearest} --help"),
+        || format!("azir {above}--help"),
+        |nearest| format!("azir {above}{nearest} --help"),
     );
     let like = if near.is_empty() {
         String::new()
@@ -101,7 +102,22 @@ fn unknown_command(error: &clap::Error) -> Option<Refusal> {
         format!("; alike: {}", near.join(", "))
     };
     Some(Refusal::usage(
-        format!("there is no command {typed}{like}"),
+        format!("there is no command {above}{typed}{like}"),
         hint,
     ))
+}
+
+/// Returns the group of commands that a word stands behind, as `drill `; nothing where it stands first.
+fn above(words: &[OsString], typed: &str) -> String {
+    let before = words
+        .iter()
+        .skip(1)
+        .filter_map(|word| word.to_str())
+        .take_while(|word| *word != typed);
+    // Only commands that are azir's own have others below them.
+    let groups: Vec<&str> = before.filter(|word| RESERVED.contains(word)).collect();
+    match groups.as_slice() {
+        [] => String::new(),
+        groups => groups.join(" ") + " ",
+    }
 }

@@ -507,3 +507,30 @@ fn by_itself_azir_passes_both_drills_and_scores_the_same_twice() {
         assert!(first.iter().any(|(id, _, _)| id == "undo_ends"));
     }
 }
+
+#[test]
+fn a_slip_of_the_keyboard_is_told_the_command_that_was_meant() {
+    let home = tempfile::tempdir().unwrap();
+    for (typed, said, next) in [
+        (
+            ["drill", "strat"],
+            "there is no command drill strat",
+            "azir drill start --help",
+        ),
+        (
+            ["drill", "hunt"],
+            "there is no command drill hunt",
+            "azir drill",
+        ),
+        (
+            ["isolate-vn", "x"],
+            "there is no command isolate-vn",
+            "azir isolate-vm --help",
+        ),
+    ] {
+        let refused = bare(home.path(), &typed);
+        assert_eq!(refused.code, 2, "{typed:?}");
+        assert!(refused.stderr.contains(said), "{}", refused.stderr);
+        assert!(refused.stderr.contains(next), "{}", refused.stderr);
+    }
+}
