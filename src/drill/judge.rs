@@ -88,6 +88,28 @@ impl Judge<'_> {
         )
     }
 
+    /// Returns what conditions see: that, and what was written down.
+    fn scope_with(&self, kept: &Kept) -> Scope {
+        let mut scope = self.scope();
+        scope.set("record", &kept.names());
+        scope
+    }
+
+    fn sources<'s>(
+        &'s self,
+        kept: &'s Kept,
+        expressions: &'s Expressions,
+        logs: &'s Logs,
+    ) -> Sources<'s> {
+        Sources {
+            reader: self.reader,
+            expressions,
+            logs,
+            kept,
+            since: self.emitted_at(),
+        }
+    }
+
     fn emitted_at(&self) -> DateTime<Utc> {
         self.standing.emitted_at.unwrap_or(self.standing.begun_at)
     }
@@ -100,15 +122,8 @@ impl Judge<'_> {
         let subscriptions = &self.standing.begun.subscriptions;
         let moments = self.scenario.moments.values();
         let logs = Logs::read(self.reader, subscriptions, emitted_at, self.now, moments).await;
-        let sources = Sources {
-            reader: self.reader,
-            expressions: &expressions,
-            logs: &logs,
-            kept: &kept,
-            since: emitted_at,
-        };
-        let mut scope = self.scope();
-        scope.set("record", &kept.names());
+        let sources = self.sources(&kept, &expressions, &logs);
+        let scope = self.scope_with(&kept);
         let asked = &self.scenario.judge;
         let mut lines = Vec::new();
         let deadlines = self.scenario.deadlines;
@@ -189,18 +204,10 @@ impl Judge<'_> {
 
     /// Judges what the undo of every run put back, and adds it to a verdict.
     pub async fn judge_undone(&self, verdict: &mut Verdict) {
-        let kept = Kept::read(self.case);
-        let expressions = Expressions::new();
-        let logs = Logs::default();
-        let sources = Sources {
-            reader: self.reader,
-            expressions: &expressions,
-            logs: &logs,
-            kept: &kept,
-            since: self.emitted_at(),
-        };
-        let mut scope = self.scope();
-        scope.set("record", &kept.names());
+        let (kept, expressions, logs) =
+            (Kept::read(self.case), Expressions::new(), Logs::default());
+        let sources = self.sources(&kept, &expressions, &logs);
+        let scope = self.scope_with(&kept);
         let undone = &self.scenario.judge.undone;
         let found = self
             .conditions(Part::Undone, undone, &scope, &sources)
@@ -233,18 +240,10 @@ impl Judge<'_> {
 
     /// Returns which conditions of containing and eradicating hold now, for whoever watches.
     pub async fn look(&self) -> Vec<Line> {
-        let kept = Kept::read(self.case);
-        let expressions = Expressions::new();
-        let logs = Logs::default();
-        let sources = Sources {
-            reader: self.reader,
-            expressions: &expressions,
-            logs: &logs,
-            kept: &kept,
-            since: self.emitted_at(),
-        };
-        let mut scope = self.scope();
-        scope.set("record", &kept.names());
+        let (kept, expressions, logs) =
+            (Kept::read(self.case), Expressions::new(), Logs::default());
+        let sources = self.sources(&kept, &expressions, &logs);
+        let scope = self.scope_with(&kept);
         let mut lines = Vec::new();
         for (part, conditions) in [
             (Part::Contained, &self.scenario.judge.contained),

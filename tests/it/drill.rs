@@ -368,6 +368,18 @@ fn what_cannot_be_meant_is_refused_before_anything_is_made() {
             2,
             "names no file",
         ),
+        // A name that is none would leave the shipped runbook in force, and nobody would know.
+        (
+            vec![
+                "vm-compromise",
+                "--lab",
+                "--auto",
+                "--runbook",
+                "isolate-vn=runbooks/contain/isolate-vm.yaml",
+            ],
+            2,
+            "--runbook isolate-vm=runbooks/contain/isolate-vm.yaml",
+        ),
         (
             vec![
                 "vm-compromise",

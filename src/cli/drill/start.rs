@@ -29,6 +29,7 @@ use crate::lab::ScaledClock;
 use crate::random::{Random, SystemRandom};
 use crate::runbook::catalogue::Catalogue;
 use crate::runbook::expr::Scope;
+use crate::runbook::problem::nearest;
 
 pub(super) fn start(
     own: &ArgMatches,
@@ -204,6 +205,16 @@ fn with_own_runbooks(
         };
         let source = std::fs::read_to_string(path)
             .map_err(|error| Refusal::usage(format!("--runbook {path}: {error}"), example))?;
+        // A name that is none would leave the shipped one in force, and nobody would know.
+        if catalogue.source(name).is_none() {
+            let names = catalogue.sources().map(|(known, _)| known);
+            let hint = nearest(name, names).map_or_else(
+                || "azir runbook list".to_owned(),
+                |near| format!("--runbook {near}={path}"),
+            );
+            let why = format!("--runbook {name}: there is no runbook of that name to stand for");
+            return Err(Refusal::usage(why, hint));
+        }
         changed.replace(name, path, &source);
         changed.load(name).map_err(|error| {
             Refusal::usage(error.to_string(), format!("azir runbook lint {path}"))
