@@ -44,6 +44,10 @@ impl Auto<'_> {
     pub async fn answer(&self) -> Vec<NotBegun> {
         let mut not_begun = Vec::new();
         for run in &self.scenario.auto {
+            // Whoever stops one run wants no other begun.
+            if *self.engine.halt.borrow() {
+                break;
+            }
             let outcome = match self.request(run) {
                 Ok(request) => self.engine.run(request).await.map(|_| ()),
                 Err(error) => Err(error),
@@ -64,6 +68,9 @@ impl Auto<'_> {
         let mut not_begun = Vec::new();
         let kept = Kept::read(&case);
         for run in kept.of_runbooks().collect::<Vec<_>>().into_iter().rev() {
+            if *self.engine.halt.borrow() {
+                break;
+            }
             let lasting = self.scenario.is_lasting(&run.report.runbook.name);
             if run.report.undo.is_none() || lasting {
                 continue;

@@ -48,6 +48,20 @@ fn started(home: &Path, id: &str) -> PathBuf {
     record::folder(home, id).join("cases").join(id)
 }
 
+/// Starts a drill that azir answers, and returns its folder.
+fn answered_by_azir(home: &Path) -> (Child, PathBuf) {
+    let args = [
+        "drill",
+        "start",
+        "vm-compromise",
+        "--lab",
+        "--auto",
+        "--incident",
+        "DRILL-1",
+    ];
+    (spawn(home, &args), record::folder(home, "DRILL-1"))
+}
+
 #[test]
 fn after_a_lab_was_killed_all_who_come_at_once_find_the_next_one() {
     let home = tempfile::tempdir().unwrap();
@@ -118,17 +132,7 @@ fn whoever_waits_for_guests_of_the_lab_can_be_stopped() {
 fn a_drill_that_azir_answers_is_nobody_elses() {
     let home = tempfile::tempdir().unwrap();
     let home = home.path();
-    let args = [
-        "drill",
-        "start",
-        "vm-compromise",
-        "--lab",
-        "--auto",
-        "--incident",
-        "DRILL-1",
-    ];
-    let mut child = spawn(home, &args);
-    let folder = record::folder(home, "DRILL-1");
+    let (mut child, folder) = answered_by_azir(home);
     until("its clock started", || {
         record::read(&folder).is_ok_and(|standing| standing.runs())
     });
@@ -158,17 +162,7 @@ fn a_drill_that_azir_answers_is_nobody_elses() {
 fn stopped_half_way_a_drill_of_azir_does_not_count() {
     let home = tempfile::tempdir().unwrap();
     let home = home.path();
-    let args = [
-        "drill",
-        "start",
-        "vm-compromise",
-        "--lab",
-        "--auto",
-        "--incident",
-        "DRILL-1",
-    ];
-    let mut child = spawn(home, &args);
-    let folder = record::folder(home, "DRILL-1");
+    let (mut child, folder) = answered_by_azir(home);
     let cases = folder.join("cases/DRILL-1");
     let run = || {
         std::fs::read_dir(&cases).is_ok_and(|entries| {
@@ -184,6 +178,9 @@ fn stopped_half_way_a_drill_of_azir_does_not_count() {
         .unwrap();
     let ended = child.wait().unwrap();
     assert_eq!(ended.code(), Some(1));
+    let begun = std::fs::read_dir(&cases).unwrap().flatten();
+    let runs = begun.filter(|entry| entry.file_name().to_string_lossy().starts_with("run-"));
+    assert_eq!(runs.count(), 1, "no other run is begun after that");
     let standing = record::read(&folder).unwrap();
     assert_eq!(
         (standing.state, standing.verdict),

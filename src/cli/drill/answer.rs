@@ -14,6 +14,7 @@ use crate::cli::refusal::Refusal;
 use crate::cli::witnesses::witnesses;
 use crate::cli::{execute, meaning};
 use crate::drill::record::{Record, What};
+use crate::drill::verdict::Place;
 use crate::drill::{Auto, Judge, NotBegun, Proofs};
 use crate::engine::event::{Event, Listener};
 use crate::random::{Random, SystemRandom};
@@ -103,7 +104,13 @@ pub(super) async fn answer(
         return Err(Refusal::failed(
             "stopped",
             format!("drill {} was stopped and does not count", begun.drill),
-            format!("azir drill start {} --auto", begun.scenario.name),
+            match begun.place {
+                Place::Lab => format!("azir drill start {} --auto --lab", begun.scenario.name),
+                Place::Tabletop => format!(
+                    "azir drill start {} --auto --profile {}",
+                    begun.scenario.name, begun.profile
+                ),
+            },
         ));
     };
     for (line, all) in [("runs_ended", not_begun), ("undo_ends", not_undone)] {
