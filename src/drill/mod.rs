@@ -32,6 +32,7 @@ pub mod scenario;
 pub mod shelf;
 mod sound;
 pub mod span;
+mod standing;
 mod stored;
 pub mod trend;
 mod unharmed;
